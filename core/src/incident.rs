@@ -1,0 +1,115 @@
+//! Incidents: a failure that stands open on one host, and how it ends.
+
+use crate::words;
+
+words! {
+    /// Where an incident stands.
+    pub enum IncidentState ("incident state") {
+        /// Failing.
+        Open = "open",
+        /// A job works on it.
+        Remediating = "remediating",
+        /// A job is done and the proof is awaited.
+        Verifying = "verifying",
+        /// Proved fixed by a job of ours.
+        Fixed = "fixed",
+        /// Healthy again without us.
+        Resolved = "resolved",
+        /// Its update was replaced by another.
+        Superseded = "superseded",
+        /// Open again within its operation's window after it was fixed or resolved; linked to the
+        /// earlier incident.
+        Recurred = "recurred",
+        /// Somebody decided not to look, with reason, owner and expiry.
+        Ignored = "ignored",
+    }
+}
+
+/// What happens to an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IncidentEvent {
+    /// The failure was reported again.
+    Reported,
+    /// A job for it began.
+    JobStarted,
+    /// A job's steps are done; the proof is awaited.
+    JobVerifying,
+    /// A job proved it fixed.
+    JobFixed,
+    /// A job ended without proof, whatever the way.
+    JobEndedUnproved,
+    /// The host was seen healthy without a job of ours.
+    Recovered,
+    /// Its update was replaced.
+    Superseded,
+    /// Somebody ignored it.
+    Ignored,
+    /// Somebody reopened it, or the ignoring expired.
+    Reopened,
+}
+
+impl IncidentState {
+    /// Whether the incident stands: it is counted in triage and takes new reports.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Remediating | Self::Verifying | Self::Recurred)
+    }
+
+    /// The state after `event`; `None` where the event changes nothing.
+    ///
+    /// A report on an ended incident opens a *new* incident, so it changes nothing here.
+    pub const fn after(self, event: IncidentEvent) -> Option<Self> {
+        use IncidentEvent as E;
+        match (self, event) {
+            (Self::Open | Self::Recurred, E::JobStarted) => Some(Self::Remediating),
+            (Self::Open | Self::Recurred | Self::Remediating, E::JobVerifying) => {
+                Some(Self::Verifying)
+            }
+            (Self::Open | Self::Recurred | Self::Remediating | Self::Verifying, event) => {
+                match event {
+                    E::JobFixed => Some(Self::Fixed),
+                    E::JobEndedUnproved => match self {
+                        Self::Remediating | Self::Verifying => Some(Self::Open),
+                        Self::Open
+                        | Self::Fixed
+                        | Self::Resolved
+                        | Self::Superseded
+                        | Self::Recurred
+                        | Self::Ignored => None,
+                    },
+                    E::Recovered => Some(Self::Resolved),
+                    E::Superseded => Some(Self::Superseded),
+                    E::Ignored => Some(Self::Ignored),
+                    E::Reported | E::JobStarted | E::JobVerifying | E::Reopened => None,
+                }
+            }
+            (Self::Ignored, E::Reopened) => Some(Self::Open),
+            (Self::Ignored, E::Recovered) => Some(Self::Resolved),
+            (Self::Ignored | Self::Fixed | Self::Resolved | Self::Superseded, _) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IncidentEvent as E, IncidentState as S};
+
+    #[test]
+    fn the_usual_way_to_fixed() {
+        let mut state = S::Open;
+        for event in [E::JobStarted, E::JobVerifying, E::JobFixed] {
+            state = state.after(event).expect("moves on");
+        }
+        assert_eq!(state, S::Fixed);
+    }
+
+    #[test]
+    fn an_unproved_job_reopens_and_ended_incidents_stay_ended() {
+        assert_eq!(S::Verifying.after(E::JobEndedUnproved), Some(S::Open));
+        assert_eq!(S::Open.after(E::JobEndedUnproved), None);
+        for ended in [S::Fixed, S::Resolved, S::Superseded] {
+            for event in [E::Reported, E::JobStarted, E::JobFixed, E::Recovered, E::Reopened] {
+                assert_eq!(ended.after(event), None, "{ended} {event:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! What the catalogue knows: codes, bindings, causes, probes and remediations, as plain data. The
+//! `catalog` crate reads it from TOML; triage and planning read it from here.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::code::FailureCode;
+use crate::host::{OsFamily, UpdateAuthority};
+use crate::probe::Question;
+use crate::report::{Kind, Operation, Product};
+use crate::step::{Step, Undo};
+use crate::words;
+use crate::words::Slug;
+
+words! {
+    /// A language of the product.
+    pub enum Lang ("language") {
+        /// English.
+        En = "en",
+        /// Russian.
+        Ru = "ru",
+    }
+}
+
+/// A text in both languages of the product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// English.
+    pub en: String,
+    /// Russian.
+    pub ru: String,
+}
+
+impl Text {
+    /// The text in a language.
+    pub fn get(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::En => &self.en,
+            Lang::Ru => &self.ru,
+        }
+    }
+}
+
+words! {
+    /// How sure the meaning of a code is.
+    pub enum Confidence ("confidence") {
+        /// The vendor's text or message table was seen.
+        Official = "official",
+        /// Symbol and text stand in the SDK's headers.
+        Header = "header",
+        /// The symbol stands in one public table.
+        CodeTable = "code-table",
+        /// Judged from real logs.
+        Sample = "sample",
+        /// Told by users.
+        Community = "community",
+    }
+}
+
+words! {
+    /// What a failure asks for before it is tried again.
+    pub enum Retry ("retry class") {
+        /// Goes by itself: try later.
+        Transient = "transient",
+        /// Needs a restart first.
+        NeedsReboot = "needs_reboot",
+        /// Needs space first.
+        NeedsSpace = "needs_space",
+        /// A policy decides: changing it is the admin's.
+        Policy = "policy",
+        /// Fails again until something is repaired.
+        Permanent = "permanent",
+    }
+}
+
+/// What a code means, whatever the context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeEntry {
+    /// The code.
+    pub code: FailureCode,
+    /// Its symbolic name.
+    pub symbol: Option<String>,
+    /// Where it comes from: `wu`, `cbs`, `vss`, `win32`, `apt`…
+    pub area: String,
+    /// What it means for the operation.
+    pub kind: Kind,
+    /// How sure that is.
+    pub confidence: Confidence,
+    /// What it asks for before a retry.
+    pub retry: Retry,
+    /// In words.
+    pub meaning: Text,
+    /// Where that stands.
+    pub source: String,
+    /// Causes in contexts that no binding names, likeliest first.
+    pub causes: Vec<Slug>,
+}
+
+/// Which causes a code has in one context, with their shares before any evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The product.
+    pub product: Product,
+    /// The operation; `None` for every one.
+    pub operation: Option<Operation>,
+    /// The code; `None` for failures without one.
+    pub code: Option<FailureCode>,
+    /// The class of update where it matters: `cumulative`, `dotnet`, `winre`, `driver`, `definition`.
+    pub update_class: Option<String>,
+    /// Causes and their shares, each above 0; at most 0.9 in sum, the rest is *other*.
+    pub causes: Vec<(Slug, f64)>,
+    /// Where that stands, or `expert`.
+    pub source: String,
+}
+
+words! {
+    /// How strongly an answer speaks for or against a cause: a likelihood ratio from one scale.
+    pub enum Strength ("strength") {
+        /// 50: settles it.
+        Decisive = "decisive",
+        /// 10.
+        Strong = "strong",
+        /// 3.
+        Weak = "weak",
+        /// 1: says nothing.
+        Nothing = "nothing",
+        /// 1/3.
+        WeakAgainst = "weak_against",
+        /// 1/10.
+        StrongAgainst = "strong_against",
+        /// 1/50: rules it out.
+        DecisiveAgainst = "decisive_against",
+    }
+}
+
+impl Strength {
+    /// The likelihood ratio.
+    pub const fn ratio(self) -> f64 {
+        match self {
+            Self::Decisive => 50.0,
+            Self::Strong => 10.0,
+            Self::Weak => 3.0,
+            Self::Nothing => 1.0,
+            Self::WeakAgainst => 1.0 / 3.0,
+            Self::StrongAgainst => 1.0 / 10.0,
+            Self::DecisiveAgainst => 1.0 / 50.0,
+        }
+    }
+}
+
+/// How a probe's answers bear on a cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Indication {
+    /// The probe.
+    pub probe: Slug,
+    /// What *yes* says.
+    pub yes: Strength,
+    /// What *no* says.
+    pub no: Strength,
+    /// Where the strength comes from, or `expert`.
+    pub source: String,
+}
+
+/// Why something fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Its stable name.
+    pub id: Slug,
+    /// Its short name for people.
+    pub name: Text,
+    /// The explanation.
+    pub explanation: Text,
+    /// The probes that speak for or against it.
+    pub indications: Vec<Indication>,
+    /// The probe that is the cause itself: *no* means that the cause is gone. Looked at before a
+    /// job's first step, and after its last.
+    pub own_probe: Option<Slug>,
+    /// Remediations against it, in the order of the sources.
+    pub remediations: Vec<Slug>,
+    /// The seed rows (S1…S50) it carries.
+    pub seeds: Vec<String>,
+}
+
+/// A probe: a question with a stable name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Its stable name.
+    pub id: Slug,
+    /// What it asks, for people.
+    pub name: Text,
+    /// What it asks.
+    pub question: Question,
+}
+
+words! {
+    /// The risk of a remediation. Ordered from harmless to never.
+    pub enum Risk ("risk") {
+        /// Changes little, can be undone.
+        Safe = "safe",
+        /// Interrupts work, or cannot be undone.
+        Disruptive = "disruptive",
+        /// May make things worse: two persons.
+        Dangerous = "dangerous",
+        /// Steps for a person.
+        Guided = "guided",
+        /// Never done; the reason and the better way are told.
+        Refused = "refused",
+    }
+}
+
+words! {
+    /// Whether a remediation restarts the host.
+    pub enum RebootNeed ("reboot need") {
+        /// Never.
+        Never = "never",
+        /// Perhaps: the tools will say.
+        Maybe = "maybe",
+        /// Always.
+        Always = "always",
+    }
+}
+
+words! {
+    /// How a fix is proved.
+    pub enum Verification ("verification") {
+        /// apt's own state: `dpkg --audit` empty and `apt-get check` clean.
+        AptCheck = "apt_check",
+        /// `apt-get update` without warnings.
+        AptUpdate = "apt_update",
+        /// The unit starts and its result is success.
+        SystemdUnit = "systemd_unit",
+        /// A search for updates through the host's own update authority.
+        UpdateScan = "update_scan",
+        /// The next natural run of the failing operation.
+        NextRun = "next_run",
+        /// Only the cause's own probe.
+        OwnProbe = "own_probe",
+    }
+}
+
+impl Verification {
+    /// The proof it gives when it passes.
+    pub const fn level(self) -> crate::job::ProofLevel {
+        match self {
+            Self::AptCheck | Self::AptUpdate | Self::SystemdUnit | Self::UpdateScan => {
+                crate::job::ProofLevel::Repeated
+            }
+            Self::NextRun => crate::job::ProofLevel::Observed,
+            Self::OwnProbe => crate::job::ProofLevel::ProbeOnly,
+        }
+    }
+}
+
+/// What is done against a cause: a versioned list of typed steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remediation {
+    /// Its stable name.
+    pub id: Slug,
+    /// Raised with every change of its steps.
+    pub version: u32,
+    /// The system it is for.
+    pub os: OsFamily,
+    /// Its short name for people.
+    pub name: Text,
+    /// What it does and what it does not, for people.
+    pub explanation: Text,
+    /// Its risk.
+    pub risk: Risk,
+    /// Whether it restarts the host.
+    pub reboot: RebootNeed,
+    /// Minutes it usually takes: its cost in the plan.
+    pub minutes: u32,
+    /// The update authorities it is compatible with; empty for all.
+    pub authorities: Vec<UpdateAuthority>,
+    /// Its steps; empty for *guided* and *refused*.
+    pub steps: Vec<Step>,
+    /// For *guided*: what a person does. For *refused*: why not, and the better way.
+    pub guide: Vec<Text>,
+    /// How the fix is proved.
+    pub verification: Verification,
+    /// Probes that put it off while they answer *yes* (an update runs, a lock is held).
+    pub blockers: Vec<Slug>,
+    /// Whether it has not yet run on a real system of its kind.
+    pub unproven: bool,
+    /// The seed rows it carries.
+    pub seeds: Vec<String>,
+}
+
+impl Remediation {
+    /// How far it can be taken back: as far as its weakest step.
+    pub fn undo(&self) -> Undo {
+        self.steps.iter().map(|s| s.action.undo()).max().unwrap_or(Undo::Exact)
+    }
+
+    /// Whether an agent can run it at all.
+    pub fn is_automatic(&self) -> bool {
+        !self.steps.is_empty()
+            && matches!(self.risk, Risk::Safe | Risk::Disruptive | Risk::Dangerous)
+    }
+
+    /// SHA-256 over the canonical JSON of all of it, in lower-case hex: what an order binds.
+    pub fn digest(&self) -> String {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex::encode(Sha256::digest(json))
+    }
+}
+
+/// The whole catalogue. Maps are ordered, so that everything made from it is the same every time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Catalogue {
+    /// Its version: the crate's, and a digest of its data.
+    pub version: String,
+    /// Codes.
+    pub codes: BTreeMap<FailureCode, CodeEntry>,
+    /// Bindings.
+    pub bindings: Vec<Binding>,
+    /// Causes.
+    pub causes: BTreeMap<Slug, Cause>,
+    /// Probes.
+    pub probes: BTreeMap<Slug, Probe>,
+    /// Remediations.
+    pub remediations: BTreeMap<Slug, Remediation>,
+}
+
+impl Catalogue {
+    /// What the catalogue calls a code: its kind, *failure* for what it does not know.
+    pub fn kind_of(&self, code: Option<&FailureCode>) -> Kind {
+        code.and_then(|c| self.codes.get(c)).map_or(Kind::Failure, |entry| entry.kind)
+    }
+
+    /// The symbol of a code.
+    pub fn symbol_of(&self, code: Option<&FailureCode>) -> Option<String> {
+        code.and_then(|c| self.codes.get(c)).and_then(|entry| entry.symbol.clone())
+    }
+}

@@ -1,0 +1,114 @@
+//! Every bound of the system, in one table. What goes over a bound is refused or dropped, and
+//! counted where it is dropped.
+
+use std::time::Duration;
+
+/// The largest message either side of the agent link takes, in bytes.
+pub const MESSAGE_BYTES: usize = 256 * 1024;
+/// HTTP/2 streams open at once on one agent connection.
+pub const STREAMS_PER_CONNECTION: u32 = 8;
+/// Stream errors of one connection before it is told to go.
+pub const LOCAL_ERROR_RESETS: usize = 64;
+/// Streams reset by the peer and not yet dealt with, before the connection ends.
+pub const PENDING_RESETS: usize = 32;
+/// The largest header block of a request, in bytes.
+pub const HEADER_BYTES: u32 = 16 * 1024;
+/// Time for a TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Time from the handshake to the first message.
+pub const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+/// Silence after which a connection is closed.
+pub const IDLE: Duration = Duration::from_secs(90);
+/// How often each side says that it is there.
+pub const HEARTBEAT: Duration = Duration::from_secs(25);
+/// Handshakes under way at once on the agents' port.
+pub const HANDSHAKES_AT_ONCE: usize = 512;
+/// Agent connections held at once.
+pub const CONNECTIONS: usize = 20_000;
+/// Age after which a connection is asked to reconnect (certificates, balance), before jitter.
+pub const CONNECTION_AGE: Duration = Duration::from_hours(12);
+
+/// Reports in one message.
+pub const REPORTS_PER_MESSAGE: usize = 100;
+/// Rows of one ingest transaction.
+pub const INGEST_ROWS: usize = 1_000;
+/// How long ingest waits for more before it commits.
+pub const INGEST_WAIT: Duration = Duration::from_millis(4);
+/// Messages waiting for ingest over all hosts; a full queue makes streams wait.
+pub const INGEST_QUEUE: usize = 2_048;
+/// Reports a host may send in a minute on average; above it the stream is slowed.
+pub const REPORTS_PER_MINUTE: u32 = 6_000;
+
+/// Evidence attached to one report.
+pub const EVIDENCE_PER_REPORT: usize = 64;
+/// A report's message, in bytes.
+pub const REPORT_MESSAGE_BYTES: usize = 1_024;
+/// A report's subject, in bytes.
+pub const SUBJECT_BYTES: usize = 512;
+/// The proof of a probe, in bytes.
+pub const PROOF_BYTES: usize = 2_048;
+/// The value of a probe that a remediation may use, in bytes.
+pub const VALUE_BYTES: usize = 1_024;
+/// A host's state on the wire, in bytes of JSON.
+pub const HOST_STATE_BYTES: usize = 128 * 1024;
+/// A host's name, in bytes.
+pub const HOST_NAME_BYTES: usize = 255;
+/// Labels of one host.
+pub const LABELS_PER_HOST: usize = 64;
+/// A label's key or value, in bytes.
+pub const LABEL_BYTES: usize = 128;
+
+/// The agent's spool on disk, in bytes; the oldest is dropped first and counted.
+pub const SPOOL_BYTES: u64 = 64 * 1024 * 1024;
+/// One spool file, in bytes.
+pub const SPOOL_SEGMENT_BYTES: u64 = 1024 * 1024;
+/// One record of the spool, in bytes.
+pub const SPOOL_RECORD_BYTES: usize = 192 * 1024;
+/// The log of one step of a job, in bytes.
+pub const STEP_LOG_BYTES: usize = 256 * 1024;
+/// One piece of a job's log on the wire, in bytes.
+pub const LOG_CHUNK_BYTES: usize = 16 * 1024;
+/// Steps of one remediation.
+pub const STEPS: usize = 64;
+/// How long undo data is kept.
+pub const UNDO_KEPT: Duration = Duration::from_hours(720);
+/// Times a job goes on after the agent was stopped under it.
+pub const RESUMES: u32 = 3;
+/// Time one probe may take.
+pub const PROBE_TIME: Duration = Duration::from_secs(30);
+/// Output of a program that a probe reads, in bytes.
+pub const PROBE_OUTPUT_BYTES: usize = 256 * 1024;
+
+/// Life of a host's certificate.
+pub const CERTIFICATE_LIFE: Duration = Duration::from_hours(720);
+/// How long after its certificate expired a host may return by proof of its key.
+pub const RETURN_WITHIN: Duration = Duration::from_hours(4320);
+/// Tolerance for clocks that differ.
+pub const CLOCK_SKEW: Duration = Duration::from_mins(5);
+/// Longest life of a deployment token.
+pub const TOKEN_LIFE: Duration = Duration::from_hours(720);
+/// Most uses of a deployment token.
+pub const TOKEN_USES: u32 = 1_000_000;
+/// Time within which a revoked host's stream is ended.
+pub const REVOKE_WITHIN: Duration = Duration::from_secs(5);
+/// Life of an order that was not begun.
+pub const ORDER_LIFE: Duration = Duration::from_hours(24);
+/// Time a running job may be silent before it is *timed_out*, over its own steps' time.
+pub const JOB_GRACE: Duration = Duration::from_mins(15);
+
+/// Items in a page of a list, unless asked.
+pub const PAGE: u32 = 50;
+/// Most items in a page of a list.
+pub const PAGE_MAX: u32 = 1_000;
+/// Rows of a CSV answer.
+pub const CSV_ROWS: u32 = 1_000_000;
+/// Body of a REST request, in bytes.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// Time for a REST request.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Live event streams at once.
+pub const EVENT_STREAMS: usize = 1_024;
+/// A dashboard session's life.
+pub const WEB_SESSION_LIFE: Duration = Duration::from_hours(12);
+/// Refused log-ins of one address in a minute before it waits.
+pub const LOGIN_TRIES_PER_MINUTE: u32 = 20;

@@ -1,0 +1,173 @@
+//! The closed set of questions an agent can ask its host. All are read-only, bounded in time and
+//! output, and answer yes / no / unknown with proof.
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::OsFamily;
+use crate::step::{Hive, Place};
+use crate::words;
+
+words! {
+    /// Which of a volume's files a reparse-point probe looks at.
+    pub enum ReparseTarget ("reparse target") {
+        /// A target on FAT, FAT32 or exFAT.
+        Fat = "fat",
+        /// A mounted volume that holds compressed files.
+        CompressedVolume = "compressed_volume",
+        /// The root of another volume.
+        VolumeRoot = "volume_root",
+        /// Any reparse point at all.
+        Any = "any",
+    }
+}
+
+words! {
+    /// What a service probe asks.
+    pub enum ServiceQuestion ("service question") {
+        /// Whether it is disabled. A stopped manual service is normal.
+        Disabled = "disabled",
+        /// Whether it is missing.
+        Missing = "missing",
+        /// Whether it failed, or hangs between states.
+        Failed = "failed",
+        /// Whether it runs.
+        Running = "running",
+    }
+}
+
+/// What a probe asks. *Yes* always means: the fault that the name tells of is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Question {
+    /// Was dpkg interrupted? (`/var/lib/dpkg/updates` holds files, or a package is unpacked or
+    /// half-configured and waits for `dpkg --configure`.)
+    DpkgInterrupted,
+    /// Does `dpkg --audit` name a package that needs reinstalling?
+    DpkgReinstRequired,
+    /// Does a package's maintainer script fail? (A half-configured package whose last configure
+    /// attempt, by apt's term log, ended in an error.) Value: the package.
+    DpkgScriptFails,
+    /// Does `apt-get check` report unmet dependencies?
+    AptBrokenDeps,
+    /// Does a running process hold one of apt's locks (fcntl)? Value: its pid and name.
+    AptLockHeld,
+    /// Did the last `apt-get update` leave this error? (By apt's own logs.)
+    AptUpdateError {
+        /// Text of the error, in English, compared without case.
+        contains: String,
+    },
+    /// Are apt's periodic stamps older than `days`, or its timer disabled?
+    AptPeriodicStale {
+        /// Days.
+        days: u32,
+    },
+    /// Is less than this free, for the system, at the mount that holds `path`?
+    DiskFull {
+        /// An absolute path.
+        path: String,
+        /// Mebibytes.
+        min_free_mib: u64,
+        /// Inodes.
+        min_free_inodes: u64,
+    },
+    /// Is the file system that holds `path` mounted read-only?
+    ReadOnly {
+        /// An absolute path.
+        path: String,
+    },
+    /// Is a restart awaited?
+    RebootPending,
+    /// Is the clock wrong? (Not synchronised, or before the newest file of the package lists.)
+    ClockWrong,
+    /// Does the resolver fail for the update sources' hosts?
+    NameResolutionFails,
+    /// A question about a service or unit. Value: the service.
+    Service {
+        /// Its name.
+        service: String,
+        /// What about it.
+        question: ServiceQuestion,
+    },
+    /// Did any systemd unit that updates or saves the system fail? Value: the unit.
+    SystemdUnitFailed,
+    /// Has any systemd timer that updates or saves the system missed two of its periods? Value: it.
+    SystemdTimerMissed,
+    /// Does the place not exist? Value: its path.
+    Missing {
+        /// The place.
+        place: Place,
+    },
+    /// Does the place exist? Value: its path.
+    Exists {
+        /// The place.
+        place: Place,
+    },
+    /// Is the folder older than `days` and larger than `min_mib`?
+    StaleFolder {
+        /// The place.
+        place: Place,
+        /// Days since anything in it changed.
+        days: u32,
+        /// Mebibytes.
+        min_mib: u64,
+    },
+    /// Is a registry value other than this (compared without case)? Value: what it is.
+    RegistryNot {
+        /// The hive.
+        hive: Hive,
+        /// The key below it.
+        key: String,
+        /// The value's name.
+        name: String,
+        /// Accepted values.
+        accepted: Vec<String>,
+    },
+    /// Is a library location itself (not something below it) such a reparse point? Value: its path.
+    LibraryReparse {
+        /// What it leads to.
+        target: ReparseTarget,
+    },
+    /// Does CBS.log say that files could not be repaired, or the store is damaged?
+    StoreDamaged,
+    /// Do sfc's last lines say that files could not be repaired?
+    SfcUnrepairable,
+    /// Does the path that the failure's message names not exist? Value: the path.
+    FailurePathMissing,
+    /// Do the logs hold this text near the failure? (Within ten minutes, same source folder.)
+    LogSays {
+        /// The text, compared without case.
+        contains: String,
+    },
+}
+
+impl Question {
+    /// The systems on which the question has an answer.
+    pub const fn systems(&self) -> &'static [OsFamily] {
+        match self {
+            Self::DpkgInterrupted
+            | Self::DpkgReinstRequired
+            | Self::DpkgScriptFails
+            | Self::AptBrokenDeps
+            | Self::AptLockHeld
+            | Self::AptUpdateError { .. }
+            | Self::AptPeriodicStale { .. }
+            | Self::ReadOnly { .. }
+            | Self::SystemdUnitFailed
+            | Self::SystemdTimerMissed => &[OsFamily::Linux],
+            Self::RegistryNot { .. }
+            | Self::LibraryReparse { .. }
+            | Self::StoreDamaged
+            | Self::SfcUnrepairable => &[OsFamily::Windows],
+            Self::DiskFull { .. }
+            | Self::RebootPending
+            | Self::ClockWrong
+            | Self::NameResolutionFails
+            | Self::Service { .. }
+            | Self::Missing { .. }
+            | Self::Exists { .. }
+            | Self::StaleFolder { .. }
+            | Self::FailurePathMissing
+            | Self::LogSays { .. } => &[OsFamily::Windows, OsFamily::Linux],
+        }
+    }
+}
