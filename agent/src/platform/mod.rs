@@ -1,0 +1,59 @@
+//! What the agent needs from the machine it stands on, behind one trait: the real systems, and
+//! simulated hosts, implement it. Only the calls live here; what is decided from them does not.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fleetmend_core::host::HostFacts;
+
+/// A system program to run: an absolute path, fixed arguments, bounds. Never a shell.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Its absolute path on the host (below [`Platform::root`]).
+    pub path: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Time after which it and its children are ended.
+    pub timeout: Duration,
+    /// Output kept, in bytes; what comes after is dropped and counted.
+    pub max_output: usize,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit status; `None` where a signal ended it.
+    pub status: Option<i32>,
+    /// Whether it was ended because its time was up.
+    pub timed_out: bool,
+    /// Standard output and error together, in order of arrival.
+    pub output: Vec<u8>,
+    /// Bytes dropped over the bound.
+    pub dropped: u64,
+}
+
+impl Exit {
+    /// The output as text; bytes that are no UTF-8 are replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+}
+
+/// The machine.
+#[async_trait::async_trait]
+pub trait Platform: Send + Sync + std::fmt::Debug {
+    /// The folder that is `/` for this host: `/` itself, or a simulated host's own folder.
+    fn root(&self) -> &Path;
+
+    /// What this machine is.
+    fn facts(&self) -> std::io::Result<HostFacts>;
+
+    /// Runs a program with an empty environment but for `LC_ALL=C.UTF-8`,
+    /// `DEBIAN_FRONTEND=noninteractive` and a fixed `PATH`; `sink` sees each piece of output as it
+    /// comes.
+    async fn run(
+        &self,
+        program: &Program,
+        sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
+    ) -> std::io::Result<Exit>;
+}
