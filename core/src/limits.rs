@@ -53,6 +53,18 @@ pub const VALUE_BYTES: usize = 1_024;
 pub const HOST_STATE_BYTES: usize = 128 * 1024;
 /// A host's name, in bytes.
 pub const HOST_NAME_BYTES: usize = 255;
+/// A short fact about a host (build, service, mount, provider…), in bytes.
+pub const FACT_BYTES: usize = 256;
+/// Installed updates listed in a host's state.
+pub const STATE_UPDATES: usize = 500;
+/// Disks, services, roles or further facts in a host's state, each.
+pub const STATE_ROWS: usize = 64;
+/// The detail of a job or step, in bytes.
+pub const DETAIL_BYTES: usize = 2_048;
+/// The title of a step, in bytes.
+pub const TITLE_BYTES: usize = 512;
+/// Jobs that stand open in one agent's journal.
+pub const OPEN_JOBS: usize = 16;
 /// Labels of one host.
 pub const LABELS_PER_HOST: usize = 64;
 /// A label's key or value, in bytes.

@@ -1,0 +1,90 @@
+//! Orders and their envelopes, and what is signed for a renewal.
+
+use fleetmend_core::ids::HostId;
+use fleetmend_core::limits;
+use fleetmend_core::order::{Envelope, Order};
+use fleetmend_core::time::Timestamp;
+use prost::Message as _;
+
+use crate::convert::{
+    ConvertError, Within as _, clean, count, id, name, parsed, required, text, time,
+};
+use crate::{item, v1};
+
+/// The bytes that the server signs.
+pub fn encode_order(order: &Order) -> Vec<u8> {
+    let wire = v1::OrderPayload {
+        host: order.host.0.as_bytes().to_vec(),
+        job: order.job.0.as_bytes().to_vec(),
+        attempt: order.attempt,
+        incident: order.incident.0.as_bytes().to_vec(),
+        key: Some(item::wire_incident_key(&order.key)),
+        cause: order.cause.to_string(),
+        remediation: order.remediation.to_string(),
+        version: order.version,
+        digest: clean(&order.digest),
+        evidence: order.evidence.iter().map(|id| id.0.as_bytes().to_vec()).collect(),
+        counter: order.counter,
+        not_before: order.not_before.as_millis(),
+        expires: order.expires.as_millis(),
+    };
+    wire.encode_to_vec()
+}
+
+/// Reads an order. Call only after the envelope's signature held.
+pub fn decode_order(payload: &[u8]) -> Result<Order, ConvertError> {
+    let wire = v1::OrderPayload::decode(payload)
+        .map_err(|err| ConvertError::new("payload", format!("no order: {err}")))?;
+    count("evidence", wire.evidence.len(), limits::EVIDENCE_PER_REPORT)?;
+    Ok(Order {
+        host: id("host", &wire.host)?,
+        job: id("job", &wire.job)?,
+        attempt: wire.attempt,
+        incident: id("incident", &wire.incident)?,
+        key: item::incident_key(required("key", wire.key)?).within("key")?,
+        cause: parsed("cause", &wire.cause)?,
+        remediation: parsed("remediation", &wire.remediation)?,
+        version: wire.version,
+        digest: text("digest", wire.digest, 64)?,
+        evidence: wire.evidence.iter().map(|e| id("evidence", e)).collect::<Result<_, _>>()?,
+        counter: wire.counter,
+        not_before: time("not_before", wire.not_before)?,
+        expires: time("expires", wire.expires)?,
+    })
+}
+
+impl From<Envelope> for v1::Order {
+    fn from(envelope: Envelope) -> Self {
+        Self { payload: envelope.payload, key_id: envelope.key_id, signature: envelope.signature }
+    }
+}
+
+impl TryFrom<v1::Order> for Envelope {
+    type Error = ConvertError;
+    fn try_from(wire: v1::Order) -> Result<Self, ConvertError> {
+        if wire.payload.len() > limits::SPOOL_RECORD_BYTES {
+            return Err(ConvertError::new("payload", "is too long for an order"));
+        }
+        if wire.signature.len() != 64 {
+            return Err(ConvertError::new("signature", "an Ed25519 signature has 64 bytes"));
+        }
+        Ok(Self {
+            payload: wire.payload,
+            key_id: name("key_id", wire.key_id, 64)?,
+            signature: wire.signature,
+        })
+    }
+}
+
+/// What a host signs with its enrolled key to renew an expired certificate: the purpose, the host,
+/// the time and the CSR, each with its length before it.
+pub fn renewal_input(host: HostId, at: Timestamp, csr: &[u8]) -> Vec<u8> {
+    const PURPOSE: &[u8] = b"fleetmend/renewal/v1";
+    let at = at.as_millis().to_be_bytes();
+    let mut input = Vec::with_capacity(PURPOSE.len() + csr.len() + 64);
+    for part in [PURPOSE, host.0.as_bytes(), &at, csr] {
+        input.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        input.extend_from_slice(part);
+    }
+    input
+}
