@@ -1,1 +1,41 @@
-//! placeholder
+//! What whole-system tests share: real programs started and ended, a root to break, a browser.
+
+pub mod api;
+pub mod browser;
+pub mod programs;
+pub mod root;
+pub mod server;
+
+use std::time::{Duration, Instant};
+
+/// Whether the tests that need system packages must run rather than be skipped.
+pub fn system_required() -> bool {
+    std::env::var_os("FLEETMEND_REQUIRE_SYSTEM").is_some()
+}
+
+/// Says that a test is skipped and why; fails it where skipping is not allowed.
+///
+/// # Panics
+/// Where [`system_required`].
+pub fn skip(why: &str) {
+    assert!(!system_required(), "may not be skipped here, but: {why}");
+    println!("skipped: {why}");
+}
+
+/// Looks again and again until `look` sees what is awaited, and gives that.
+///
+/// # Panics
+/// When `within` has passed, with what was awaited and what was last seen.
+pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        match look() {
+            Ok(seen) => return seen,
+            Err(last) => {
+                assert!(Instant::now() < deadline, "waited {within:?} for {what}; last: {last}");
+                // A look at a process or a page costs; this is a pause between looks, no timing.
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+        }
+    }
+}
