@@ -9,6 +9,7 @@ mod convert;
 mod host;
 mod item;
 mod order;
+pub mod trust;
 mod words;
 
 pub use convert::ConvertError;
