@@ -1,1 +1,96 @@
-//! placeholder
+//! The only crate that knows SQL. One noun a file; rows stay private, what leaves is plain data
+//! made of the core's words.
+//!
+//! # Index
+//!
+//! Everything is a method of [`Db`] (a cheap clone). Methods that change something are one
+//! transaction each, with its audit row inside; `by` is the acting person or program, as it shall
+//! stand in the audit log (`"api-token ops"`), and `now` the injected clock's time. Ids and secrets
+//! are drawn by the caller.
+//!
+//! **Database**: `Db::connect(url)` (`sqlite:///path/db`), `Db::temporary()`, `migrate()`, `ping()`,
+//! `close()`.
+//!
+//! **Hosts** ([`hosts`]): `enrol(&Enrolment) -> Result<Enrolled, EnrolError>`,
+//! `host(id) -> Option<Host>`, `hosts(&HostFilter, &PageRequest) -> Page<Host>`,
+//! `host_state(id) -> Option<HostState>`, `evidence(host) -> Vec<Evidence>`,
+//! `timeline(host, before, limit) -> Vec<TimelineEntry>`, `set_lifecycle(host, to, reason, by, now)`,
+//! `set_labels(host, &Labels, by, now)`, `save_facts(host, &HostFacts, now)`,
+//! `save_state(host, &HostState, now)`, `touch_hosts(&[(HostId, Timestamp)]) -> Vec<HostId>` (those
+//! that were stale and are back), `mark_stale(silent_since, now, limit) -> Vec<HostId>`.
+//!
+//! **Certificates**: `certificate_standing(serial) -> Option<CertificateStanding>`,
+//! `host_keys(host) -> Vec<HostKey>` (newest first), `add_certificate(host, &NewCertificate, by,
+//! now)`, `revoke_certificates(host, reason, by, now) -> u64`.
+//!
+//! **Enrolment tokens** ([`tokens`]): `create_enrollment_token(&NewEnrollmentToken, by, now)`,
+//! `enrollment_tokens(&PageRequest) -> Page<EnrollmentToken>`, `revoke_enrollment_token(id, by,
+//! now) -> bool`, `check_enrollment_token(&hash, ip, now) -> Result<TokenGrant, EnrolError>` (takes
+//! no use; `enrol` does).
+//!
+//! **Ingest** ([`ingest`]): `ingest(&[HostItems], now, &mut random) -> Ingested`,
+//! `spool_position(host, epoch) -> u64`, `quarantine(&PageRequest) -> Page<Quarantined>`,
+//! `quarantine_count() -> u64`.
+//!
+//! **Incidents** ([`incidents`]): `incident(id) -> Option<IncidentDetail>`,
+//! `incidents(&IncidentFilter, &PageRequest) -> Page<Incident>`, `ignore_incident(id, reason,
+//! owner, until, by, now)`, `reopen_incident(id, by, now)`, `incidents_to_triage(limit) ->
+//! Vec<ToTriage>`, `save_verdict(&ToTriage, &Verdict, now)`, `triage_all_again(catalogue) -> u64`,
+//! `end_ignoring(now, limit) -> Vec<IncidentId>`.
+//!
+//! **Reports** ([`reports`]): `reports(&ReportFilter, &PageRequest) -> Page<StoredReport>`.
+//!
+//! **Jobs** ([`jobs`]): `create_job(&NewJob, by, now) -> Job` (else [`StoreError::JobActive`]),
+//! `job(id) -> Option<JobDetail>`, `jobs(&JobFilter, &PageRequest) -> Page<Job>`,
+//! `job_log(id, after, limit) -> LogPage`, `cancel_job(id, reason, by, now) -> Cancelled`,
+//! `orders_for(host, now) -> Vec<JobId>`, `offer(job, now) -> Option<Order>`,
+//! `raise_counter(host, seen)`, `requeue_offered(host, known: &[JobId], now) -> Vec<JobId>`,
+//! `cancels_for(host) -> Vec<JobId>`, `expire_jobs(now, limit) -> Vec<JobId>`.
+//!
+//! **Views** ([`views`]): `problems(now, limit) -> Vec<Problem>`, `trend(days, now) -> Vec<DayCount>`,
+//! `summary(now) -> Summary`.
+//!
+//! **Access** ([`access`]): `create_api_token(&NewApiToken, by, now)`, `api_tokens(&PageRequest) ->
+//! Page<ApiToken>`, `revoke_api_token(id, by, now) -> bool`, `api_token(&hash, now) ->
+//! Option<ApiToken>`, `create_session(&NewSession)`, `session(&hash, now) -> Option<Session>`,
+//! `end_session(&hash) -> bool`, `drop_expired_sessions(now) -> u64`.
+//!
+//! **Audit** ([`audit`]): `record(&AuditEntry)` for what changes nothing else,
+//! `audit_log(&AuditFilter, &PageRequest) -> Page<AuditRow>`, `verify_audit() -> AuditCheck`.
+
+pub mod access;
+pub mod audit;
+mod backend;
+pub mod error;
+pub mod hosts;
+pub mod incidents;
+pub mod ingest;
+pub mod jobs;
+pub mod page;
+pub mod reports;
+mod row;
+mod sql;
+#[cfg(test)]
+mod tests;
+pub mod tokens;
+pub mod views;
+
+pub use access::{ApiToken, NewApiToken, NewSession, Session};
+pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
+pub use backend::Db;
+pub use error::{Result, StoreError};
+pub use hosts::{
+    CertificateStanding, EnrolError, Enrolled, Enrolment, Host, HostFilter, HostKey,
+    NewCertificate, TimelineEntry, TimelineKind,
+};
+pub use incidents::{
+    Ignored, Incident, IncidentDetail, IncidentFilter, ToTriage, TriageRevision,
+};
+pub use ingest::{HostItems, Incoming, Ingested, IngestOutcome, Quarantined};
+pub use jobs::{
+    Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, LogPage, LogPiece, NewJob,
+};
+pub use page::{BadCursor, Cursor, Page, PageRequest};
+pub use reports::{ReportFilter, StoredReport};
+pub use tokens::{EnrollmentToken, NewEnrollmentToken, TokenGrant, TokenRefused};
+pub use views::{DayCount, Problem, Summary};

@@ -1,0 +1,70 @@
+//! Views over the whole fleet: problems, trends, summary.
+
+use std::collections::BTreeMap;
+
+use fleetmend_core::host::Lifecycle;
+use fleetmend_core::ids::IncidentId;
+use fleetmend_core::report::{Operation, Product};
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::triage::Certainty;
+
+/// One cause, or one code without a known cause, over the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// The leading cause; `None` while none is known.
+    pub cause: Option<String>,
+    /// The code: the commonest of the cause's, or the unexplained one; `None` for failures without.
+    pub code: Option<String>,
+    /// Its symbol.
+    pub symbol: Option<String>,
+    /// What fails.
+    pub product: Product,
+    /// While doing what.
+    pub operation: Operation,
+    /// Hosts that have it.
+    pub hosts: u64,
+    /// Incidents that stand.
+    pub incidents: u64,
+    /// The earliest failure.
+    pub first_seen: Timestamp,
+    /// The latest failure.
+    pub last_seen: Timestamp,
+    /// The best certainty among its incidents.
+    pub certainty: Option<Certainty>,
+    /// One of its incidents, to look at.
+    pub sample: IncidentId,
+    /// Failures a day of the last 14, oldest first, the last is today.
+    pub trend: Vec<u64>,
+}
+
+/// Failures of one day.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DayCount {
+    /// Days since 1970-01-01.
+    pub day: i64,
+    /// Failures.
+    pub reports: u64,
+}
+
+/// The numbers on top of the triage page.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Summary {
+    /// Hosts by their place in life; states without hosts are absent.
+    pub hosts: BTreeMap<Lifecycle, u64>,
+    /// Simulated hosts among them.
+    pub simulated: u64,
+    /// Hosts that stopped reporting.
+    pub silent: u64,
+    /// Incidents that stand.
+    pub open_incidents: u64,
+    /// Incidents opened in the last 24 hours.
+    pub opened_since_yesterday: u64,
+    /// Incidents proved fixed in the last 7 days.
+    pub fixed_in_7_days: u64,
+    /// Jobs that are not over.
+    pub active_jobs: u64,
+    /// Incidents that wait for triage.
+    pub untriaged: u64,
+    /// Items set aside over all hosts.
+    pub quarantined: u64,
+}
