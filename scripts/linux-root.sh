@@ -1,16 +1,26 @@
 #!/usr/bin/env bash
 # Makes (once) a small Debian or Ubuntu root of this machine's own release, which tests copy, break
-# and repair. Sourced by scripts/test.sh; sets FLEETMEND_TEST_ROOT.
+# and repair. Sourced by scripts/test.sh; sets FLEETMEND_TEST_ROOT, and
+# FLEETMEND_TEST_SYSTEMD_ROOT for one that can be booted.
 release=$(. /etc/os-release && echo "${VERSION_CODENAME:?this system names no release}")
-template="$cache/roots/$release"
-mirror=$(grep -rhoE '(https?|file)://[^ ]+' /etc/apt/sources.list /etc/apt/sources.list.d/ 2>/dev/null | grep -v security | head -n 1)
-if ! [ -e "$template/.complete" ]; then
-  as_root rm -rf "$template"
-  mkdir -p "$(dirname "$template")"
-  as_root debootstrap --variant=minbase "$release" "$template" "${mirror:?no package mirror in the apt sources}" >"$cache/debootstrap.log" 2>&1 ||
-    { tail -n 20 "$cache/debootstrap.log" >&2; exit 1; }
-  as_root touch "$template/.complete"
-fi
-export FLEETMEND_TEST_ROOT="$template"
+mirror=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+  awk -v release="$release" '$1 == release && $2 == "main" && !found { print $3; found = 1 }')
+
+make_root() { # make_root NAME EXTRA-PACKAGES: once; prints where it lies
+  local root="$cache/roots/$release-$1" log="$cache/debootstrap-$1.log"
+  if ! [ -e "$root/.complete" ]; then
+    as_root rm -rf "$root"
+    mkdir -p "$cache/roots"
+    as_root debootstrap --variant=minbase ${2:+--include="$2"} "$release" "$root" \
+      "${mirror:?no package mirror in the apt sources}" >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
+    as_root rm -rf "$root"/var/cache/apt/archives/*.deb
+    as_root touch "$root/.complete"
+  fi
+  echo "$root"
+}
+
+FLEETMEND_TEST_ROOT=$(make_root plain "")
+FLEETMEND_TEST_SYSTEMD_ROOT=$(make_root systemd systemd,dbus)
+export FLEETMEND_TEST_ROOT FLEETMEND_TEST_SYSTEMD_ROOT
 # With this set a test that cannot run fails instead of being skipped.
 export FLEETMEND_REQUIRE_SYSTEM=1

@@ -30,15 +30,11 @@ impl Browser {
         }
         let profile = tempfile::tempdir().expect("a temporary folder");
         let log = profile.path().join("driver.log");
-        let driver = Running::start(
-            command(driver).arg("--port=0").env("LANG", "C.UTF-8"),
-            &log,
-        );
+        let driver = Running::start(command(driver).arg("--port=0").env("LANG", "C.UTF-8"), &log);
         let port = crate::wait_for("the browser's driver", Duration::from_secs(30), || {
             let said = driver.printed();
             let at = said.find("successfully on port ").ok_or_else(|| said.clone())?;
-            let digits: String =
-                said[at + 21..].chars().take_while(char::is_ascii_digit).collect();
+            let digits: String = said[at + 21..].chars().take_while(char::is_ascii_digit).collect();
             digits.parse::<u16>().map_err(|e| e.to_string())
         });
         let config = ureq::Agent::config_builder()

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::programs::{command, must, run, text};
+use crate::programs::{Running, command, must, run, text};
 
 /// A copy of the root, removed with its test.
 #[derive(Debug)]
@@ -15,8 +15,17 @@ pub struct Root {
 impl Root {
     /// A fresh copy of the template; `None` (and *skipped* said) where there is none.
     pub fn copy() -> Option<Self> {
-        let Some(template) = std::env::var_os("FLEETMEND_TEST_ROOT") else {
-            crate::skip("no Linux root to break (FLEETMEND_TEST_ROOT): run scripts/test.sh");
+        Self::copy_of("FLEETMEND_TEST_ROOT")
+    }
+
+    /// A fresh copy of the template that can be booted; `None` (and *skipped* said) as above.
+    pub fn copy_bootable() -> Option<Self> {
+        Self::copy_of("FLEETMEND_TEST_SYSTEMD_ROOT")
+    }
+
+    fn copy_of(variable: &str) -> Option<Self> {
+        let Some(template) = std::env::var_os(variable) else {
+            crate::skip(&format!("no Linux root to break ({variable}): run scripts/test.sh"));
             return None;
         };
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -105,4 +114,84 @@ impl Root {
         );
         assert!(said.contains("exit 137"), "dpkg was not interrupted: {said}");
     }
+}
+
+/// What stands before systemd in its namespaces: the file systems that it wants to find.
+const BOOT: &str = r#"
+set -e
+mount --make-rprivate /
+mount -t proc proc "$1/proc"
+mount -t sysfs sysfs "$1/sys"
+mount -t tmpfs tmpfs "$1/sys/fs/cgroup" 2>/dev/null || true
+mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
+for folder in run tmp dev; do mount -t tmpfs tmpfs "$1/$folder"; done
+for device in null zero random urandom tty; do
+  : > "$1/dev/$device"; mount --bind "/dev/$device" "$1/dev/$device"
+done
+mkdir "$1/dev/pts" "$1/dev/shm"
+exec chroot "$1" /usr/bin/env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+  /lib/systemd/systemd --system --log-target=console --show-status=false
+"#;
+
+/// A root whose own systemd runs, in namespaces of its own.
+#[derive(Debug)]
+pub struct Machine {
+    boot: Running,
+    init: String,
+    root: Root,
+}
+
+impl Machine {
+    /// Boots a copy of the bootable template; `None` (and *skipped* said) where there is none, or
+    /// where this machine does not let systemd start in a namespace.
+    pub fn boot() -> Option<Self> {
+        let root = Root::copy_bootable()?;
+        let log = root.at("boot.log");
+        let mut start = command("unshare");
+        start.args(["-m", "-p", "-f", "-C", "-u", "-i", "--kill-child", "sh", "-c", BOOT, "sh"]);
+        let mut boot = Running::start(start.arg(root.path()), &log);
+        let children = format!("/proc/{0}/task/{0}/children", boot.id());
+        let up = crate::wait_for("systemd", std::time::Duration::from_secs(60), || {
+            if boot.ended().is_some() {
+                return Ok(None);
+            }
+            let init = std::fs::read_to_string(&children).map_err(|e| e.to_string())?;
+            let init = init.trim().to_owned();
+            if init.is_empty() {
+                return Err("no first process yet".to_owned());
+            }
+            let said = run(inside(&init, "/usr/bin/systemctl").arg("is-system-running"));
+            match text(&said.stdout).trim() {
+                "running" | "degraded" => Ok(Some(init)),
+                other => Err(other.to_owned()),
+            }
+        });
+        let Some(init) = up else {
+            crate::skip(&format!("systemd cannot be booted here: {}", boot.printed()));
+            return None;
+        };
+        Some(Self { boot, init, root })
+    }
+
+    /// The root it runs in.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// A command that runs inside.
+    pub fn command(&self, program: &str) -> Command {
+        inside(&self.init, program)
+    }
+
+    /// What systemd printed.
+    pub fn printed(&self) -> String {
+        self.boot.printed()
+    }
+}
+
+fn inside(init: &str, program: &str) -> Command {
+    let mut enter = command("nsenter");
+    enter.args(["-t", init, "-a", "-r", "-w/", program]);
+    enter.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
+    enter
 }

@@ -114,8 +114,7 @@ fn versions_stand_in_the_workspace_only() {
         };
         let path = root().join(&folder).join("Cargo.toml");
         let text = std::fs::read_to_string(&path).expect("every crate has a manifest");
-        let pinned: Vec<&str> =
-            text.lines().filter(|l| l.contains("version = \"")).collect();
+        let pinned: Vec<&str> = text.lines().filter(|l| l.contains("version = \"")).collect();
         assert!(pinned.is_empty(), "{}: {pinned:?} belongs in the workspace", path.display());
     }
 }
