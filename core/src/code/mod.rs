@@ -3,6 +3,13 @@
 //! Reading a code that a person typed (`read`) and saying what its bits mean (`decode`) live in
 //! the submodules; the rest of the product handles [`FailureCode`] only.
 
+mod decode;
+mod read;
+mod win32;
+
+pub use decode::{Decoded, decode};
+pub use read::{Change, CodeReading, Unreadable, read};
+
 use std::fmt;
 use std::str::FromStr;
 

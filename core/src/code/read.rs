@@ -1,0 +1,458 @@
+//! Reading a code as people type it: from a screenshot, a chat, a log line, with Cyrillic letters,
+//! a zero too few or too many, in decimal. Says what it changed, and suggests only what the
+//! catalogue knows.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::FailureCode;
+
+/// The longest text that is looked at, in bytes.
+const INPUT_BYTES: usize = 1_024;
+
+/// What was changed to read a code. Prints in words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Look-alike letters or signs became Latin ones.
+    Letters,
+    /// Spaces, brackets or punctuation were dropped.
+    Marks,
+    /// Words around the code were dropped.
+    Words,
+    /// `0x` was put before it.
+    Prefix,
+    /// Upper-case letters of a name became lower-case ones.
+    LowerCase,
+    /// A signed decimal number.
+    Signed,
+    /// An unsigned decimal number.
+    Unsigned,
+    /// A message number as event logs write it (`%%N`).
+    MessageNumber,
+    /// A Win32 error number, made an HRESULT.
+    Win32(u16),
+    /// 64 bits of which the upper half only repeats the sign.
+    SignExtended,
+    /// Leading zeros were missing.
+    Padded,
+    /// One zero was missing.
+    ZeroAdded,
+    /// One zero was too many.
+    ZeroRemoved,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Letters => "look-alike letters were replaced by Latin ones",
+            Self::Marks => "spaces, brackets or punctuation were dropped",
+            Self::Words => "the words around the code were dropped",
+            Self::Prefix => "0x was put before it",
+            Self::LowerCase => "capital letters were made small",
+            Self::Signed => "a signed decimal number was written in hex",
+            Self::Unsigned => "an unsigned decimal number was written in hex",
+            Self::MessageNumber => "an event log's message number (%%) was written in hex",
+            Self::Win32(code) => return write!(f, "Win32 error {code} was written as an HRESULT"),
+            Self::SignExtended => "the upper half of 64 bits was dropped",
+            Self::Padded => "leading zeros were added",
+            Self::ZeroAdded => "a missing zero was added",
+            Self::ZeroRemoved => "a zero too many was removed",
+        })
+    }
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// A code as it was read from what somebody typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodeReading {
+    /// The code.
+    pub code: FailureCode,
+    /// What was typed.
+    pub original: String,
+    /// What was changed, in the order of the list in [`Change`]; empty for an exact code.
+    pub changes: Vec<Change>,
+    /// Whether the code is a guess to be confirmed ("did you mean"): a zero was added or removed.
+    pub suggested: bool,
+    /// The stage that setup prints after its code, such as `0xA001B`.
+    pub stage: Option<u32>,
+}
+
+/// Why a text could not be read as a code. Each message says what is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Nothing was typed.
+    #[error("no code was given; {ACCEPTED}")]
+    Empty,
+    /// More was typed than is looked at.
+    #[error("the text is longer than {INPUT_BYTES} bytes: give the code alone; {ACCEPTED}")]
+    TooLong,
+    /// There is no code in it.
+    #[error("\"{0}\" holds no code; {ACCEPTED}")]
+    NoCode(String),
+    /// A wrong number of digits, and no single code that it may have meant.
+    #[error("\"{text}\" has {digits} hex digits where a code has 8{}", did_you_mean(.candidates))]
+    Length {
+        /// What was typed.
+        text: String,
+        /// Its digits.
+        digits: usize,
+        /// Known codes that are one zero away.
+        candidates: Vec<String>,
+    },
+    /// A decimal number that is no code.
+    #[error("the number {0} is no 32-bit failure code; for a program's exit code write exit:{0}")]
+    Number(String),
+    /// An exit code out of range.
+    #[error("\"{0}\" is not an exit code: write exit: and a whole number, such as exit:11")]
+    Exit(String),
+    /// A setup stage without its code.
+    #[error(
+        "0x{0:05X} is a setup stage: put the result code before it, as in 0xC1900101 0x{0:05X}"
+    )]
+    StageAlone(u32),
+    /// Several codes.
+    #[error("the text holds several codes ({}): give one", .0.join(", "))]
+    Several(Vec<String>),
+}
+
+const ACCEPTED: &str = "write it as 0x80070003, 80070003, -2147024893, 2147942403, exit:11 or a name such as apt.lock_held";
+
+fn did_you_mean(candidates: &[String]) -> String {
+    if candidates.is_empty() {
+        format!("; {ACCEPTED}")
+    } else {
+        format!("; did you mean {}?", candidates.join(" or "))
+    }
+}
+
+/// Reads a code from what somebody typed into a field for codes. `known` says whether the
+/// catalogue holds a 32-bit code: only then is a missing or extra zero repaired.
+///
+/// Bare hex digits are taken only where nothing but the code (and words such as "error") stands:
+/// in running text, parts of GUIDs and addresses look the same.
+pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unreadable> {
+    if input.len() > INPUT_BYTES {
+        return Err(Unreadable::TooLong);
+    }
+    let mut changes = BTreeSet::new();
+    let text = clean(input, &mut changes);
+    if text.is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    let reading = |code, changes: BTreeSet<Change>, stage| CodeReading {
+        code,
+        original: input.to_owned(),
+        suggested: changes.iter().any(|c| matches!(c, Change::ZeroAdded | Change::ZeroRemoved)),
+        changes: changes.into_iter().collect(),
+        stage,
+    };
+    if let Some(code) = named(&text, &mut changes)? {
+        return Ok(reading(code, changes, None));
+    }
+    let latin = latin(&text);
+    if latin != text {
+        changes.insert(Change::Letters);
+    }
+    let (token, stage) = pick(&latin, &mut changes)?;
+    let value = number(&token, known, &mut changes)?;
+    Ok(reading(FailureCode::Hresult(value), changes, stage))
+}
+
+/// Drops what cannot belong to a code: invisible characters, and marks around it.
+fn clean(input: &str, changes: &mut BTreeSet<Change>) -> String {
+    let visible: String = input
+        .chars()
+        .filter(|c| !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}'))
+        .map(|c| if c.is_whitespace() || c.is_control() { ' ' } else { c })
+        .collect();
+    let text = visible.trim_matches(is_mark).to_owned();
+    if text != input {
+        changes.insert(Change::Marks);
+    }
+    text
+}
+
+fn is_mark(c: char) -> bool {
+    c.is_whitespace() || "()[]{}<>\"'`«»“”„‘’.,;:!?*#=|".contains(c)
+}
+
+/// Exit codes and slugs.
+fn named(text: &str, changes: &mut BTreeSet<Change>) -> Result<Option<FailureCode>, Unreadable> {
+    let lower = text.to_lowercase();
+    if let Some(rest) = lower.strip_prefix("exit") {
+        let number = rest.trim_start().trim_start_matches("code").trim_start_matches("status");
+        let number = number.trim_matches(|c: char| c == ' ' || c == ':' || c == '=');
+        // A slug may begin with these letters too.
+        if rest.starts_with([' ', ':', '=']) || number.parse::<i32>().is_ok() {
+            let status = number.parse::<i32>().map_err(|_| Unreadable::Exit(shown(text)))?;
+            if FailureCode::Exit(status).to_string() != text {
+                changes.insert(Change::Words);
+            }
+            return Ok(Some(FailureCode::Exit(status)));
+        }
+    }
+    if lower.starts_with("0x") {
+        return Ok(None);
+    }
+    let Ok(code @ FailureCode::Slug(_)) = lower.parse::<FailureCode>() else { return Ok(None) };
+    if lower != text {
+        changes.insert(Change::LowerCase);
+    }
+    Ok(Some(code))
+}
+
+/// Letters and signs that look like those of a hex number, as the Latin ones.
+fn latin(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            'х' | 'Х' | '×' | 'χ' | 'Χ' => 'x',
+            'а' | 'А' | 'α' => 'a',
+            'в' | 'В' | 'Β' => 'b',
+            'с' | 'С' => 'c',
+            'е' | 'Е' | 'ё' | 'Ё' => 'e',
+            'о' | 'О' | 'Ο' | 'ο' => '0',
+            '\u{2212}' | '\u{2010}'..='\u{2015}' | '\u{FE63}' => '-',
+            // Full-width forms.
+            '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
+            _ => c,
+        })
+        .collect()
+}
+
+/// Words that people write before a code; after them bare digits are taken.
+const LABELS: &[&str] = &[
+    "hr",
+    "hresult",
+    "error",
+    "err",
+    "errorcode",
+    "code",
+    "status",
+    "result",
+    "stop",
+    "failed",
+    "with",
+    "код",
+    "ошибка",
+    "ошибки",
+    "ошибк",
+];
+
+/// Picks the one token that is the code, and setup's stage where one follows.
+fn pick(text: &str, changes: &mut BTreeSet<Change>) -> Result<(String, Option<u32>), Unreadable> {
+    let spaced = text.to_lowercase().replace("-0x", " 0x");
+    let mut words = 0;
+    let mut tokens = Vec::new();
+    for token in spaced.split(is_mark).map(|t| t.trim_matches('/')).filter(|t| !t.is_empty()) {
+        if token == "-" {
+            continue;
+        }
+        if is_label(token) {
+            words += 1;
+        } else {
+            tokens.push(token);
+        }
+    }
+    if words > 0 {
+        changes.insert(Change::Words);
+    }
+    // Alone or with labels only: every form. In running text: what says itself that it is a code.
+    let alone = tokens.len() == 1 || (tokens.len() == 2 && bare_stage(tokens[1]).is_some());
+    let mut codes: Vec<&str> = Vec::new();
+    let mut stage = None;
+    for token in &tokens {
+        if !codes.is_empty() && stage.is_none() && (alone || token.starts_with("0x")) {
+            stage = bare_stage(token);
+            if stage.is_some() {
+                continue;
+            }
+        }
+        if (alone && codes.is_empty()) || says_code(token) {
+            if !codes.contains(token) {
+                codes.push(token);
+            }
+        } else {
+            changes.insert(Change::Words);
+        }
+    }
+    // `0xC1900101 - 0x20017` may also be written with eight digits of stage.
+    if stage.is_none() && codes.len() == 2 && codes[1].starts_with("0x000") {
+        stage = u32::from_str_radix(&codes[1][2..], 16).ok();
+        codes.truncate(1);
+    }
+    match codes.as_slice() {
+        [] => Err(Unreadable::NoCode(shown(text))),
+        [one] => Ok(((*one).to_owned(), stage)),
+        several => Err(Unreadable::Several(several.iter().map(|c| shown(c)).collect())),
+    }
+}
+
+/// Labels are compared before look-alike letters were replaced and after.
+fn is_label(token: &str) -> bool {
+    LABELS.iter().any(|l| *l == token || latin(l) == token)
+}
+
+/// Five hex digits (a phase digit and an operation): setup's stage.
+fn bare_stage(token: &str) -> Option<u32> {
+    let digits = token.strip_prefix("0x").unwrap_or(token);
+    let five = digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    five.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// Whether a token says by its own form that it is a code.
+fn says_code(token: &str) -> bool {
+    let hex = token.strip_prefix("0x").is_some_and(|d| !d.is_empty() && is_hexish(d));
+    let message = token.strip_prefix("%%").is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()));
+    let signed = token
+        .strip_prefix('-')
+        .is_some_and(|d| d.len() == 10 && d.bytes().all(|b| b.is_ascii_digit()));
+    hex || message || signed
+}
+
+fn is_hexish(digits: &str) -> bool {
+    digits.bytes().all(|b| b.is_ascii_hexdigit() || b == b'o')
+}
+
+/// Reads one token, lower-case and Latin.
+fn number(
+    token: &str,
+    known: &dyn Fn(u32) -> bool,
+    changes: &mut BTreeSet<Change>,
+) -> Result<u32, Unreadable> {
+    if let Some(digits) = token.strip_prefix("0x") {
+        return hex(digits, true, known, changes);
+    }
+    if let Some(digits) = token.strip_prefix("%%") {
+        changes.insert(Change::MessageNumber);
+        let value = digits.parse().map_err(|_| Unreadable::Number(shown(digits)))?;
+        return Ok(from_win32(value, changes));
+    }
+    if token.starts_with('-') && token[1..].bytes().all(|b| b.is_ascii_digit()) {
+        let value = token.parse::<i32>().map_err(|_| Unreadable::Number(shown(token)))?;
+        changes.insert(Change::Signed);
+        return Ok(value.cast_unsigned());
+    }
+    if token.bytes().all(|b| b.is_ascii_digit()) && token.len() != 8 {
+        return decimal(token, known, changes);
+    }
+    if !is_hexish(token) {
+        return Err(Unreadable::NoCode(shown(token)));
+    }
+    hex(token, false, known, changes)
+}
+
+/// Message numbers below 65,536 are Win32 errors.
+fn from_win32(value: u32, changes: &mut BTreeSet<Change>) -> u32 {
+    match u16::try_from(value) {
+        Ok(code) => {
+            changes.insert(Change::Win32(code));
+            0x8007_0000 | value
+        }
+        Err(_) => value,
+    }
+}
+
+/// Digits only, and not eight of them: a decimal code, else hex with a zero too few or too many.
+fn decimal(
+    token: &str,
+    known: &dyn Fn(u32) -> bool,
+    changes: &mut BTreeSet<Change>,
+) -> Result<u32, Unreadable> {
+    let value = token.parse::<u32>().ok();
+    if let Some(value) = value
+        && (FailureCode::is_failing(value) || (value > 0xFFFF && known(value)))
+    {
+        changes.insert(Change::Unsigned);
+        return Ok(value);
+    }
+    if matches!(token.len(), 7 | 9) {
+        return hex(token, false, known, changes);
+    }
+    Err(Unreadable::Number(shown(token)))
+}
+
+fn hex(
+    digits: &str,
+    prefixed: bool,
+    known: &dyn Fn(u32) -> bool,
+    changes: &mut BTreeSet<Change>,
+) -> Result<u32, Unreadable> {
+    let mut digits = digits.to_owned();
+    if digits.contains('o') {
+        digits = digits.replace('o', "0");
+        changes.insert(Change::Letters);
+    }
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Unreadable::NoCode(shown(&digits)));
+    }
+    if !prefixed {
+        changes.insert(Change::Prefix);
+    }
+    if digits.len() == 16 && digits.starts_with("ffffffff") {
+        digits.drain(..8);
+        changes.insert(Change::SignExtended);
+    }
+    let parse = |d: &str| u32::from_str_radix(d, 16).ok();
+    match digits.len() {
+        8 => parse(&digits).ok_or_else(|| Unreadable::NoCode(shown(&digits))),
+        5 => Err(Unreadable::StageAlone(parse(&digits).unwrap_or(0))),
+        // Success codes of the update agent are printed without their leading zeros.
+        6 if prefixed => {
+            changes.insert(Change::Padded);
+            parse(&digits).ok_or_else(|| Unreadable::NoCode(shown(&digits)))
+        }
+        7 => {
+            changes.insert(Change::ZeroAdded);
+            only(&digits, (0..=7).map(|at| with_zero(&digits, at)), known)
+        }
+        9 => {
+            changes.insert(Change::ZeroRemoved);
+            let zeros = digits.match_indices('0').map(|(at, _)| without(&digits, at));
+            only(&digits, zeros, known)
+        }
+        _ => only(&digits, std::iter::empty(), known),
+    }
+}
+
+fn with_zero(digits: &str, at: usize) -> String {
+    format!("{}0{}", &digits[..at], &digits[at..])
+}
+
+fn without(digits: &str, at: usize) -> String {
+    format!("{}{}", &digits[..at], &digits[at + 1..])
+}
+
+/// The one known code among the candidates.
+fn only(
+    typed: &str,
+    candidates: impl Iterator<Item = String>,
+    known: &dyn Fn(u32) -> bool,
+) -> Result<u32, Unreadable> {
+    let found: BTreeSet<u32> = candidates
+        .filter_map(|c| u32::from_str_radix(&c, 16).ok())
+        .filter(|value| known(*value))
+        .collect();
+    match found.first() {
+        Some(value) if found.len() == 1 => Ok(*value),
+        _ => Err(Unreadable::Length {
+            text: shown(typed),
+            digits: typed.len(),
+            candidates: found.iter().map(|v| format!("0x{v:08X}")).collect(),
+        }),
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

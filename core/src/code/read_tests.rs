@@ -1,0 +1,190 @@
+//! The spellings that people and public sources really use.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Codes that stand for the catalogue.
+fn known(value: u32) -> bool {
+    [
+        0x8007_0003,
+        0x8007_0002,
+        0x8007_0020,
+        0x8007_000D,
+        0x800F_0831,
+        0x8007_2EFE,
+        0x0024_0006,
+        0x8004_DE40,
+    ]
+    .contains(&value)
+}
+
+fn ok(text: &str) -> CodeReading {
+    read(text, &known).unwrap_or_else(|e| panic!("{text:?}: {e}"))
+}
+
+fn refused(text: &str) -> String {
+    match read(text, &known) {
+        Ok(reading) => panic!("{text:?} was read as {}", reading.code),
+        Err(why) => why.to_string(),
+    }
+}
+
+#[test]
+fn every_spelling_gives_the_same_code() {
+    for text in [
+        "0x80070003",
+        "0X80070003",
+        "80070003",
+        "-2147024893",
+        "2147942403",
+        "−2147024893",
+        "0х80070003",
+        "0Х80070003",
+        "0×80070003",
+        "ох8оо7ооо3",
+        "0x8OO70003",
+        " (0x80070003). ",
+        "[80070003]",
+        "\u{A0}0x8007\u{200B}0003\u{FEFF}",
+        "(hr:0x80070003)",
+        "HRESULT = 80070003",
+        "hr=80070003",
+        "код ошибки 0х80070003",
+        "Ошибка: 80070003",
+        "Error code: (0x80070003)",
+        "Windows failed to install the following update with error 0x80070003",
+        "%%2147942403",
+        "%%3",
+        "0xFFFFFFFF80070003",
+        "0x80070003",
+    ] {
+        let reading = ok(text);
+        assert_eq!(reading.code, FailureCode::Hresult(0x8007_0003), "{text:?}");
+        assert_eq!(reading.original, text);
+        assert!(!reading.suggested, "{text:?}");
+    }
+}
+
+#[test]
+fn other_codes_of_public_sources() {
+    for (text, code) in [
+        ("0х8007000d", "0x8007000D"),
+        ("0х8004de40", "0x8004DE40"),
+        ("0X8007000D", "0x8007000D"),
+        ("800f0831", "0x800F0831"),
+        ("[80070426]", "0x80070426"),
+        ("(hr:0x800f081f)", "0x800F081F"),
+        ("%%2155348254", "0x8078011E"),
+        ("80072EFE", "0x80072EFE"),
+        ("2149580817", "0x80200011"),
+        ("0x240006", "0x00240006"),
+        ("2359302", "0x00240006"),
+        ("0xС1900101", "0xC1900101"),
+        ("0x8ОО7ОООВ", "0x8007000B"),
+        ("exit:11", "exit:11"),
+        ("exit code 11", "exit:11"),
+        ("Exit status: -1", "exit:-1"),
+        ("apt.lock_held", "apt.lock_held"),
+        ("APT.Lock_Held.", "apt.lock_held"),
+        ("servicing.store_corrupt", "servicing.store_corrupt"),
+    ] {
+        assert_eq!(ok(text).code.to_string(), code, "{text:?}");
+    }
+}
+
+#[test]
+fn a_missing_or_extra_zero_is_a_suggestion() {
+    let missing = ok("0x8007003");
+    assert_eq!(missing.code, FailureCode::Hresult(0x8007_0003));
+    assert!(missing.suggested);
+    assert_eq!(missing.changes, [Change::ZeroAdded]);
+    let extra = ok("0x800700003");
+    assert_eq!(extra.code, FailureCode::Hresult(0x8007_0003));
+    assert!(extra.suggested);
+    assert_eq!(ok("800700003").changes, [Change::Prefix, Change::ZeroRemoved]);
+    assert_eq!(ok("8007003").code, FailureCode::Hresult(0x8007_0003));
+    assert!(ok("Status_wait_3 0x8007003").suggested);
+}
+
+#[test]
+fn two_possible_codes_are_both_named_and_none_taken() {
+    let message = refused("0x8007002");
+    assert!(message.ends_with("did you mean 0x80070002 or 0x80070020?"), "{message}");
+}
+
+#[test]
+fn setup_prints_a_stage_after_its_code() {
+    let stages = [
+        ("0x80070003 0xA001B", 0xA001B),
+        ("0x80070003 0ха001в", 0xA001B),
+        ("0xC1900101 - 0x4000D", 0x4000D),
+        ("0xC1900101-0x20017", 0x20017),
+        ("0xC1900101, 0x00020017", 0x20017),
+        ("80070003 A001B", 0xA001B),
+    ];
+    for (text, stage) in stages {
+        assert_eq!(ok(text).stage, Some(stage), "{text:?}");
+    }
+    assert!(refused("0xA001B").contains("put the result code before it"));
+}
+
+#[test]
+fn refusals_say_what_was_wrong_and_what_is_accepted() {
+    assert!(refused("").contains("0x80070003, 80070003, -2147024893"));
+    assert!(refused("\u{200B} ()").contains("no code was given"));
+    assert!(refused("wuauserv").contains("holds no code"));
+    assert!(refused("3010").contains("exit:3010"));
+    assert!(refused("0x12345678901").contains("has 11 hex digits where a code has 8"));
+    assert!(refused("0x8008888").contains("has 7 hex digits"));
+    assert!(refused("exit:eleven").contains("exit:11"));
+    assert!(refused("-99999999999").contains("no 32-bit"));
+    assert!(refused("0x80070003 and 0x80070005").contains("several codes"));
+    assert!(refused(&"x".repeat(2_000)).contains("longer than"));
+}
+
+#[test]
+fn bare_digits_in_running_text_are_no_code() {
+    for text in
+        ["update 9482f4b4-e343-43b6 failed", "the file at deadbeef is gone", "see 80070003 there"]
+    {
+        assert!(refused(text).contains("holds no code"), "{text:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_typed_panics(text in "\\PC{0,60}") {
+        let _ = read(&text, &known);
+    }
+
+    #[test]
+    fn nothing_that_looks_like_a_code_panics(text in "[0-9a-fA-FхХxXоаве%:\\-() .]{0,24}") {
+        let _ = read(&text, &known);
+    }
+
+    #[test]
+    fn canonical_numbers_come_back_unchanged(value: u32) {
+        let code = FailureCode::Hresult(value);
+        let reading = read(&code.to_string(), &known).expect("canonical");
+        prop_assert_eq!(reading.code, code);
+        prop_assert!(reading.changes.is_empty() && !reading.suggested && reading.stage.is_none());
+    }
+
+    #[test]
+    fn every_number_reads_the_same_in_every_base(value in 0x8000_0000u32..) {
+        for text in [value.to_string(), value.cast_signed().to_string(), format!("{value:x}"), format!("%%{value}")] {
+            // Ten digits with a minus and eight hex digits are never mistaken for each other.
+            prop_assert_eq!(read(&text, &known).expect("a form").code, FailureCode::Hresult(value), "{}", text);
+        }
+    }
+
+    #[test]
+    fn exit_codes_and_names_come_back(status: i32, name in "[a-z][a-z0-9_]{0,12}\\.[a-z0-9_]{1,20}") {
+        for code in [FailureCode::Exit(status), name.parse().expect("a slug")] {
+            let reading = read(&code.to_string(), &known).expect("canonical");
+            prop_assert_eq!(&reading.code, &code);
+            prop_assert!(reading.changes.is_empty());
+        }
+    }
+}
