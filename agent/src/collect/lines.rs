@@ -1,0 +1,223 @@
+//! Reading a text log of any size in large blocks, looking only at the lines that can matter.
+//!
+//! Memory is one block, whatever the file's size. Lines are found by searching each block for a few
+//! rare words; only the lines that hold one are handed on, with their number and the time of the
+//! last stamped line.
+
+use std::io::{self, Read};
+
+use memchr::{memchr, memchr_iter, memmem, memrchr};
+
+/// Bytes read at once; also the longest line that is looked at whole.
+const BLOCK: usize = 256 * 1024;
+/// How much of a longer line is looked at.
+const LONG_LINE: usize = 64 * 1024;
+/// The mark that some programs put at the start of a UTF-8 file.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// One line that holds a wanted word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line<'a> {
+    /// Its physical number, from 1.
+    pub number: u64,
+    /// Its bytes, without line end and byte-order mark.
+    pub bytes: &'a [u8],
+    /// The wall clock (milliseconds) of this line, or of the last stamped one before it.
+    pub stamp: Option<i64>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Read64 {
+    /// Bytes.
+    pub bytes: u64,
+    /// Lines.
+    pub lines: u64,
+    /// Lines too long to be looked at whole.
+    pub cut: u64,
+}
+
+/// The words a log is searched for.
+#[derive(Debug)]
+pub(crate) struct Needles(Vec<memmem::Finder<'static>>);
+
+impl Needles {
+    /// Prepares the search; the words should be rare in the log.
+    pub(crate) fn new(words: &[&'static str]) -> Self {
+        Self(words.iter().map(|word| memmem::Finder::new(word.as_bytes())).collect())
+    }
+}
+
+/// Hands every line that holds one of `needles` to `visit`, in order. `stamp` reads the time at the
+/// start of a line.
+pub(crate) fn visit(
+    reader: impl Read,
+    needles: &Needles,
+    stamp: fn(&[u8]) -> Option<i64>,
+    visit: impl FnMut(Line<'_>),
+) -> io::Result<Read64> {
+    let mut pass = Pass { needles, stamp, visit, read: Read64::default(), known: None };
+    pass.run(reader)?;
+    Ok(pass.read)
+}
+
+/// `line` without a byte-order mark before and a line end after it.
+pub(crate) fn bare(line: &[u8]) -> &[u8] {
+    let line = line.strip_prefix(BOM).unwrap_or(line);
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+struct Pass<'n, V> {
+    needles: &'n Needles,
+    stamp: fn(&[u8]) -> Option<i64>,
+    visit: V,
+    read: Read64,
+    /// The time of the last stamped line before the place looked at.
+    known: Option<i64>,
+}
+
+impl<V: FnMut(Line<'_>)> Pass<'_, V> {
+    fn run(&mut self, mut reader: impl Read) -> io::Result<()> {
+        let mut block = vec![0; BLOCK];
+        let mut filled = 0;
+        // Inside a line whose head was already looked at.
+        let mut skipping = false;
+        loop {
+            let got = match reader.read(&mut block[filled..]) {
+                Ok(got) => got,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            self.read.bytes += got as u64;
+            filled += got;
+            let mut from = 0;
+            if skipping {
+                from = memchr(b'\n', &block[..filled]).map_or(filled, |at| {
+                    skipping = false;
+                    self.read.lines += 1;
+                    at + 1
+                });
+            }
+            if got == 0 {
+                if filled > from {
+                    self.block(&block[from..filled]);
+                    self.read.lines += u64::from(block[filled - 1] != b'\n');
+                } else if skipping {
+                    self.read.lines += 1;
+                }
+                return Ok(());
+            }
+            let mut end = memrchr(b'\n', &block[from..filled]).map_or(from, |at| from + at + 1);
+            if end > from {
+                self.block(&block[from..end]);
+            } else if filled == block.len() {
+                self.block(&block[from..from + LONG_LINE.min(filled - from)]);
+                self.read.cut += 1;
+                skipping = true;
+                end = filled;
+            }
+            block.copy_within(end..filled, 0);
+            filled -= end;
+        }
+    }
+
+    /// Looks through whole lines (the last may lack its end) and counts them.
+    fn block(&mut self, block: &[u8]) {
+        let mut next: Vec<Option<usize>> = self.needles.0.iter().map(|n| n.find(block)).collect();
+        let mut done = 0;
+        while let Some(hit) = next.iter().flatten().min().copied() {
+            let start = memrchr(b'\n', &block[done..hit]).map_or(done, |at| done + at + 1);
+            let end = memchr(b'\n', &block[hit..]).map_or(block.len(), |at| hit + at + 1);
+            self.read.lines += newlines(&block[done..start]);
+            let bytes = bare(&block[start..end]);
+            self.known = (self.stamp)(bytes).or_else(|| self.last_stamp(&block[done..start]));
+            let line = Line { number: self.read.lines + 1, bytes, stamp: self.known };
+            (self.visit)(line);
+            self.read.lines += newlines(&block[start..end]);
+            done = end;
+            for (needle, at) in self.needles.0.iter().zip(&mut next) {
+                if at.is_some_and(|at| at < done) {
+                    *at = needle.find(&block[done..]).map(|at| done + at);
+                }
+            }
+        }
+        self.read.lines += newlines(&block[done..]);
+        self.known = self.last_stamp(&block[done..]);
+    }
+
+    /// The time of the last stamped line of `part`, else what was known before it.
+    fn last_stamp(&self, mut part: &[u8]) -> Option<i64> {
+        while !part.is_empty() {
+            let body = part.strip_suffix(b"\n").unwrap_or(part);
+            let start = memrchr(b'\n', body).map_or(0, |at| at + 1);
+            let at = (self.stamp)(bare(&part[start..]));
+            if at.is_some() {
+                return at;
+            }
+            part = &part[..start];
+        }
+        self.known
+    }
+}
+
+fn newlines(part: &[u8]) -> u64 {
+    memchr_iter(b'\n', part).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::stamp;
+
+    /// Gives its bytes in small pieces, so that lines fall across reads.
+    struct Pieces<'a>(&'a [u8], usize);
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let n = self.1.min(self.0.len()).min(into.len());
+            into[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &self.0[n..];
+            Ok(n)
+        }
+    }
+
+    fn all(text: &[u8], piece: usize) -> (Vec<(u64, String, Option<i64>)>, Read64) {
+        let mut seen = Vec::new();
+        let needles = Needles::new(&["needle", "pin"]);
+        let read = visit(Pieces(text, piece), &needles, stamp::comma, |line| {
+            let words = String::from_utf8_lossy(line.bytes).chars().take(40).collect();
+            seen.push((line.number, words, line.stamp));
+        })
+        .expect("memory can be read");
+        (seen, read)
+    }
+
+    #[test]
+    fn lines_keep_their_numbers_and_the_last_time() {
+        let text = b"\xEF\xBB\xBF1970-01-01 00:00:01, Info x needle\r\nplain\nneedle and pin\r\n\n\
+            1970-01-01 00:00:02, Info y\nplain\npin at the end";
+        for piece in [1, 7, 100_000] {
+            let (seen, read) = all(text, piece);
+            assert_eq!(
+                seen,
+                [
+                    (1, "1970-01-01 00:00:01, Info x needle".to_owned(), Some(1_000)),
+                    (3, "needle and pin".to_owned(), Some(1_000)),
+                    (7, "pin at the end".to_owned(), Some(2_000)),
+                ]
+            );
+            assert_eq!(read.lines, 7);
+            assert_eq!(read.bytes, text.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_costs_one_block() {
+        let mut text = b"needle ".to_vec();
+        text.resize(BLOCK * 3, b'x');
+        text.extend_from_slice(b" pin\nneedle\n");
+        let (seen, read) = all(&text, 100_000);
+        assert_eq!(seen.iter().map(|s| s.0).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((read.lines, read.cut), (2, 1));
+    }
+}
