@@ -2,9 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::knowledge::{RebootNeed, Risk};
+use crate::host::OsFamily;
+use crate::knowledge::{Catalogue, RebootNeed, Remediation, Risk};
 use crate::step::Undo;
+use crate::triage::{Certainty, RankedCause, Verdict};
 use crate::words::Slug;
+
+/// How often a remediation that has run on real systems cures its cause, before it is counted.
+const CURES: f64 = 0.7;
+/// The same for one that has not yet run on a real system.
+const CURES_UNPROVEN: f64 = 0.5;
+/// Causes with a smaller share are not planned for.
+const SHARE_AT_LEAST: f64 = 0.02;
 
 /// One remediation of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,3 +53,109 @@ impl Plan {
         self.steps.iter().find(|s| s.allowed)
     }
 }
+
+/// Orders the remediations of a verdict's causes by chance ÷ cost. Those that go over `allowed`,
+/// that were `tried` in this version on the same evidence, that a person does, and that nobody
+/// should do, follow with the reason.
+pub fn plan(
+    cat: &Catalogue,
+    verdict: &Verdict,
+    os: OsFamily,
+    allowed: Risk,
+    tried: &[(Slug, u32)],
+) -> Plan {
+    let mut steps: Vec<PlannedStep> = Vec::new();
+    for cause in verdict.causes.iter().filter(|c| is_planned(c)) {
+        let Some(entry) = cause.cause.as_ref().and_then(|id| cat.causes.get(id)) else { continue };
+        let fitting = entry
+            .remediations
+            .iter()
+            .filter_map(|id| cat.remediations.get(id))
+            .filter(|remediation| remediation.os == os);
+        for remediation in fitting {
+            let cures = if remediation.unproven { CURES_UNPROVEN } else { CURES };
+            let chance = cause.share * cures;
+            // One remediation may be against several causes: it stands once, for the likeliest,
+            // and has the chance of all.
+            match steps.iter_mut().find(|s| s.remediation == remediation.id) {
+                Some(step) => step.chance = (step.chance + chance).min(1.0),
+                None => steps.push(planned(remediation, cause, &entry.id, chance)),
+            }
+        }
+    }
+    for step in &mut steps {
+        let Some(remediation) = cat.remediations.get(&step.remediation) else { continue };
+        let tried = tried.iter().any(|(id, v)| *id == step.remediation && *v == step.version);
+        let (may, reason) = judge(remediation, step, allowed, tried);
+        step.allowed = may;
+        step.reason = reason;
+    }
+    // Stable: what weighs the same stays in the order of its cause.
+    steps.sort_by(|a, b| {
+        let class = |s: &PlannedStep| (!s.allowed, s.risk == Risk::Refused, s.risk == Risk::Guided);
+        let worth = |s: &PlannedStep| s.chance / s.cost;
+        class(a).cmp(&class(b)).then_with(|| worth(b).total_cmp(&worth(a)))
+    });
+    Plan { steps }
+}
+
+fn is_planned(cause: &RankedCause) -> bool {
+    cause.certainty != Certainty::RuledOut && cause.share >= SHARE_AT_LEAST
+}
+
+fn planned(r: &Remediation, ranked: &RankedCause, cause: &Slug, chance: f64) -> PlannedStep {
+    debug_assert_eq!(ranked.cause.as_ref(), Some(cause));
+    PlannedStep {
+        remediation: r.id.clone(),
+        version: r.version,
+        cause: cause.clone(),
+        chance,
+        cost: cost(r),
+        risk: r.risk,
+        reboot: r.reboot,
+        undo: r.undo(),
+        allowed: false,
+        reason: String::new(),
+    }
+}
+
+/// Minutes, and what risk and a restart are worth in minutes.
+fn cost(r: &Remediation) -> f64 {
+    let risk = match r.risk {
+        Risk::Safe => 0,
+        Risk::Disruptive => 20,
+        Risk::Guided => 60,
+        Risk::Dangerous | Risk::Refused => 120,
+    };
+    let reboot = match r.reboot {
+        RebootNeed::Never => 0,
+        RebootNeed::Maybe => 10,
+        RebootNeed::Always => 30,
+    };
+    f64::from(r.minutes.max(1).saturating_add(risk + reboot))
+}
+
+/// Whether it may be done, and why it stands where it stands.
+fn judge(r: &Remediation, step: &PlannedStep, allowed: Risk, tried: bool) -> (bool, String) {
+    let (cause, chance) = (&step.cause, step.chance * 100.0);
+    match r.risk {
+        Risk::Guided => return (false, format!("a person does this: steps against {cause}")),
+        Risk::Refused => return (false, "never done: the better way is told".to_owned()),
+        Risk::Safe | Risk::Disruptive | Risk::Dangerous => {}
+    }
+    if tried {
+        let version = r.version;
+        return (false, format!("version {version} was tried already on the same evidence"));
+    }
+    if r.risk > allowed {
+        return (false, format!("its risk is {}; only up to {allowed} is allowed here", r.risk));
+    }
+    let unproven =
+        if r.unproven { "; it has not yet run on a real system of its kind" } else { "" };
+    let cost = step.cost;
+    (true, format!("{chance:.0} % chance against {cause} for a cost of {cost:.0} min{unproven}"))
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

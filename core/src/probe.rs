@@ -170,4 +170,45 @@ impl Question {
             | Self::LogSays { .. } => &[OsFamily::Windows, OsFamily::Linux],
         }
     }
+
+    /// Whether the question, with what it names, can be answered on a system: a folder below
+    /// `/var` is not asked for on Windows, nor a systemd unit.
+    pub fn has_answer_on(&self, os: OsFamily) -> bool {
+        self.systems().contains(&os) && self.names_of().is_none_or(|named| named == os)
+    }
+
+    /// The system whose names the question uses; `None` where it names nothing.
+    fn names_of(&self) -> Option<OsFamily> {
+        let is = |linux: bool| Some(if linux { OsFamily::Linux } else { OsFamily::Windows });
+        match self {
+            Self::DiskFull { path, .. } | Self::ReadOnly { path } => is(path.starts_with('/')),
+            Self::Service { service, .. } => {
+                is([".service", ".timer", ".socket"].iter().any(|end| service.ends_with(end)))
+            }
+            Self::Missing { place } | Self::Exists { place } | Self::StaleFolder { place, .. } => {
+                match place {
+                    Place::Below { base, .. } => Some(base.system()),
+                    Place::Evidence { .. } => None,
+                }
+            }
+            Self::RegistryNot { .. }
+            | Self::LibraryReparse { .. }
+            | Self::StoreDamaged
+            | Self::SfcUnrepairable => Some(OsFamily::Windows),
+            Self::DpkgInterrupted
+            | Self::DpkgReinstRequired
+            | Self::DpkgScriptFails
+            | Self::AptBrokenDeps
+            | Self::AptLockHeld
+            | Self::AptUpdateError { .. }
+            | Self::AptPeriodicStale { .. }
+            | Self::SystemdUnitFailed
+            | Self::SystemdTimerMissed => Some(OsFamily::Linux),
+            Self::RebootPending
+            | Self::ClockWrong
+            | Self::NameResolutionFails
+            | Self::FailurePathMissing
+            | Self::LogSays { .. } => None,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::OsFamily;
 use crate::words;
 use crate::words::Slug;
 
@@ -24,6 +25,16 @@ words! {
         VarCache = "var_cache",
         /// `/var/log`.
         VarLog = "var_log",
+    }
+}
+
+impl Base {
+    /// The system that has this folder.
+    pub const fn system(self) -> OsFamily {
+        match self {
+            Self::Windows | Self::System32 | Self::ProgramData => OsFamily::Windows,
+            Self::Etc | Self::VarLib | Self::VarCache | Self::VarLog => OsFamily::Linux,
+        }
     }
 }
 
@@ -149,6 +160,27 @@ impl Tool {
             | Self::DismScanHealth
             | Self::UsoStartScan => &[0],
         }
+    }
+
+    /// The system that has this program.
+    pub const fn system(self) -> OsFamily {
+        match self {
+            Self::DpkgConfigureAll
+            | Self::AptFixBroken
+            | Self::AptCheck
+            | Self::AptClean
+            | Self::AptUpdate
+            | Self::SystemctlResetFailed => OsFamily::Linux,
+            Self::SfcScannow
+            | Self::DismScanHealth
+            | Self::DismRestoreHealth
+            | Self::UsoStartScan => OsFamily::Windows,
+        }
+    }
+
+    /// Whether the program's arguments want the value of evidence.
+    pub fn takes_value(self) -> bool {
+        self.command().1.contains(&"{value}")
     }
 
     /// Whether the program changes the host at all.

@@ -1,0 +1,150 @@
+//! Plans over a made-up catalogue.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::knowledge::{Cause, Text, Verification};
+use crate::step::{Action, Step, Tool};
+
+fn slug(text: &str) -> Slug {
+    text.parse().expect("a slug")
+}
+
+fn remediation(id: &str, risk: Risk, minutes: u32, reboot: RebootNeed) -> Remediation {
+    let by_hand = matches!(risk, Risk::Guided | Risk::Refused);
+    let step = Step {
+        action: Action::ToolRun { tool: Tool::AptClean, value_from: None },
+        timeout_s: 60,
+        always: false,
+    };
+    Remediation {
+        id: slug(id),
+        version: 1,
+        os: OsFamily::Linux,
+        name: Text::default(),
+        explanation: Text::default(),
+        risk,
+        reboot,
+        minutes,
+        authorities: Vec::new(),
+        steps: if by_hand { Vec::new() } else { vec![step] },
+        guide: Vec::new(),
+        verification: Verification::AptCheck,
+        blockers: Vec::new(),
+        unproven: false,
+        seeds: Vec::new(),
+    }
+}
+
+fn catalogue(causes: &[(&str, &[&str])], remediations: Vec<Remediation>) -> Catalogue {
+    let mut cat = Catalogue::default();
+    for (id, names) in causes {
+        let cause = Cause {
+            id: slug(id),
+            name: Text::default(),
+            explanation: Text::default(),
+            indications: Vec::new(),
+            own_probe: None,
+            remediations: names.iter().map(|n| slug(n)).collect(),
+            seeds: Vec::new(),
+        };
+        cat.causes.insert(cause.id.clone(), cause);
+    }
+    cat.remediations = remediations.into_iter().map(|r| (r.id.clone(), r)).collect();
+    cat
+}
+
+fn verdict(causes: &[(Option<&str>, f64, Certainty)]) -> Verdict {
+    let ranked = |(id, share, certainty): &(Option<&str>, f64, Certainty)| RankedCause {
+        cause: id.map(slug),
+        share: *share,
+        certainty: *certainty,
+        evidence: Vec::new(),
+    };
+    Verdict { causes: causes.iter().map(ranked).collect(), catalogue: "test".into() }
+}
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.steps.iter().map(|s| s.remediation.as_str()).collect()
+}
+
+fn sample() -> (Catalogue, Verdict) {
+    let cat = catalogue(
+        &[
+            ("a", &["slow", "quick", "by_hand", "never", "reboots"]),
+            ("b", &["quick"]),
+            ("gone", &["useless"]),
+        ],
+        vec![
+            remediation("slow", Risk::Disruptive, 60, RebootNeed::Never),
+            remediation("quick", Risk::Safe, 5, RebootNeed::Never),
+            remediation("by_hand", Risk::Guided, 1, RebootNeed::Never),
+            remediation("never", Risk::Refused, 1, RebootNeed::Never),
+            remediation("reboots", Risk::Safe, 5, RebootNeed::Always),
+            remediation("useless", Risk::Safe, 1, RebootNeed::Never),
+        ],
+    );
+    let verdict = verdict(&[
+        (Some("a"), 0.5, Certainty::Likely),
+        (Some("b"), 0.3, Certainty::Possible),
+        (None, 0.19, Certainty::Possible),
+        (Some("gone"), 0.01, Certainty::RuledOut),
+    ]);
+    (cat, verdict)
+}
+
+#[test]
+fn the_best_chance_for_its_cost_comes_first_and_the_rest_says_why_not() {
+    let (cat, verdict) = sample();
+    let plan = plan(&cat, &verdict, OsFamily::Linux, Risk::Disruptive, &[]);
+    assert_eq!(names(&plan), ["quick", "reboots", "slow", "by_hand", "never"]);
+    assert!((plan.steps[0].chance - 0.8 * CURES).abs() < 1e-9, "against both its causes");
+    assert_eq!(plan.next().map(|s| s.cause.as_str()), Some("a"));
+    assert!(plan.steps[3].reason.starts_with("a person does this"));
+    assert!(plan.steps[4].reason.starts_with("never done"));
+    assert!(plan.steps.iter().all(|s| !s.reason.is_empty()));
+}
+
+#[test]
+fn what_is_over_the_allowed_risk_is_listed_and_not_allowed() {
+    let (cat, verdict) = sample();
+    let plan = plan(&cat, &verdict, OsFamily::Linux, Risk::Safe, &[]);
+    assert_eq!(names(&plan), ["quick", "reboots", "slow", "by_hand", "never"]);
+    assert!(!plan.steps[2].allowed);
+    assert_eq!(plan.steps[2].reason, "its risk is disruptive; only up to safe is allowed here");
+}
+
+#[test]
+fn a_tried_version_is_not_tried_again_and_a_new_one_is() {
+    let (mut cat, verdict) = sample();
+    let tried = [(slug("quick"), 1)];
+    let again = plan(&cat, &verdict, OsFamily::Linux, Risk::Disruptive, &tried);
+    assert_eq!(again.next().map(|s| s.remediation.as_str()), Some("reboots"));
+    assert!(again.steps.iter().any(|s| s.reason.contains("was tried already")));
+    cat.remediations.get_mut(&slug("quick")).expect("there").version = 2;
+    let newer = plan(&cat, &verdict, OsFamily::Linux, Risk::Disruptive, &tried);
+    assert_eq!(newer.next().map(|s| s.remediation.as_str()), Some("quick"));
+}
+
+#[test]
+fn another_system_has_no_plan_and_guided_risk_allows_nothing_by_itself() {
+    let (cat, verdict) = sample();
+    assert!(plan(&cat, &verdict, OsFamily::Windows, Risk::Dangerous, &[]).steps.is_empty());
+    let all = plan(&cat, &verdict, OsFamily::Linux, Risk::Refused, &[]);
+    assert!(all.steps.iter().all(|s| s.allowed == (s.risk <= Risk::Dangerous)));
+}
+
+proptest! {
+    #[test]
+    fn order_and_bounds_hold(share in 0.0..1.0_f64, minutes in 0..10_000_u32, allowed in prop::sample::select(Risk::ALL)) {
+        let (mut cat, _) = sample();
+        cat.remediations.get_mut(&slug("slow")).expect("there").minutes = minutes;
+        let verdict = verdict(&[(Some("a"), share, Certainty::Possible), (Some("b"), 1.0 - share, Certainty::Possible)]);
+        let plan = plan(&cat, &verdict, OsFamily::Linux, allowed, &[]);
+        let may: Vec<_> = plan.steps.iter().filter(|s| s.allowed).collect();
+        prop_assert!(may.windows(2).all(|w| w[0].chance / w[0].cost >= w[1].chance / w[1].cost));
+        prop_assert!(plan.steps.iter().all(|s| (0.0..=1.0).contains(&s.chance) && s.cost >= 1.0));
+        prop_assert!(may.iter().all(|s| s.risk <= allowed));
+        prop_assert!(plan.steps.iter().skip(may.len()).all(|s| !s.allowed), "allowed ones come first");
+    }
+}
