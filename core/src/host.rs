@@ -31,6 +31,19 @@ impl Lifecycle {
         matches!(self, Self::Pending | Self::Active | Self::Stale)
     }
 
+    /// Whether a host may go from this state to `next`. A revoked or retired host does not come
+    /// back: its certificates are void, so it enrols anew.
+    pub const fn can_become(self, next: Self) -> bool {
+        match self {
+            Self::Pending => matches!(next, Self::Active | Self::Revoked | Self::Retired),
+            Self::Active => !matches!(next, Self::Pending | Self::Active),
+            Self::Stale => !matches!(next, Self::Pending | Self::Stale),
+            Self::Quarantined => matches!(next, Self::Active | Self::Revoked | Self::Retired),
+            Self::Revoked => matches!(next, Self::Retired),
+            Self::Retired => false,
+        }
+    }
+
     /// Whether a host in this state may be given orders.
     pub const fn may_get_orders(self) -> bool {
         matches!(self, Self::Active | Self::Stale)

@@ -1,5 +1,8 @@
 //! Incidents: a failure that stands open on one host, and how it ends.
 
+use std::time::Duration;
+
+use crate::report::Operation;
 use crate::words;
 
 words! {
@@ -86,6 +89,26 @@ impl IncidentState {
             (Self::Ignored, E::Recovered) => Some(Self::Resolved),
             (Self::Ignored | Self::Fixed | Self::Resolved | Self::Superseded, _) => None,
         }
+    }
+}
+
+/// How long after its end a failure that comes back counts as the old one *recurred*: the time in
+/// which the operation is tried again in the ordinary way.
+pub const fn recurs_within(operation: Operation) -> Duration {
+    const DAY: u64 = 24;
+    match operation {
+        Operation::Scan => Duration::from_hours(7 * DAY),
+        Operation::Install => Duration::from_hours(40 * DAY),
+        Operation::Download
+        | Operation::Uninstall
+        | Operation::Backup
+        | Operation::Restore
+        | Operation::Snapshot
+        | Operation::Upgrade
+        | Operation::Repair
+        | Operation::Verify
+        | Operation::Check
+        | Operation::Other => Duration::from_hours(14 * DAY),
     }
 }
 
