@@ -1,1 +1,25 @@
-//! placeholder
+//! The fleet's server: takes what agents report, finds out why it failed, orders repairs, shows it.
+//!
+//! Reading order: [`app`] wires everything over [`state::Shared`]. Agents come in by [`tls`] and
+//! [`link`], reports go through [`ingest`], [`background`] tasks act on what the database holds,
+//! people come in by [`http`].
+
+pub mod admin;
+pub mod app;
+pub mod background;
+pub mod config;
+pub mod enroll;
+pub mod entropy;
+pub mod events;
+pub mod http;
+pub mod ingest;
+pub mod lifecycle;
+pub mod link;
+pub mod metrics;
+mod people;
+pub mod state;
+pub mod telemetry;
+pub mod tls;
+
+pub use app::{App, RunningServer};
+pub use config::Config;

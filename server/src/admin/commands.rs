@@ -1,0 +1,94 @@
+//! What the commands do.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use fleetmend_core::host::Labels;
+use fleetmend_core::ids::ApiTokenId;
+use fleetmend_core::time::{Clock, SystemClock};
+use fleetmend_core::token::Role;
+use fleetmend_store::NewApiToken;
+
+use super::{AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, serve};
+use crate::config::Config;
+use crate::enroll::token::{self, TokenWish};
+use crate::state::Shared;
+use crate::{app, entropy, http, telemetry};
+
+/// Who acts, as it stands in the audit log.
+const ACTOR: &str = "command line";
+
+pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
+    let config = Config::load(&cli.settings)?;
+    telemetry::install(&config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Command::Config(ConfigCommand::Check) = cli.command {
+        return print(&config.to_printable());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve => serve::run(config, clock).await,
+            Command::Migrate => {
+                app::open(config, clock).await?.db.close().await;
+                print("the database is at this version\n")
+            }
+            Command::Config(ConfigCommand::Check) => Ok(()),
+            Command::Admin(AdminCommand::Create { name }) => {
+                let shared = app::open(config, clock).await?;
+                let made = create_admin(&shared, name).await;
+                shared.db.close().await;
+                made
+            }
+            Command::EnrollmentToken(TokenCommand::Create(new)) => {
+                let shared = app::open(config, clock).await?;
+                let made = create_token(&shared, new).await;
+                shared.db.close().await;
+                made
+            }
+        }
+    })
+}
+
+async fn create_admin(shared: &Shared, name: String) -> anyhow::Result<()> {
+    token::check_name(&name)?;
+    let (text, secret_hash) = http::auth::new_token();
+    let new = NewApiToken {
+        id: entropy::id(ApiTokenId::at, &*shared.clock),
+        name,
+        role: Role::Admin,
+        secret_hash,
+        expires: None,
+    };
+    shared.db.create_api_token(&new, ACTOR, shared.clock.now()).await?;
+    note(
+        "This API token is shown once; keep it safe (FLEETMEND_TOKEN, or the dashboard's log-in):",
+    );
+    print(&format!("{text}\n"))
+}
+
+async fn create_token(shared: &Shared, new: NewToken) -> anyhow::Result<()> {
+    let wish = TokenWish {
+        name: new.name,
+        uses: new.uses,
+        life: new.expires,
+        labels: Labels::from_iter(new.label),
+        networks: new.cidr,
+    };
+    let (token, text) = token::enrollment(wish, shared.authority.root_sha256(), &*shared.clock)?;
+    shared.db.create_enrollment_token(&token, ACTOR, shared.clock.now()).await?;
+    note(&format!("This enrolment token is shown once; it is good until {}:", token.expires));
+    print(&format!("{text}\n"))
+}
+
+/// To standard output: only what a script wants.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// To standard error: what a person wants to know.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,28 @@
+//! `serve`: runs until told to stop.
+
+use std::sync::Arc;
+
+use fleetmend_core::time::Clock;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::lifecycle::{self, GRACE};
+
+/// Serves until a signal; a second one ends the process at once.
+pub(super) async fn run(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+    let server = App::start(config, clock).await?;
+    lifecycle::notify_manager("READY=1");
+    lifecycle::signal().await?;
+    tracing::info!("stopping; a second signal ends at once");
+    lifecycle::notify_manager("STOPPING=1");
+    tokio::select! {
+        soft = server.shutdown(GRACE) => {
+            tracing::info!(soft, "stopped");
+            Ok(())
+        }
+        second = lifecycle::signal() => {
+            second?;
+            anyhow::bail!("ended by a second signal")
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The server put together: opens what it needs, wires the parts, listens. Tests and the demo start
+//! the same server in their own process, on port 0.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fleetmend_core::time::Clock;
+use fleetmend_store::Db;
+use tokio::net::TcpListener;
+
+use crate::background::{self, Nudges};
+use crate::config::Config;
+use crate::enroll::Authority;
+use crate::events::Events;
+use crate::ingest::Ingest;
+use crate::lifecycle::Lifecycle;
+use crate::link::{self, AgentLink, Registry, Seen};
+use crate::state::{Readiness, Shared};
+use crate::{http, metrics, people, tls};
+
+/// How often the authority looks whether its certificates grow old.
+const REFRESH: Duration = Duration::from_mins(10);
+
+/// Starts servers.
+#[derive(Debug)]
+pub struct App;
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct RunningServer {
+    /// Where agents connect.
+    pub agent_addr: SocketAddr,
+    /// Where people connect.
+    pub http_addr: SocketAddr,
+    /// Where Prometheus reads.
+    pub metrics_addr: SocketAddr,
+    /// What its parts share.
+    pub shared: Shared,
+    /// How to stop it.
+    pub lifecycle: Lifecycle,
+}
+
+impl App {
+    /// Starts a server; it serves when this returns.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<RunningServer> {
+        config.check()?;
+        let metrics_handle = metrics::install()?;
+        let people_tls = match (&config.http_cert, &config.http_key) {
+            (Some(cert), Some(key)) => Some(tls::people_config(cert, key)?),
+            _ => None,
+        };
+        // Listen first: a port that is taken is the commonest mistake, and changes nothing.
+        let (agents, agent_addr) = listen("agent_listen", config.agent_listen).await?;
+        let (people, http_addr) = listen("http_listen", config.http_listen).await?;
+        let (prometheus, metrics_addr) = listen("metrics_listen", config.metrics_listen).await?;
+        let shared = open(config, clock).await?;
+        let lifecycle = Lifecycle::new();
+
+        let ingest = Ingest::start(shared.clone(), &lifecycle);
+        let seen = Seen::default();
+        seen.clone().keep(shared.clone(), &lifecycle);
+        link::sweep(shared.clone(), &lifecycle);
+        refresh_authority(&shared, &lifecycle);
+        end_streams_at_stop(&shared, &lifecycle);
+        background::start(&shared, &lifecycle);
+
+        let agent_tls = tls::agent_config(&shared.authority, &shared.clock)?;
+        let connections = tls::accept_agents(agents, agent_tls, &lifecycle);
+        let service = AgentLink::new(shared.clone(), ingest, seen, lifecycle.clone());
+        link::serve(service, connections, &lifecycle);
+        people::serve(people, people_tls, http::router(shared.clone()), &lifecycle);
+        people::serve(prometheus, None, metrics::router(metrics_handle), &lifecycle);
+        shared.readiness.serving();
+        tracing::info!(agents = %agent_addr, people = %http_addr, metrics = %metrics_addr,
+            version = env!("CARGO_PKG_VERSION"), "serving");
+        Ok(RunningServer { agent_addr, http_addr, metrics_addr, shared, lifecycle })
+    }
+}
+
+impl RunningServer {
+    /// Stops softly, and hard where `grace` is not enough; says whether it was. Closes the database.
+    pub async fn shutdown(self, grace: Duration) -> bool {
+        let soft = self.lifecycle.shutdown(grace).await;
+        self.shared.db.close().await;
+        soft
+    }
+}
+
+/// Opens the database, brings it to this version, and opens the authority: what the command line's
+/// other commands need too.
+pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Shared> {
+    create_private_dir(&config.data_dir)
+        .with_context(|| format!("data_dir: cannot make {}", config.data_dir.display()))?;
+    let db = Db::connect(&config.database_url()).await?;
+    db.migrate().await?;
+    let authority = Authority::open(&config.ca_dir(), clock.clone())?;
+    Ok(Shared {
+        db,
+        catalogue: fleetmend_catalog::builtin(),
+        clock,
+        nudges: Arc::new(Nudges::default()),
+        events: Events::default(),
+        registry: Arc::new(Registry::default()),
+        authority: Arc::new(authority),
+        config: Arc::new(config),
+        readiness: Readiness::default(),
+    })
+}
+
+async fn listen(
+    setting: &'static str,
+    addr: SocketAddr,
+) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("{setting}: cannot listen on {addr}"))?;
+    let bound = listener.local_addr().with_context(|| format!("{setting}: {addr}"))?;
+    Ok((listener, bound))
+}
+
+fn create_private_dir(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn refresh_authority(shared: &Shared, life: &Lifecycle) {
+    let (authority, soft) = (shared.authority.clone(), life.soft());
+    life.spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(REFRESH) => {}
+                () = soft.cancelled() => return,
+            }
+            if let Err(error) = authority.refresh() {
+                tracing::error!(%error, "the server's own certificates could not be renewed");
+            }
+        }
+    });
+}
+
+fn end_streams_at_stop(shared: &Shared, life: &Lifecycle) {
+    let (shared, soft) = (shared.clone(), life.soft());
+    life.spawn(async move {
+        soft.cancelled().await;
+        shared.readiness.stopping();
+        shared.registry.end_all();
+    });
+}

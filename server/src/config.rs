@@ -1,0 +1,300 @@
+//! The server's settings: one TOML file, overridden by `FLEETMEND_…` variables, overridden by flags.
+//!
+//! Everything is checked before anything starts; a message names the setting and the remedy.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fleetmend_core::limits;
+use serde::{Deserialize, Serialize};
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the database is; by default `fleetmend.db` in the data directory.
+    pub database_url: Option<String>,
+    /// Where the certificate authority and, by default, the database live.
+    pub data_dir: PathBuf,
+    /// Where agents connect.
+    pub agent_listen: SocketAddr,
+    /// Where people connect.
+    pub http_listen: SocketAddr,
+    /// Where Prometheus reads.
+    pub metrics_listen: SocketAddr,
+    /// The people's certificate chain, PEM.
+    pub http_cert: Option<PathBuf>,
+    /// The people's key, PEM.
+    pub http_key: Option<PathBuf>,
+    /// The life of a host's certificate, in days.
+    pub certificate_days: u32,
+    /// How often agents look for new failures, in seconds.
+    pub agent_scan_seconds: u32,
+    /// How often agents send their host's state, in seconds.
+    pub agent_state_seconds: u32,
+    /// What is logged: a level, or tracing's filter syntax.
+    pub log: String,
+    /// How logs are written.
+    pub log_format: LogFormat,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            database_url: None,
+            data_dir: "/var/lib/fleetmend-server".into(),
+            agent_listen: SocketAddr::from(([0, 0, 0, 0], 7443)),
+            http_listen: local(7080),
+            metrics_listen: local(7090),
+            http_cert: None,
+            http_key: None,
+            certificate_days: 30,
+            agent_scan_seconds: 60,
+            agent_state_seconds: 300,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// Flags and variables that override the file. The same names in all three.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Overrides {
+    /// The settings file (TOML).
+    #[arg(long, global = true, env = "FLEETMEND_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The database: sqlite:///path/to/file.db
+    #[arg(
+        long,
+        global = true,
+        env = "FLEETMEND_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+    /// Where the certificate authority and, by default, the database live.
+    #[arg(long, global = true, env = "FLEETMEND_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where agents connect.
+    #[arg(long, global = true, env = "FLEETMEND_AGENT_LISTEN", value_name = "ADDR:PORT")]
+    pub agent_listen: Option<SocketAddr>,
+    /// Where people connect: REST and dashboard.
+    #[arg(long, global = true, env = "FLEETMEND_HTTP_LISTEN", value_name = "ADDR:PORT")]
+    pub http_listen: Option<SocketAddr>,
+    /// Where Prometheus reads.
+    #[arg(long, global = true, env = "FLEETMEND_METRICS_LISTEN", value_name = "ADDR:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// The people's certificate chain (PEM); needed off loopback.
+    #[arg(long, global = true, env = "FLEETMEND_HTTP_CERT", value_name = "FILE")]
+    pub http_cert: Option<PathBuf>,
+    /// The people's key (PEM); needed off loopback.
+    #[arg(long, global = true, env = "FLEETMEND_HTTP_KEY", value_name = "FILE")]
+    pub http_key: Option<PathBuf>,
+    /// What is logged: info, debug, or tracing's filter syntax.
+    #[arg(long, global = true, env = "FLEETMEND_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How logs are written.
+    #[arg(long, global = true, env = "FLEETMEND_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the settings file {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the settings file {path} is wrong: {why}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why, in one line.
+        why: String,
+    },
+    /// A setting has a value that cannot be used.
+    #[error("{setting}: {why}")]
+    Value {
+        /// Its name.
+        setting: &'static str,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads the file where one is named, applies the overrides, and checks everything.
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut config = match &overrides.config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        config.apply(overrides);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The address of the database.
+    pub fn database_url(&self) -> String {
+        self.database_url
+            .clone()
+            .unwrap_or_else(|| format!("sqlite://{}", self.data_dir.join("fleetmend.db").display()))
+    }
+
+    /// Where the certificate authority lives.
+    pub fn ca_dir(&self) -> PathBuf {
+        self.data_dir.join("ca")
+    }
+
+    /// The life of a host's certificate.
+    pub fn certificate_life(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.certificate_days))
+    }
+
+    /// The settings as TOML, secrets left out.
+    pub fn to_printable(&self) -> String {
+        let mut shown = self.clone();
+        shown.database_url = Some(without_password(&self.database_url()));
+        toml::to_string(&shown).unwrap_or_else(|err| format!("# cannot be printed: {err}\n"))
+    }
+
+    /// Checks every setting.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |setting, why: &str| Err(ConfigError::Value { setting, why: why.to_owned() });
+        if !self.database_url().starts_with("sqlite:") {
+            return wrong(
+                "database_url",
+                "this version keeps its data in SQLite: sqlite:///path/file.db",
+            );
+        }
+        if self.http_cert.is_some() != self.http_key.is_some() {
+            return wrong("http_cert", "http_cert and http_key go together: give both or none");
+        }
+        if !self.http_listen.ip().is_loopback() && self.http_cert.is_none() {
+            let why = format!(
+                "{} can be reached from other machines, and people would send their tokens in clear: \
+                 give --http-cert and --http-key, or listen on 127.0.0.1",
+                self.http_listen
+            );
+            return Err(ConfigError::Value { setting: "http_listen", why });
+        }
+        let max = limits::CERTIFICATE_LIFE.as_secs() / 86_400 * 12;
+        if self.certificate_days == 0 || u64::from(self.certificate_days) > max {
+            let why = format!("{} days; from 1 to {max}", self.certificate_days);
+            return Err(ConfigError::Value { setting: "certificate_days", why });
+        }
+        for (setting, seconds) in [
+            ("agent_scan_seconds", self.agent_scan_seconds),
+            ("agent_state_seconds", self.agent_state_seconds),
+        ] {
+            if !(1..=86_400).contains(&seconds) {
+                let why = format!("{seconds}; from 1 to 86400");
+                return Err(ConfigError::Value { setting, why });
+            }
+        }
+        crate::telemetry::check_filter(&self.log)
+            .map_err(|why| ConfigError::Value { setting: "log", why })
+    }
+
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|err| {
+            let line = err.span().map(|span| text[..span.start].matches('\n').count() + 1);
+            let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            let why = format!("{at}{}", err.message().replace('\n', " "));
+            ConfigError::Parse { path: path.to_owned(), why }
+        })
+    }
+
+    fn apply(&mut self, over: &Overrides) {
+        fn set<T: Clone>(to: &mut T, from: Option<&T>) {
+            if let Some(from) = from {
+                to.clone_from(from);
+            }
+        }
+        set(&mut self.data_dir, over.data_dir.as_ref());
+        set(&mut self.agent_listen, over.agent_listen.as_ref());
+        set(&mut self.http_listen, over.http_listen.as_ref());
+        set(&mut self.metrics_listen, over.metrics_listen.as_ref());
+        set(&mut self.log, over.log.as_ref());
+        set(&mut self.log_format, over.log_format.as_ref());
+        self.database_url = over.database_url.clone().or(self.database_url.take());
+        self.http_cert = over.http_cert.clone().or(self.http_cert.take());
+        self.http_key = over.http_key.clone().or(self.http_key.take());
+    }
+}
+
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    match rest.rsplit_once('@') {
+        Some((who, place)) if who.contains(':') => {
+            let name = who.split(':').next().unwrap_or_default();
+            format!("{scheme}://{name}:…@{place}")
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, over: Overrides) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("server.toml");
+        std::fs::write(&path, toml).expect("written");
+        Config::load(&Overrides { config: Some(path), ..over }).map_err(|err| err.to_string())
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let over = Overrides {
+            http_listen: Some(SocketAddr::from(([127, 0, 0, 1], 9))),
+            ..Overrides::default()
+        };
+        let config = load("http_listen = \"127.0.0.1:8\"\ndata_dir = \"/srv/f\"", over);
+        let config = config.expect("valid");
+        assert_eq!(config.http_listen.port(), 9);
+        assert_eq!(config.database_url(), "sqlite:///srv/f/fleetmend.db");
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_by_name() {
+        for (toml, part) in [
+            ("htp_listen = 1", "unknown field `htp_listen`"),
+            ("http_listen = \"0.0.0.0:7080\"", "http_listen: 0.0.0.0:7080 can be reached"),
+            ("http_cert = \"/x\"", "go together"),
+            ("certificate_days = 0", "certificate_days: 0 days"),
+            ("database_url = \"postgres://h/d\"", "database_url"),
+            ("log = \"what=ever=\"", "log:"),
+        ] {
+            let err = load(toml, Overrides::default()).expect_err(toml);
+            assert!(err.contains(part), "{toml}: {err}");
+            assert!(!err.contains('\n'), "{err}");
+        }
+    }
+
+    #[test]
+    fn printed_settings_hold_no_password() {
+        assert_eq!(without_password("postgres://me:secret@h/d"), "postgres://me:…@h/d");
+        assert_eq!(without_password("sqlite:///a@b"), "sqlite:///a@b");
+    }
+}

@@ -1,0 +1,122 @@
+//! How the server stops: first softly (no new work, what is under way ends), then hard.
+//!
+//! Every task of the server is spawned here, under one tracker, so that nothing is left behind.
+//! The soft token is a child of the hard one: a hard stop is also a soft one.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Time that a soft stop may take before it becomes a hard one.
+pub const GRACE: Duration = Duration::from_secs(20);
+
+/// The tokens and the tracker of one running server.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    hard: CancellationToken,
+    soft: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Lifecycle {
+    /// A server that runs.
+    pub fn new() -> Self {
+        let hard = CancellationToken::new();
+        Self { soft: hard.child_token(), hard, tracker: TaskTracker::new() }
+    }
+
+    /// Cancelled when no new work shall begin.
+    pub fn soft(&self) -> CancellationToken {
+        self.soft.clone()
+    }
+
+    /// Cancelled when everything must end at once.
+    pub fn hard(&self) -> CancellationToken {
+        self.hard.clone()
+    }
+
+    /// Spawns a task of the server. It ends at the hard stop at the latest.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let hard = self.hard();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = hard.cancelled() => {}
+            }
+        });
+    }
+
+    /// Begins a soft stop, and returns at once.
+    pub fn begin_shutdown(&self) {
+        self.soft.cancel();
+        self.tracker.close();
+    }
+
+    /// Stops softly, and hard where `grace` was not enough. Says whether it was.
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.begin_shutdown();
+        if tokio::time::timeout(grace, self.tracker.wait()).await.is_ok() {
+            return true;
+        }
+        self.hard.cancel();
+        // Tasks end at their next await; a blocking call may take a moment more.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
+        false
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+///
+/// # Errors
+/// Where the handlers cannot be installed.
+pub async fn signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        Ok(())
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+/// Tells systemd, where it started us, how we are: `READY=1`, `STOPPING=1`. Costs nothing elsewhere.
+pub fn notify_manager(state: &str) {
+    #[cfg(unix)]
+    if let Some(path) = std::env::var_os("NOTIFY_SOCKET") {
+        let told = std::os::unix::net::UnixDatagram::unbound()
+            .and_then(|socket| socket.send_to(state.as_bytes(), path));
+        if let Err(error) = told {
+            tracing::debug!(%error, "the service manager could not be told");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = state;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_hears_the_soft_stop_ends_softly() {
+        let life = Lifecycle::new();
+        let soft = life.soft();
+        life.spawn(async move { soft.cancelled().await });
+        assert!(life.shutdown(GRACE).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_not_is_ended_hard() {
+        let life = Lifecycle::new();
+        life.spawn(std::future::pending());
+        assert!(!life.shutdown(GRACE).await);
+        assert!(life.hard().is_cancelled());
+    }
+}

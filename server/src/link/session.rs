@@ -1,0 +1,351 @@
+//! One host's stream, from hello to end.
+//!
+//! A single task owns the stream: it reads a message, deals with it, and only then reads the next,
+//! so a full ingest queue makes the agent wait. The heartbeat, nudges, the end asked by somebody
+//! else and the deadlines are heard between messages and while a commit is awaited.
+
+use std::time::Duration;
+
+use fleetmend_core::ids::{HostId, JobId};
+use fleetmend_core::limits;
+use fleetmend_proto::v1::agent_message::Body as FromAgent;
+use fleetmend_proto::v1::server_message::Body as ToAgent;
+use fleetmend_proto::{ConvertError, Hello, v1};
+use fleetmend_store::StoreError;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tonic::{Status, Streaming};
+use tracing::Instrument as _;
+
+use super::limiter::Limiter;
+use super::push;
+use super::registry::Registration;
+use super::service::AgentLink;
+use super::standing;
+use crate::enroll::OrderKey;
+use crate::enroll::identity::HostCertificate;
+use crate::events::Event;
+use crate::ingest;
+use crate::metrics::{self, StreamEnd};
+
+/// Time for a slow agent to take one message.
+const SEND: Duration = Duration::from_secs(30);
+/// What a host's state weighs against the share of reports.
+const STATE_WEIGHT: u32 = 100;
+
+type Out = mpsc::Sender<Result<v1::ServerMessage, Status>>;
+
+/// A stream whose caller was admitted.
+pub(super) struct Opened {
+    pub(super) link: AgentLink,
+    pub(super) identity: HostCertificate,
+    pub(super) inbound: Streaming<v1::AgentMessage>,
+    pub(super) out: Out,
+}
+
+/// Why a stream ends, and what the agent is told; `None` ends it without an error.
+struct Ended {
+    why: StreamEnd,
+    status: Option<Status>,
+}
+
+struct Session {
+    link: AgentLink,
+    identity: HostCertificate,
+    place: Registration,
+    key: std::sync::Arc<OrderKey>,
+    limiter: Limiter,
+    out: Out,
+}
+
+/// Runs a stream to its end.
+pub(super) async fn run(opened: Opened) {
+    let host = opened.identity.host;
+    let span = tracing::info_span!("link.session", host.id = %host);
+    async move {
+        let (out, events) = (opened.out.clone(), opened.link.shared.events.clone());
+        let ended = match stream(opened).await {
+            Ok(never) => never,
+            Err(ended) => ended,
+        };
+        metrics::stream_ended(ended.why);
+        let words = ended.status.as_ref().map_or("", |status| status.message());
+        tracing::info!(why = ended.why.as_str(), words, "session ended");
+        if let Some(status) = ended.status {
+            // A full channel belongs to an agent that does not listen.
+            let _ = out.try_send(Err(status));
+        }
+        events.tell(Event::Host { id: host });
+    }
+    .instrument(span)
+    .await;
+}
+
+async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
+    let hello = hello(&mut opened.inbound).await?;
+    let Opened { link, identity, mut inbound, out } = opened;
+    let shared = link.shared.clone();
+    let host = identity.host;
+    let now = shared.clock.now();
+    shared.db.save_facts(host, &hello.facts, now).await.map_err(store)?;
+    let acknowledged = shared.db.spool_position(host, hello.epoch).await.map_err(store)?;
+    shared.db.raise_counter(host, hello.order_counter).await.map_err(store)?;
+    let known: Vec<JobId> = hello.open_jobs.iter().map(|open| open.job).collect();
+    shared.db.requeue_offered(host, &known, now).await.map_err(store)?;
+    let place = shared.registry.register(host, &identity.serial);
+    // Looked at again now that an end asked by somebody else would be heard.
+    let standing = standing::check(&shared, &identity).await.map_err(Ended::refused)?;
+    link.seen.note(host, now);
+    shared.events.tell(Event::Host { id: host });
+    tracing::info!(agent = hello.facts.agent_version, name = hello.facts.name, "session open");
+
+    let key = shared.authority.order_key();
+    let welcome = v1::Welcome {
+        now: now.as_millis(),
+        settings: Some(v1::Settings {
+            heartbeat_seconds: seconds(limits::HEARTBEAT),
+            state_seconds: shared.config.agent_state_seconds,
+            scan_seconds: shared.config.agent_scan_seconds,
+        }),
+        order_chain: key.chain().to_vec(),
+        acknowledged,
+        pending: !standing.lifecycle.may_get_orders(),
+    };
+    let limiter = Limiter::new(Instant::now());
+    let mut session = Session { link, identity, place, key, limiter, out };
+    session.send(ToAgent::Welcome(welcome)).await?;
+    session.push().await?;
+    session.serve(&mut inbound).await
+}
+
+/// The first message, in its time.
+async fn hello(inbound: &mut Streaming<v1::AgentMessage>) -> Result<Hello, Ended> {
+    let first =
+        tokio::time::timeout(limits::FIRST_MESSAGE, inbound.message()).await.map_err(|_| {
+            Ended::new(
+                StreamEnd::Idle,
+                Status::deadline_exceeded("no hello came within 10 seconds"),
+            )
+        })?;
+    match first.map_err(Ended::broken)?.map(|message| message.body) {
+        None => Err(Ended::closed()),
+        Some(Some(FromAgent::Hello(hello))) => {
+            Hello::try_from(hello).map_err(|err| Ended::protocol(&err.within("hello")))
+        }
+        Some(_) => Err(Ended::new(
+            StreamEnd::Protocol,
+            Status::failed_precondition("the first message must be a hello"),
+        )),
+    }
+}
+
+impl Session {
+    async fn serve(&mut self, inbound: &mut Streaming<v1::AgentMessage>) -> Result<Ended, Ended> {
+        let mut heartbeat = tokio::time::interval(limits::HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        heartbeat.tick().await;
+        let age = tokio::time::sleep(jittered_age());
+        tokio::pin!(age);
+        let mut last_message = Instant::now();
+        let mut slowed_until: Option<Instant> = None;
+        loop {
+            let silent = last_message.max(slowed_until.unwrap_or(last_message)) + limits::IDLE;
+            tokio::select! {
+                biased;
+                end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
+                () = self.out.closed() => return Ok(Ended::closed()),
+                () = &mut age => return Ok(Ended { why: StreamEnd::Aged, status: None }),
+                () = tokio::time::sleep_until(silent) => {
+                    let status = Status::deadline_exceeded("nothing came for 90 seconds");
+                    return Err(Ended::new(StreamEnd::Idle, status));
+                }
+                () = self.place.nudged() => self.push().await?,
+                _ = heartbeat.tick() => {
+                    let at = self.link.shared.clock.now().as_millis();
+                    self.send(ToAgent::Heartbeat(v1::Heartbeat { at })).await?;
+                    self.push().await?;
+                }
+                () = tokio::time::sleep_until(slowed_until.unwrap_or(silent)),
+                    if slowed_until.is_some() => slowed_until = None,
+                message = inbound.message(), if slowed_until.is_none() => {
+                    let Some(message) = message.map_err(Ended::broken)? else {
+                        return Ok(Ended::closed());
+                    };
+                    last_message = Instant::now();
+                    slowed_until = self.take(message).await?;
+                    if slowed_until.is_some() {
+                        metrics::throttled();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Deals with one message, and says until when to wait before the next.
+    async fn take(&mut self, message: v1::AgentMessage) -> Result<Option<Instant>, Ended> {
+        let host = self.identity.host;
+        let now = self.link.shared.clock.now();
+        self.link.seen.note(host, now);
+        match message.body {
+            Some(FromAgent::Heartbeat(_)) => Ok(None),
+            Some(FromAgent::Reports(reports)) => {
+                let count = u32::try_from(reports.items.len()).unwrap_or(u32::MAX);
+                let wait = self.limiter.take(count, Instant::now());
+                self.reports(host, reports).await?;
+                Ok(wait)
+            }
+            Some(FromAgent::HostState(state)) => {
+                self.state(host, state).await?;
+                Ok(self.limiter.take(STATE_WEIGHT, Instant::now()))
+            }
+            Some(FromAgent::Hello(_)) => Err(Ended::new(
+                StreamEnd::Protocol,
+                Status::failed_precondition("a hello comes once, first"),
+            )),
+            None => Err(Ended::new(
+                StreamEnd::Protocol,
+                Status::unimplemented("the message is of a kind that this server does not know"),
+            )),
+        }
+    }
+
+    /// Reports: stored, then acknowledged.
+    async fn reports(&mut self, host: HostId, wire: v1::Reports) -> Result<(), Ended> {
+        let read =
+            ingest::read(host, wire).map_err(|err| Ended::protocol(&err.within("reports")))?;
+        for (sequence, problem) in &read.refused {
+            tracing::warn!(sequence, problem, "an item was set aside");
+        }
+        let epoch = read.items.epoch;
+        let ingest = self.link.ingest.clone();
+        let outcome = tokio::select! {
+            end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
+            outcome = ingest.submit(read.items) => outcome
+                .map_err(|err| Ended::new(StreamEnd::Internal, Status::unavailable(err.to_string())))?,
+        };
+        if outcome.foreign {
+            return Err(Ended::refused(Status::permission_denied("the host may not report")));
+        }
+        let problem = if outcome.refused == 0 {
+            String::new()
+        } else {
+            format!("items are missing: {} is wanted next", outcome.acknowledged + 1)
+        };
+        let refused = read
+            .refused
+            .into_iter()
+            .filter(|(sequence, _)| *sequence <= outcome.acknowledged)
+            .map(|(sequence, problem)| v1::RefusedItem { sequence, problem })
+            .collect();
+        self.send(ToAgent::ReportsAck(v1::ReportsAck {
+            epoch: epoch.0.as_bytes().to_vec(),
+            sequence: outcome.acknowledged,
+            problem,
+            refused,
+        }))
+        .await
+    }
+
+    /// The host's state: the latest one counts, so one that cannot be read is dropped and counted.
+    async fn state(&mut self, host: HostId, wire: v1::HostState) -> Result<(), Ended> {
+        let shared = &self.link.shared;
+        match fleetmend_core::host::HostState::try_from(wire) {
+            Ok(state) => {
+                shared.db.save_state(host, &state, shared.clock.now()).await.map_err(store)?;
+                shared.events.tell(Event::Host { id: host });
+            }
+            Err(error) => {
+                metrics::state_refused();
+                tracing::warn!(%error, "the host's state was refused");
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is due, where the host may get orders at this moment.
+    async fn push(&mut self) -> Result<(), Ended> {
+        let shared = self.link.shared.clone();
+        let standing = standing::check(&shared, &self.identity).await.map_err(Ended::refused)?;
+        if !standing.lifecycle.may_get_orders() {
+            return Ok(());
+        }
+        match push::due(&shared, self.identity.host, &self.key).await {
+            Ok(messages) => {
+                for message in messages {
+                    self.send(message).await?;
+                }
+            }
+            // The next heartbeat looks again.
+            Err(error) => tracing::warn!(%error, "orders could not be looked up"),
+        }
+        Ok(())
+    }
+
+    async fn send(&self, body: ToAgent) -> Result<(), Ended> {
+        let message = v1::ServerMessage { body: Some(body) };
+        match tokio::time::timeout(SEND, self.out.send(Ok(message))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ended::closed()),
+            Err(_) => Err(Ended { why: StreamEnd::Idle, status: None }),
+        }
+    }
+}
+
+impl Ended {
+    fn new(why: StreamEnd, status: Status) -> Self {
+        Self { why, status: Some(status) }
+    }
+
+    fn closed() -> Self {
+        Self { why: StreamEnd::Closed, status: None }
+    }
+
+    /// The stream broke, or its message was over a bound.
+    fn broken(status: Status) -> Self {
+        let oversized = matches!(
+            status.code(),
+            tonic::Code::OutOfRange | tonic::Code::ResourceExhausted | tonic::Code::InvalidArgument
+        );
+        let why = if oversized { StreamEnd::Protocol } else { StreamEnd::Closed };
+        Self::new(why, status)
+    }
+
+    fn protocol(error: &ConvertError) -> Self {
+        Self::new(StreamEnd::Protocol, Status::invalid_argument(error.to_string()))
+    }
+
+    /// The certificate does not stand, or could not be looked up.
+    fn refused(status: Status) -> Self {
+        let unavailable = status.code() == tonic::Code::Unavailable;
+        Self::new(if unavailable { StreamEnd::Internal } else { StreamEnd::Refused }, status)
+    }
+
+    fn asked(why: StreamEnd, words: String) -> Self {
+        let status = match why {
+            StreamEnd::Refused => Status::permission_denied(words),
+            StreamEnd::Replaced => Status::aborted(words),
+            StreamEnd::Closed
+            | StreamEnd::Idle
+            | StreamEnd::Protocol
+            | StreamEnd::Aged
+            | StreamEnd::Shutdown
+            | StreamEnd::Internal => Status::unavailable(words),
+        };
+        Self::new(why, status)
+    }
+}
+
+fn store(error: StoreError) -> Ended {
+    tracing::warn!(%error, "the database failed a session");
+    Ended::new(StreamEnd::Internal, Status::unavailable("the server's database fails; try again"))
+}
+
+fn seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Streams end between four fifths and the whole of their age, so that a fleet that connected at
+/// once does not come back at once.
+fn jittered_age() -> Duration {
+    limits::CONNECTION_AGE.mul_f64(0.8 + 0.2 * fastrand::f64())
+}

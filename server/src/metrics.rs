@@ -1,0 +1,297 @@
+//! Every metric of the server, by name, in one file. All are there from the start, at 0, so that a
+//! missing one is a mistake and never *nothing happened yet*. Label values are closed sets.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// What can end a connection or stream, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The agent closed it.
+    Closed,
+    /// The host is revoked, retired or quarantined.
+    Refused,
+    /// A newer stream of the same host took its place.
+    Replaced,
+    /// Nothing came for too long.
+    Idle,
+    /// The agent broke the protocol.
+    Protocol,
+    /// It was open for long enough.
+    Aged,
+    /// The server stops.
+    Shutdown,
+    /// The server could not do its part.
+    Internal,
+}
+
+impl StreamEnd {
+    const ALL: [Self; 8] = [
+        Self::Closed,
+        Self::Refused,
+        Self::Replaced,
+        Self::Idle,
+        Self::Protocol,
+        Self::Aged,
+        Self::Shutdown,
+        Self::Internal,
+    ];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Refused => "refused",
+            Self::Replaced => "replaced",
+            Self::Idle => "idle",
+            Self::Protocol => "protocol",
+            Self::Aged => "aged",
+            Self::Shutdown => "shutdown",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// How a connection to the agents' port failed before any RPC, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionRefused {
+    /// The listener gave an error.
+    Accept,
+    /// The handshake failed: a foreign or expired certificate, no TLS 1.3.
+    Handshake,
+    /// The handshake took too long.
+    Timeout,
+    /// Too many connections stand.
+    Full,
+}
+
+impl ConnectionRefused {
+    const ALL: [Self; 4] = [Self::Accept, Self::Handshake, Self::Timeout, Self::Full];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Handshake => "handshake",
+            Self::Timeout => "timeout",
+            Self::Full => "full",
+        }
+    }
+}
+
+const CONNECTIONS: &str = "fleetmend_agent_connections";
+const REFUSED: &str = "fleetmend_agent_connections_refused_total";
+const STREAMS: &str = "fleetmend_agent_streams";
+const STREAM_ENDS: &str = "fleetmend_agent_streams_ended_total";
+const ENROLMENTS: &str = "fleetmend_enrolments_total";
+const RENEWALS: &str = "fleetmend_certificate_renewals_total";
+const ITEMS: &str = "fleetmend_ingest_items_total";
+const COMMITS: &str = "fleetmend_ingest_commits_total";
+const COMMIT_FAILURES: &str = "fleetmend_ingest_commit_failures_total";
+const COMMIT_SECONDS: &str = "fleetmend_ingest_commit_seconds";
+const COMMIT_ROWS: &str = "fleetmend_ingest_commit_rows";
+const THROTTLED: &str = "fleetmend_agent_streams_throttled_total";
+const STATES_REFUSED: &str = "fleetmend_host_states_refused_total";
+const ORDERS: &str = "fleetmend_orders_pushed_total";
+const TASK_RUNS: &str = "fleetmend_task_runs_total";
+const HTTP_REQUESTS: &str = "fleetmend_http_requests_total";
+const HTTP_SECONDS: &str = "fleetmend_http_request_seconds";
+const INFO: &str = "fleetmend_build_info";
+
+/// What ingest did with an item, as a label.
+const ITEM_RESULTS: [&str; 3] = ["stored", "repeated", "quarantined"];
+const RESULTS: [&str; 2] = ["ok", "refused"];
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Installs the process's recorder once, and describes every metric.
+///
+/// # Errors
+/// Where another recorder was installed by somebody else.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    static BUSY: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _once = BUSY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let seconds = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+    let rows = [1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
+        .set_buckets_for_metric(Matcher::Suffix("_rows".to_owned()), &rows)?
+        .install_recorder()?;
+    describe();
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+fn describe() {
+    use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+    describe_gauge!(INFO, "The running version.");
+    gauge!(INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    describe_gauge!(CONNECTIONS, "Connections to the agents' port.");
+    gauge!(CONNECTIONS).set(0.0);
+    describe_counter!(REFUSED, "Connections to the agents' port that ended before any call.");
+    for why in ConnectionRefused::ALL {
+        counter!(REFUSED, "why" => why.as_str()).absolute(0);
+    }
+    describe_gauge!(STREAMS, "Hosts with an open stream.");
+    gauge!(STREAMS).set(0.0);
+    describe_counter!(STREAM_ENDS, "Streams that ended, by what ended them.");
+    for why in StreamEnd::ALL {
+        counter!(STREAM_ENDS, "why" => why.as_str()).absolute(0);
+    }
+    describe_counter!(ENROLMENTS, "Calls to enrol.");
+    describe_counter!(RENEWALS, "Calls to renew a certificate.");
+    for result in RESULTS {
+        counter!(ENROLMENTS, "result" => result).absolute(0);
+        counter!(RENEWALS, "result" => result).absolute(0);
+    }
+    describe_counter!(ITEMS, "Items taken from agents, by what became of them.");
+    for result in ITEM_RESULTS {
+        counter!(ITEMS, "result" => result).absolute(0);
+    }
+    describe_counter!(COMMITS, "Ingest transactions committed.");
+    describe_counter!(
+        COMMIT_FAILURES,
+        "Ingest transactions that failed; nothing was acknowledged."
+    );
+    describe_counter!(THROTTLED, "Times a host's stream was slowed because it sent too much.");
+    describe_counter!(ORDERS, "Orders signed and sent.");
+    describe_counter!(STATES_REFUSED, "Host states that could not be read and were dropped.");
+    for name in [COMMITS, COMMIT_FAILURES, THROTTLED, ORDERS, STATES_REFUSED] {
+        counter!(name).absolute(0);
+    }
+    describe_histogram!(COMMIT_SECONDS, metrics::Unit::Seconds, "Time of an ingest transaction.");
+    describe_histogram!(COMMIT_ROWS, "Items of an ingest transaction.");
+    describe_counter!(TASK_RUNS, "Runs of background tasks.");
+    describe_counter!(HTTP_REQUESTS, "Requests on the people's port, by status class.");
+    for class in STATUS_CLASSES {
+        counter!(HTTP_REQUESTS, "status" => class).absolute(0);
+    }
+    describe_histogram!(HTTP_SECONDS, metrics::Unit::Seconds, "Time to the head of an answer.");
+}
+
+/// A connection to the agents' port stands as long as this does.
+#[derive(Debug)]
+pub struct OpenConnection(());
+
+impl OpenConnection {
+    /// Counts it.
+    pub fn new() -> Self {
+        metrics::gauge!(CONNECTIONS).increment(1.0);
+        Self(())
+    }
+}
+
+impl Default for OpenConnection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        metrics::gauge!(CONNECTIONS).decrement(1.0);
+    }
+}
+
+/// A connection ended before any call.
+pub fn connection_refused(why: ConnectionRefused) {
+    metrics::counter!(REFUSED, "why" => why.as_str()).increment(1);
+}
+
+/// So many hosts have a stream.
+pub fn streams(open: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer streams than a float counts")]
+    metrics::gauge!(STREAMS).set(open as f64);
+}
+
+/// A stream ended.
+pub fn stream_ended(why: StreamEnd) {
+    metrics::counter!(STREAM_ENDS, "why" => why.as_str()).increment(1);
+}
+
+/// Somebody tried to enrol.
+pub fn enrolment(ok: bool) {
+    metrics::counter!(ENROLMENTS, "result" => RESULTS[usize::from(!ok)]).increment(1);
+}
+
+/// Somebody tried to renew.
+pub fn renewal(ok: bool) {
+    metrics::counter!(RENEWALS, "result" => RESULTS[usize::from(!ok)]).increment(1);
+}
+
+/// An ingest transaction was committed.
+pub fn committed(took: Duration, stored: u64, repeated: u64, quarantined: u64) {
+    metrics::counter!(COMMITS).increment(1);
+    metrics::histogram!(COMMIT_SECONDS).record(took.as_secs_f64());
+    #[expect(clippy::cast_precision_loss, reason = "at most some thousand rows")]
+    metrics::histogram!(COMMIT_ROWS).record((stored + repeated + quarantined) as f64);
+    for (result, count) in ITEM_RESULTS.into_iter().zip([stored, repeated, quarantined]) {
+        metrics::counter!(ITEMS, "result" => result).increment(count);
+    }
+}
+
+/// An ingest transaction failed.
+pub fn commit_failed() {
+    metrics::counter!(COMMIT_FAILURES).increment(1);
+}
+
+/// A host's stream was slowed.
+pub fn throttled() {
+    metrics::counter!(THROTTLED).increment(1);
+}
+
+/// A host's state could not be read.
+pub fn state_refused() {
+    metrics::counter!(STATES_REFUSED).increment(1);
+}
+
+/// An order was sent.
+pub fn order_pushed() {
+    metrics::counter!(ORDERS).increment(1);
+}
+
+/// A background task ran; `task` is one of the fixed names.
+pub fn task_ran(task: &'static str, ok: bool) {
+    metrics::counter!(TASK_RUNS, "task" => task, "result" => if ok { "ok" } else { "failed" })
+        .increment(1);
+}
+
+/// A request on the people's port was answered.
+pub fn http_request(status: u16, took: Duration) {
+    let class = STATUS_CLASSES[usize::from(status / 100).clamp(1, 5) - 1];
+    metrics::counter!(HTTP_REQUESTS, "status" => class).increment(1);
+    metrics::histogram!(HTTP_SECONDS).record(took.as_secs_f64());
+}
+
+/// What the metrics port serves.
+pub fn router(handle: PrometheusHandle) -> axum::Router {
+    let render = move || {
+        let handle = handle.clone();
+        async move {
+            handle.run_upkeep();
+            ([("content-type", "text/plain; version=0.0.4")], handle.render())
+        }
+    };
+    axum::Router::new().route("/metrics", axum::routing::get(render))
+}
+
+/// Whether an address may be used without TLS and log-in.
+pub fn is_private(addr: SocketAddr) -> bool {
+    addr.ip().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_metric_is_there_at_0_from_the_start() {
+        let text = super::install().expect("the recorder").render();
+        for name in [super::STREAMS, super::REFUSED, super::ITEMS, super::ORDERS, super::INFO] {
+            assert!(text.contains(name), "{name} is missing in {text}");
+        }
+        assert!(text.contains("fleetmend_agent_streams_ended_total{why=\"idle\"} 0"));
+    }
+}
