@@ -1,0 +1,128 @@
+//! The catalogue compiled into every program.
+
+use std::sync::OnceLock;
+
+use fleetmend_core::knowledge::Catalogue;
+
+use crate::load::File;
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../data/", $name)))),+]
+    };
+}
+
+/// The files of `catalog/data`; a test holds that none is forgotten.
+pub(crate) const FILES: &[File<'static>] = files!(
+    "bindings/backup.toml",
+    "bindings/linux.toml",
+    "bindings/servicing.toml",
+    "bindings/windows_update.toml",
+    "causes/apt.toml",
+    "causes/backup.toml",
+    "causes/linux.toml",
+    "causes/names.toml",
+    "causes/other.toml",
+    "causes/services.toml",
+    "causes/servicing.toml",
+    "causes/windows_update.toml",
+    "codes/appx.toml",
+    "codes/bits.toml",
+    "codes/cbs.toml",
+    "codes/com.toml",
+    "codes/do.toml",
+    "codes/licensing.toml",
+    "codes/linux.toml",
+    "codes/net.toml",
+    "codes/other.toml",
+    "codes/restore.toml",
+    "codes/sdclt.toml",
+    "codes/servicing.toml",
+    "codes/setup.toml",
+    "codes/spp.toml",
+    "codes/trust.toml",
+    "codes/upgrade.toml",
+    "codes/vss.toml",
+    "codes/wbengine.toml",
+    "codes/win32.toml",
+    "codes/wu.toml",
+    "probes/linux.toml",
+    "probes/shared.toml",
+    "probes/windows.toml",
+    "remediations/apt.toml",
+    "remediations/backup.toml",
+    "remediations/linux.toml",
+    "remediations/other.toml",
+    "remediations/services.toml",
+    "remediations/servicing.toml",
+    "remediations/windows_update.toml",
+);
+
+/// The catalogue compiled into this program.
+pub fn builtin() -> &'static Catalogue {
+    static BUILTIN: OnceLock<Catalogue> = OnceLock::new();
+    BUILTIN.get_or_init(|| {
+        let (catalogue, problems) = crate::parse(FILES);
+        // The data are fixed at compile time and the tests of this crate refuse any problem.
+        assert!(problems.is_empty(), "the built-in catalogue is wrong: {problems:?}");
+        catalogue
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_builtin_catalogue_is_right() {
+        let problems = crate::load(FILES).err().unwrap_or_default();
+        let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(shown.is_empty(), "\n{}", shown.join("\n"));
+    }
+
+    #[test]
+    fn no_file_is_forgotten() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+        let mut found = BTreeSet::new();
+        for folder in std::fs::read_dir(&data).expect("data").flatten() {
+            for file in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
+                let name = file.path().strip_prefix(&data).expect("below").display().to_string();
+                found.insert(name);
+            }
+        }
+        let listed: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(found, listed);
+    }
+
+    #[test]
+    fn it_holds_what_was_promised() {
+        let cat = builtin();
+        let numbers = cat.codes.keys().filter(|c| c.to_string().starts_with("0x")).count();
+        assert!(numbers >= 333, "{numbers} codes");
+        let carried: BTreeSet<&str> = cat
+            .causes
+            .values()
+            .flat_map(|c| &c.seeds)
+            .chain(cat.remediations.values().flat_map(|r| &r.seeds))
+            .map(String::as_str)
+            .collect();
+        for seed in [
+            "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S13", "S18", "S20", "S21",
+            "S26", "S28", "S40",
+        ] {
+            assert!(carried.contains(seed), "{seed} is not carried");
+        }
+    }
+
+    /// Until one has run there: this test changes when the first has.
+    #[test]
+    fn what_never_ran_on_windows_says_so() {
+        for r in builtin().remediations.values().filter(|r| r.is_automatic()) {
+            let windows = r.os == fleetmend_core::host::OsFamily::Windows;
+            assert_eq!(r.unproven, windows, "{}", r.id);
+        }
+    }
+}
