@@ -1,5 +1,6 @@
 //! What whole-system tests share: real programs started and ended, a root to break, a browser.
 
+pub mod agent;
 pub mod api;
 pub mod browser;
 pub mod programs;

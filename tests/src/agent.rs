@@ -1,0 +1,113 @@
+//! The real agent, in a root that a test broke.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::programs::{Running, must, ours};
+use crate::root::Root;
+use crate::server::Server;
+
+const PROGRAM: &str = "/usr/local/bin/fleetmend-agent";
+
+/// An agent that runs inside a root.
+#[derive(Debug)]
+pub struct Agent {
+    program: Running,
+}
+
+impl Agent {
+    /// Lays the agent into the root, with collectors that look every second.
+    ///
+    /// # Panics
+    /// Where the root cannot be written.
+    pub fn lay(root: &Root) {
+        std::fs::copy(ours("fleetmend-agent"), root.at(PROGRAM)).expect("the agent fits");
+        std::fs::create_dir_all(root.at("/etc/fleetmend-agent")).expect("a folder");
+        std::fs::write(root.at("/etc/fleetmend-agent/agent.toml"), "collect_every_s = 1\n")
+            .expect("written");
+    }
+
+    /// Sets the ceiling that the host's own admin allows.
+    ///
+    /// # Panics
+    /// Where the root cannot be written.
+    pub fn allow(root: &Root, risk: &str) {
+        let text = format!("risk = \"{risk}\"\n");
+        std::fs::write(root.at("/etc/fleetmend-agent/ceiling.toml"), text).expect("written");
+    }
+
+    /// Enrols the root's host with a token.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    pub fn enroll(root: &Root, server: &Server, token: &str) {
+        let mut enroll = root.command(PROGRAM);
+        must(enroll.args(["enroll", "--server", &server.agents, "--token", token]));
+    }
+
+    /// Starts it.
+    pub fn run(root: &Root) -> Self {
+        let mut run = root.command(PROGRAM);
+        Self { program: Running::start(run.arg("run"), &root.at("agent.log")) }
+    }
+
+    /// All it printed.
+    pub fn printed(&self) -> String {
+        self.program.printed()
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.program.kill();
+    }
+}
+
+/// Waits for the one host of a fleet, in a state.
+pub fn wait_host(api: &Api, state: &str) -> Value {
+    crate::wait_for(&format!("a host that is {state}"), Duration::from_secs(30), || {
+        let hosts = api.items("/api/v1/hosts");
+        let found = hosts.iter().find(|h| h["state"] == state && h["connected"] == true);
+        found.cloned().ok_or_else(|| format!("{hosts:?}"))
+    })
+}
+
+/// Waits for an open incident of a code that has a verdict.
+pub fn wait_incident(api: &Api, code: &str) -> Value {
+    crate::wait_for(&format!("an incident {code}"), Duration::from_secs(30), || {
+        let path = format!("/api/v1/incidents?code={code}");
+        let incidents = api.items(&path);
+        let found = incidents.iter().find(|i| !i["cause"].is_null() && i["cause"] != "");
+        found.cloned().ok_or_else(|| format!("{incidents:?}"))
+    })
+}
+
+/// Waits for a job's end, and gives the job.
+pub fn wait_job(api: &Api, id: &str) -> Value {
+    const ENDS: [&str; 10] = [
+        "fixed",
+        "unverified",
+        "failed",
+        "rolled_back",
+        "timed_out",
+        "not_reached",
+        "unknown",
+        "not_applicable",
+        "skipped",
+        "cancelled",
+    ];
+    crate::wait_for("the job's end", Duration::from_secs(90), || {
+        let (status, job) = api.get(&format!("/api/v1/jobs/{id}"));
+        let ended = status == 200 && ENDS.iter().any(|end| job["state"] == *end);
+        if ended { Ok(job) } else { Err(job.to_string()) }
+    })
+}
+
+/// A job's whole output.
+pub fn job_log(api: &Api, id: &str) -> String {
+    let (status, log) = api.get(&format!("/api/v1/jobs/{id}/log"));
+    assert_eq!(status, 200, "{log}");
+    let pieces = log["items"].as_array().cloned().unwrap_or_default();
+    pieces.iter().filter_map(|p| p["text"].as_str()).collect()
+}
