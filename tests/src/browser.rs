@@ -39,7 +39,7 @@ impl Browser {
         });
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(Duration::from_mins(1)))
             .build();
         let agent: ureq::Agent = config.into();
         let mut args = vec![

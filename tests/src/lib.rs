@@ -1,5 +1,7 @@
 //! What whole-system tests share: real programs started and ended, a root to break, a browser.
 
+#![expect(clippy::print_stdout, reason = "what a test has to say goes to its output")]
+
 pub mod agent;
 pub mod api;
 pub mod browser;

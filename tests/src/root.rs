@@ -151,7 +151,7 @@ impl Machine {
         start.args(["-m", "-p", "-f", "-C", "-u", "-i", "--kill-child", "sh", "-c", BOOT, "sh"]);
         let mut boot = Running::start(start.arg(root.path()), &log);
         let children = format!("/proc/{0}/task/{0}/children", boot.id());
-        let up = crate::wait_for("systemd", std::time::Duration::from_secs(60), || {
+        let up = crate::wait_for("systemd", std::time::Duration::from_mins(1), || {
             if boot.ended().is_some() {
                 return Ok(None);
             }
