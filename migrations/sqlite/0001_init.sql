@@ -41,10 +41,13 @@ CREATE TABLE host (
     quarantined_items INTEGER NOT NULL DEFAULT 0,
     state             TEXT,
     state_ms          INTEGER,
-    ceiling           TEXT    NOT NULL DEFAULT ''
+    ceiling           TEXT    NOT NULL DEFAULT '',
+    -- The labels as JSON; host_label holds the same, for filters.
+    labels            TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX host_by_name ON host (name, id);
-CREATE INDEX host_by_lifecycle ON host (lifecycle, last_seen_ms);
+CREATE INDEX host_by_silence ON host (lifecycle, last_seen_ms, id);
+CREATE INDEX host_by_lifecycle ON host (lifecycle, simulated);
 
 CREATE TABLE host_label (
     host_id BLOB NOT NULL REFERENCES host (id),
@@ -126,6 +129,7 @@ CREATE INDEX incident_by_seen ON incident (last_seen_ms, id);
 CREATE INDEX incident_by_problem ON incident (cause, code, product, operation) WHERE ended_ms IS NULL;
 CREATE INDEX incident_untriaged ON incident (id) WHERE triage_wanted > triage_done AND ended_ms IS NULL;
 CREATE INDEX incident_by_opened ON incident (opened_ms);
+CREATE INDEX incident_fixed ON incident (ended_ms) WHERE state = 'fixed';
 CREATE INDEX incident_ignored ON incident (ignored_until_ms) WHERE state = 'ignored';
 
 -- No unique key beyond the id: Postgres partitions this table by the day received.
@@ -155,9 +159,9 @@ CREATE TABLE report (
     evidence     TEXT,
     PRIMARY KEY (id, received_day)
 ) STRICT;
-CREATE INDEX report_by_host ON report (host_id, received_ms, id);
-CREATE INDEX report_by_received ON report (received_ms, id);
-CREATE INDEX report_by_incident ON report (incident_id, received_ms) WHERE incident_id IS NOT NULL;
+CREATE INDEX report_by_host ON report (host_id, at_ms, id);
+CREATE INDEX report_by_time ON report (at_ms, id);
+CREATE INDEX report_by_incident ON report (incident_id, at_ms, id) WHERE incident_id IS NOT NULL;
 
 CREATE TABLE report_day (
     day       INTEGER NOT NULL,
@@ -260,15 +264,16 @@ CREATE UNIQUE INDEX job_log_by_arrival ON job_log (job_id, arrival);
 
 -- Items that the database refused: set aside with the reason, acknowledged, and counted.
 CREATE TABLE quarantine (
+    -- The order of arrival, drawn by the database.
+    number   INTEGER NOT NULL PRIMARY KEY,
     host_id  BLOB    NOT NULL REFERENCES host (id),
     epoch    BLOB    NOT NULL,
     sequence INTEGER NOT NULL,
     at_ms    INTEGER NOT NULL,
     reason   TEXT    NOT NULL,
-    item     TEXT    NOT NULL,
-    PRIMARY KEY (host_id, epoch, sequence)
+    item     TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX quarantine_by_time ON quarantine (at_ms, host_id, epoch, sequence);
+CREATE UNIQUE INDEX quarantine_by_place ON quarantine (host_id, epoch, sequence);
 
 CREATE TABLE api_token (
     id           BLOB    NOT NULL PRIMARY KEY,

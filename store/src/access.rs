@@ -4,6 +4,16 @@
 use fleetmend_core::ids::{ApiTokenId, WebSessionId};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::Role;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::audit;
+use crate::backend::{Db, on_read, on_tx};
+use crate::error::{Result, StoreError};
+use crate::filter::{Filter, bind_all};
+use crate::page::{Cursor, Page, PageRequest};
+use crate::row::{At, time};
+use crate::sql::statements;
 
 /// An API token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -65,4 +75,220 @@ pub struct Session {
     pub token: ApiToken,
     /// Until when.
     pub expires: Timestamp,
+}
+
+macro_rules! columns {
+    () => {
+        "t.id, t.name, t.role, t.created_by, t.created_ms, t.expires_ms, t.last_used_ms, t.revoked_ms"
+    };
+}
+
+statements! {
+    INSERT_TOKEN = "INSERT INTO api_token (id, name, role, secret_hash, created_by, created_ms, expires_ms) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    TOKEN_BY_HASH = concat!("SELECT ", columns!(), " FROM api_token t WHERE t.secret_hash = $1 \
+        AND t.revoked_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > $2)");
+    TOKEN_EXISTS = "SELECT created_ms FROM api_token WHERE id = $1";
+    TOUCH_TOKEN = "UPDATE api_token SET last_used_ms = $2 WHERE id = $1";
+    REVOKE_TOKEN = "UPDATE api_token SET revoked_ms = $2 WHERE id = $1 AND revoked_ms IS NULL";
+    INSERT_SESSION = "INSERT INTO web_session (id, secret_hash, api_token_id, created_ms, expires_ms) \
+        VALUES ($1, $2, $3, $4, $5)";
+    SESSION_BY_HASH = concat!("SELECT ", columns!(), ", s.id AS session_id, s.expires_ms AS session_expires_ms \
+        FROM web_session s JOIN api_token t ON t.id = s.api_token_id \
+        WHERE s.secret_hash = $1 AND s.expires_ms > $2 \
+        AND t.revoked_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > $2)");
+    END_SESSION = "DELETE FROM web_session WHERE secret_hash = $1";
+    DROP_SESSIONS = "DELETE FROM web_session WHERE expires_ms <= $1";
+}
+
+/// A token's last use is written at most this often: reading must not cost a write each time.
+const TOUCH_EVERY_MS: i64 = 60_000;
+
+impl Db {
+    /// Makes a token.
+    pub async fn create_api_token(
+        &self,
+        token: &NewApiToken,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, |c| sqlx::query(INSERT_TOKEN)
+            .bind(token.id.0)
+            .bind(&token.name)
+            .bind(token.role.as_str())
+            .bind(token.secret_hash.as_slice())
+            .bind(by)
+            .bind(now.as_millis())
+            .bind(token.expires.map(Timestamp::as_millis))
+            .execute(c)
+            .await)?;
+        let detail = json!({"name": token.name, "role": token.role, "expires": token.expires});
+        let subject = format!("api-token {}", token.id);
+        audit::note(&mut tx, (by, now), "api_token.create", subject, detail).await?;
+        tx.commit().await
+    }
+
+    /// All tokens, newest first.
+    pub async fn api_tokens(&self, page: &PageRequest) -> Result<Page<ApiToken>> {
+        let mut filter = Filter::default();
+        let total: i64 = on_read!(self, |c| {
+            let sql = filter.sql("SELECT COUNT(*) FROM api_token t", "");
+            bind_all!(sqlx::query_scalar(sql), filter.args()).fetch_one(c).await
+        })?;
+        if let Some(cursor) = &page.cursor {
+            let (ms, id) = cursor.as_number()?;
+            filter.and("(t.created_ms, t.id) < (?, ?)", [ms.into(), id.into()]);
+        }
+        let limit = page.limit();
+        let rows: Vec<Row> = on_read!(self, |c| {
+            let sql = filter.page_sql(
+                concat!("SELECT ", columns!(), " FROM api_token t"),
+                " ORDER BY t.created_ms DESC, t.id DESC",
+            );
+            bind_all!(sqlx::query_as(sql), filter.args()).bind(limit + 1).fetch_all(c).await
+        })?;
+        let tokens = rows.into_iter().map(ApiToken::try_from).collect::<Result<Vec<_>>>()?;
+        Ok(Page::cut(tokens, limit, total, |t| Cursor::number(t.created.as_millis(), t.id.0)))
+    }
+
+    /// Revokes a token and every session made from it. False where it was revoked before.
+    pub async fn revoke_api_token(&self, id: ApiTokenId, by: &str, now: Timestamp) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let exists: Option<i64> = on_tx!(&mut tx, |c| sqlx::query_scalar(TOKEN_EXISTS)
+            .bind(id.0)
+            .fetch_optional(c)
+            .await)?;
+        if exists.is_none() {
+            return Err(StoreError::not_found("API token", id));
+        }
+        let done = on_tx!(&mut tx, |c| sqlx::query(REVOKE_TOKEN)
+            .bind(id.0)
+            .bind(now.as_millis())
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        if done == 0 {
+            return Ok(false);
+        }
+        let subject = format!("api-token {id}");
+        audit::note(&mut tx, (by, now), "api_token.revoke", subject, json!({})).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// The token with this secret, where it holds now; its last use is noted.
+    pub async fn api_token(
+        &self,
+        secret_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<ApiToken>> {
+        let row: Option<Row> = on_read!(self, |c| sqlx::query_as(TOKEN_BY_HASH)
+            .bind(secret_hash.as_slice())
+            .bind(now.as_millis())
+            .fetch_optional(c)
+            .await)?;
+        let Some(row) = row else { return Ok(None) };
+        let old = row.last_used_ms.is_none_or(|ms| now.as_millis() - ms >= TOUCH_EVERY_MS);
+        if old {
+            let mut tx = self.begin().await?;
+            on_tx!(&mut tx, |c| sqlx::query(TOUCH_TOKEN)
+                .bind(row.id)
+                .bind(now.as_millis())
+                .execute(c)
+                .await)?;
+            tx.commit().await?;
+        }
+        ApiToken::try_from(row).map(Some)
+    }
+
+    /// Makes a session.
+    pub async fn create_session(&self, session: &NewSession) -> Result<()> {
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, |c| sqlx::query(INSERT_SESSION)
+            .bind(session.id.0)
+            .bind(session.secret_hash.as_slice())
+            .bind(session.token.0)
+            .bind(session.created.as_millis())
+            .bind(session.expires.as_millis())
+            .execute(c)
+            .await)?;
+        tx.commit().await
+    }
+
+    /// The session with this secret, where it and its token hold now.
+    pub async fn session(&self, secret_hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>> {
+        let row: Option<SessionRow> = on_read!(self, |c| sqlx::query_as(SESSION_BY_HASH)
+            .bind(secret_hash.as_slice())
+            .bind(now.as_millis())
+            .fetch_optional(c)
+            .await)?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Session {
+            id: row.session_id.into(),
+            token: row.token.try_into()?,
+            expires: time(row.session_expires_ms),
+        }))
+    }
+
+    /// Ends a session. False where there was none.
+    pub async fn end_session(&self, secret_hash: &[u8; 32]) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let ended = on_tx!(&mut tx, |c| sqlx::query(END_SESSION)
+            .bind(secret_hash.as_slice())
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(ended > 0)
+    }
+
+    /// Forgets sessions that are over.
+    pub async fn drop_expired_sessions(&self, now: Timestamp) -> Result<u64> {
+        let mut tx = self.begin().await?;
+        let dropped = on_tx!(&mut tx, |c| sqlx::query(DROP_SESSIONS)
+            .bind(now.as_millis())
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+        Ok(dropped)
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    role: String,
+    created_by: String,
+    created_ms: i64,
+    expires_ms: Option<i64>,
+    last_used_ms: Option<i64>,
+    revoked_ms: Option<i64>,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct SessionRow {
+    session_id: Uuid,
+    session_expires_ms: i64,
+    #[sqlx(flatten)]
+    token: Row,
+}
+
+impl TryFrom<Row> for ApiToken {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        let at = At { table: "api_token", id: &row.id };
+        Ok(Self {
+            id: row.id.into(),
+            role: at.word("role", &row.role)?,
+            created: time(row.created_ms),
+            expires: row.expires_ms.map(time),
+            last_used: row.last_used_ms.map(time),
+            revoked: row.revoked_ms.map(time),
+            name: row.name,
+            created_by: row.created_by,
+        })
+    }
 }

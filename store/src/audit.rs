@@ -2,6 +2,15 @@
 //! transaction of the effect itself.
 
 use fleetmend_core::time::Timestamp;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::backend::{Db, Tx, on_read, on_tx};
+use crate::error::{Result, StoreError};
+use crate::filter::{Filter, bind_all};
+use crate::page::{Cursor, Page, PageRequest};
+use crate::row::{At, big, count, time, to_json};
+use crate::sql::statements;
 
 /// A row to be written.
 #[derive(Debug, Clone)]
@@ -68,4 +77,186 @@ pub enum AuditCheck {
         /// How.
         why: String,
     },
+}
+
+statements! {
+    HEAD = "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1";
+    INSERT = "INSERT INTO audit (sequence, at_ms, actor, action, subject, detail, previous, hash) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    WALK = "SELECT sequence, at_ms, actor, action, subject, detail, previous, hash FROM audit \
+        WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+}
+
+/// Rows of the chain read at once.
+const WALK_ROWS: i64 = 1_000;
+
+/// What the first row's `previous` holds.
+const ORIGIN: [u8; 32] = [0; 32];
+
+impl Db {
+    /// Writes a row about something that changes nothing else in the store: a refused call, a log-in.
+    pub async fn record(&self, entry: &AuditEntry) -> Result<()> {
+        let mut tx = self.begin().await?;
+        append(&mut tx, entry).await?;
+        tx.commit().await
+    }
+
+    /// The log, newest first.
+    pub async fn audit_log(
+        &self,
+        wanted: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>> {
+        let mut filter = Filter::default();
+        filter
+            .maybe("actor = ?", wanted.actor.as_deref())
+            .maybe("action = ?", wanted.action.as_deref())
+            .maybe("subject = ?", wanted.subject.as_deref())
+            .maybe("at_ms >= ?", wanted.since.map(Timestamp::as_millis));
+        let total: i64 = on_read!(self, |c| {
+            let sql = filter.sql("SELECT COUNT(*) FROM audit", "");
+            bind_all!(sqlx::query_scalar(sql), filter.args()).fetch_one(c).await
+        })?;
+        if let Some(cursor) = &page.cursor {
+            filter.and("sequence < ?", [cursor.as_number()?.0.into()]);
+        }
+        let limit = page.limit();
+        let rows: Vec<Row> = on_read!(self, |c| {
+            let sql = filter.page_sql(
+                "SELECT sequence, at_ms, actor, action, subject, detail, previous, hash FROM audit",
+                " ORDER BY sequence DESC",
+            );
+            bind_all!(sqlx::query_as(sql), filter.args()).bind(limit + 1).fetch_all(c).await
+        })?;
+        let rows = rows.into_iter().map(AuditRow::try_from).collect::<Result<Vec<_>>>()?;
+        Ok(Page::cut(rows, limit, total, |row| Cursor::number(big(row.sequence), Uuid::nil())))
+    }
+
+    /// Walks the whole chain.
+    pub async fn verify_audit(&self) -> Result<AuditCheck> {
+        let (mut last, mut previous) = (0_i64, ORIGIN.to_vec());
+        loop {
+            let rows: Vec<Row> = on_read!(self, |c| sqlx::query_as(WALK)
+                .bind(last)
+                .bind(WALK_ROWS)
+                .fetch_all(c)
+                .await)?;
+            if rows.is_empty() {
+                let head = hex::encode(previous);
+                return Ok(AuditCheck::Whole { rows: count(last), head });
+            }
+            for row in rows {
+                if let Some(why) = row.broken(last, &previous) {
+                    return Ok(AuditCheck::Broken { sequence: count(row.sequence), why });
+                }
+                last = row.sequence;
+                previous = row.hash;
+            }
+        }
+    }
+}
+
+/// Appends a row inside the transaction of what it tells of.
+pub(crate) async fn append(tx: &mut Tx, entry: &AuditEntry) -> Result<()> {
+    let head: Option<(i64, Vec<u8>)> =
+        on_tx!(tx, |c| sqlx::query_as(HEAD).fetch_optional(c).await)?;
+    let (sequence, previous) = head.map_or((1, ORIGIN.to_vec()), |(n, hash)| (n + 1, hash));
+    let mut row = Row {
+        sequence,
+        at_ms: entry.at.as_millis(),
+        actor: entry.actor.clone(),
+        action: entry.action.clone(),
+        subject: entry.subject.clone(),
+        detail: to_json(&entry.detail)?,
+        previous,
+        hash: Vec::new(),
+    };
+    row.hash = row.digest();
+    on_tx!(tx, |c| sqlx::query(INSERT)
+        .bind(row.sequence)
+        .bind(row.at_ms)
+        .bind(row.actor)
+        .bind(row.action)
+        .bind(row.subject)
+        .bind(row.detail)
+        .bind(row.previous)
+        .bind(row.hash)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// The usual row: somebody did something to one thing.
+pub(crate) async fn note(
+    tx: &mut Tx,
+    (by, now): (&str, Timestamp),
+    action: &str,
+    subject: String,
+    detail: serde_json::Value,
+) -> Result<()> {
+    let entry =
+        AuditEntry { at: now, actor: by.to_owned(), action: action.to_owned(), subject, detail };
+    append(tx, &entry).await
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    sequence: i64,
+    at_ms: i64,
+    actor: String,
+    action: String,
+    subject: String,
+    detail: String,
+    previous: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Row {
+    /// SHA-256 over the hash before and the row's fields, each with its length before it. The
+    /// particulars count as the text they were stored as, so no JSON writer can change the hash.
+    fn digest(&self) -> Vec<u8> {
+        let (sequence, at) = (self.sequence.to_be_bytes(), self.at_ms.to_be_bytes());
+        let mut hash = Sha256::new();
+        for field in [
+            self.previous.as_slice(),
+            &sequence,
+            &at,
+            self.actor.as_bytes(),
+            self.action.as_bytes(),
+            self.subject.as_bytes(),
+            self.detail.as_bytes(),
+        ] {
+            hash.update((field.len() as u64).to_be_bytes());
+            hash.update(field);
+        }
+        hash.finalize().to_vec()
+    }
+
+    fn broken(&self, last: i64, previous: &[u8]) -> Option<String> {
+        if self.sequence != last + 1 {
+            Some(format!("rows are missing after {last}"))
+        } else if self.previous != previous {
+            Some("it does not follow the row before it".to_owned())
+        } else if self.hash != self.digest() {
+            Some("it was changed after it was written".to_owned())
+        } else {
+            None
+        }
+    }
+}
+
+impl TryFrom<Row> for AuditRow {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        let at = At { table: "audit", id: &row.sequence };
+        Ok(Self {
+            sequence: count(row.sequence),
+            at: time(row.at_ms),
+            detail: at.json("detail", &row.detail)?,
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            hash: hex::encode(&row.hash),
+        })
+    }
 }

@@ -8,7 +8,7 @@
 //! stand in the audit log (`"api-token ops"`), and `now` the injected clock's time. Ids and secrets
 //! are drawn by the caller.
 //!
-//! **Database**: `Db::connect(url)` (`sqlite:///path/db`), `Db::temporary()`, `migrate()`, `ping()`,
+//! **Database**: `Db::connect(url)` (`sqlite:///path/db`; made where absent), `migrate()`, `ping()`,
 //! `close()`.
 //!
 //! **Hosts** ([`hosts`]): `enrol(&Enrolment) -> Result<Enrolled, EnrolError>`,
@@ -35,7 +35,7 @@
 //! **Incidents** ([`incidents`]): `incident(id) -> Option<IncidentDetail>`,
 //! `incidents(&IncidentFilter, &PageRequest) -> Page<Incident>`, `ignore_incident(id, reason,
 //! owner, until, by, now)`, `reopen_incident(id, by, now)`, `incidents_to_triage(limit) ->
-//! Vec<ToTriage>`, `save_verdict(&ToTriage, &Verdict, now)`, `triage_all_again(catalogue) -> u64`,
+//! Vec<ToTriage>`, `save_verdict(&ToTriage, &Verdict) -> bool`, `triage_all_again(catalogue) -> u64`,
 //! `end_ignoring(now, limit) -> Vec<IncidentId>`.
 //!
 //! **Reports** ([`reports`]): `reports(&ReportFilter, &PageRequest) -> Page<StoredReport>`.
@@ -62,6 +62,7 @@ pub mod access;
 pub mod audit;
 mod backend;
 pub mod error;
+mod filter;
 pub mod hosts;
 pub mod incidents;
 pub mod ingest;
@@ -83,13 +84,9 @@ pub use hosts::{
     CertificateStanding, EnrolError, Enrolled, Enrolment, Host, HostFilter, HostKey,
     NewCertificate, TimelineEntry, TimelineKind,
 };
-pub use incidents::{
-    Ignored, Incident, IncidentDetail, IncidentFilter, ToTriage, TriageRevision,
-};
-pub use ingest::{HostItems, Incoming, Ingested, IngestOutcome, Quarantined};
-pub use jobs::{
-    Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, LogPage, LogPiece, NewJob,
-};
+pub use incidents::{Ignored, Incident, IncidentDetail, IncidentFilter, ToTriage, TriageRevision};
+pub use ingest::{HostItems, Incoming, IngestOutcome, Ingested, Quarantined};
+pub use jobs::{Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, LogPage, LogPiece, NewJob};
 pub use page::{BadCursor, Cursor, Page, PageRequest};
 pub use reports::{ReportFilter, StoredReport};
 pub use tokens::{EnrollmentToken, NewEnrollmentToken, TokenGrant, TokenRefused};

@@ -1,12 +1,12 @@
 //! Hosts: enrolment, membership, facts, certificates, lists and history.
 
-mod certificates;
-mod enrol;
-mod facts;
-mod get;
-mod lifecycle;
-mod list;
-mod timeline;
+pub(crate) mod certificates;
+pub(crate) mod enrol;
+pub(crate) mod facts;
+pub(crate) mod get;
+pub(crate) mod lifecycle;
+pub(crate) mod list;
+pub(crate) mod timeline;
 
 use std::net::IpAddr;
 
@@ -16,14 +16,6 @@ use fleetmend_core::time::Timestamp;
 
 use crate::error::StoreError;
 use crate::tokens::TokenRefused;
-
-pub(crate) use self::{
-    certificates::STATEMENTS as CERTIFICATE_STATEMENTS, enrol::STATEMENTS as ENROL_STATEMENTS,
-    facts::STATEMENTS as FACT_STATEMENTS, get::STATEMENTS as GET_STATEMENTS,
-    lifecycle::STATEMENTS as LIFECYCLE_STATEMENTS, timeline::STATEMENTS as TIMELINE_STATEMENTS,
-};
-pub(crate) use facts::{EvidenceRow, save_evidence};
-pub(crate) use lifecycle::note_event;
 
 /// A managed machine, as lists and pages show it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]

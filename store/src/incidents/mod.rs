@@ -1,9 +1,9 @@
 //! Incidents: lists, details, the verdicts on them, and people's decisions to ignore them.
 
-mod decide;
-mod get;
-mod list;
-mod triage;
+pub(crate) mod decide;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod triage;
 
 use fleetmend_core::ids::{HostId, IncidentId};
 use fleetmend_core::incident::IncidentState;
@@ -13,12 +13,6 @@ use fleetmend_core::triage::{Certainty, Verdict};
 
 use crate::jobs::Job;
 use crate::reports::StoredReport;
-
-pub(crate) use self::{
-    decide::STATEMENTS as DECIDE_STATEMENTS, get::STATEMENTS as GET_STATEMENTS,
-    triage::STATEMENTS as TRIAGE_STATEMENTS,
-};
-pub(crate) use triage::WANT_TRIAGE_OF_HOST;
 
 /// An incident.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]

@@ -1,22 +1,16 @@
 //! Ingest: what agents report goes in by one transaction for many hosts, in the order of each
 //! host's spool, each item exactly once.
 
-mod apply;
-mod failures;
-mod job_news;
-mod positions;
-mod quarantine;
-mod recovery;
+pub(crate) mod apply;
+pub(crate) mod failures;
+pub(crate) mod job_news;
+pub(crate) mod positions;
+pub(crate) mod quarantine;
+pub(crate) mod recovery;
 
 use fleetmend_core::ids::{HostId, IncidentId, JobId, SpoolEpoch};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
-
-pub(crate) use self::{
-    failures::STATEMENTS as FAILURE_STATEMENTS, job_news::STATEMENTS as JOB_NEWS_STATEMENTS,
-    positions::STATEMENTS as POSITION_STATEMENTS, quarantine::STATEMENTS as QUARANTINE_STATEMENTS,
-    recovery::STATEMENTS as RECOVERY_STATEMENTS,
-};
 
 /// Where random bytes for new ids come from.
 pub type Random<'a> = &'a mut (dyn FnMut() -> [u8; 10] + Send);

@@ -1,10 +1,11 @@
 //! Jobs: made, offered, cancelled, expired, and shown with their steps and output.
 
-mod create;
-mod deadlines;
-mod get;
-mod list;
-mod orders;
+pub(crate) mod create;
+pub(crate) mod deadlines;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod moves;
+pub(crate) mod orders;
 
 use std::time::Duration;
 
@@ -13,13 +14,6 @@ use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::report::IncidentKey;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
-
-pub(crate) use self::{
-    create::STATEMENTS as CREATE_STATEMENTS, deadlines::STATEMENTS as DEADLINE_STATEMENTS,
-    get::STATEMENTS as GET_STATEMENTS, orders::STATEMENTS as ORDER_STATEMENTS,
-};
-pub(crate) use deadlines::move_job;
-pub(crate) use get::JobRow;
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -1,5 +1,8 @@
 //! Views over the whole fleet: problems, trends, summary.
 
+pub(crate) mod problems;
+pub(crate) mod summary;
+
 use std::collections::BTreeMap;
 
 use fleetmend_core::host::Lifecycle;
@@ -13,7 +16,7 @@ use fleetmend_core::triage::Certainty;
 pub struct Problem {
     /// The leading cause; `None` while none is known.
     pub cause: Option<String>,
-    /// The code: the commonest of the cause's, or the unexplained one; `None` for failures without.
+    /// The code of its latest incident; `None` for failures without one.
     pub code: Option<String>,
     /// Its symbol.
     pub symbol: Option<String>,

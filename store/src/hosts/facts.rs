@@ -1,0 +1,115 @@
+//! What agents say of their hosts: facts, state, evidence.
+
+use fleetmend_core::evidence::Evidence;
+use fleetmend_core::host::{HostFacts, HostState};
+use fleetmend_core::ids::HostId;
+use fleetmend_core::time::Timestamp;
+use uuid::Uuid;
+
+use crate::backend::{Db, Tx, on_tx};
+use crate::error::{Result, StoreError};
+use crate::row::{At, time, to_json};
+use crate::sql::{ManyRows, chunks, statements};
+
+statements! {
+    SET_FACTS = "UPDATE host SET name = $2, os = $3, os_name = $4, os_build = $5, arch = $6, agent_version = $7, \
+        boot_id = $8, simulated = $9, last_seen_ms = CASE WHEN last_seen_ms < $10 THEN $10 ELSE last_seen_ms END \
+        WHERE id = $1";
+    SET_STATE = "UPDATE host SET state = $2, state_ms = $3, ceiling = $4 WHERE id = $1";
+}
+
+/// The latest answer wins, by the host's own clock.
+const SAVE_EVIDENCE: ManyRows = ManyRows {
+    head: "INSERT INTO evidence (host_id, probe, id, answer, proof, value, at_ms) VALUES",
+    columns: 7,
+    tail: " ON CONFLICT (host_id, probe) DO UPDATE SET id = excluded.id, answer = excluded.answer, \
+        proof = excluded.proof, value = excluded.value, at_ms = excluded.at_ms \
+        WHERE excluded.at_ms >= evidence.at_ms",
+};
+
+impl Db {
+    /// Keeps what an agent said of its host when it connected.
+    pub async fn save_facts(&self, host: HostId, facts: &HostFacts, now: Timestamp) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let done = on_tx!(&mut tx, |c| sqlx::query(SET_FACTS)
+            .bind(host.0)
+            .bind(&facts.name)
+            .bind(facts.os.as_str())
+            .bind(&facts.os_name)
+            .bind(&facts.os_build)
+            .bind(&facts.arch)
+            .bind(&facts.agent_version)
+            .bind(&facts.boot_id)
+            .bind(facts.simulated)
+            .bind(now.as_millis())
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        if done == 0 {
+            return Err(StoreError::not_found("host", host));
+        }
+        tx.commit().await
+    }
+
+    /// Keeps the state that an agent found, whole.
+    pub async fn save_state(&self, host: HostId, state: &HostState, now: Timestamp) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let at = state.at.unwrap_or(now).min(now);
+        let done = on_tx!(&mut tx, |c| sqlx::query(SET_STATE)
+            .bind(host.0)
+            .bind(to_json(state)?)
+            .bind(at.as_millis())
+            .bind(&state.agent.ceiling)
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        if done == 0 {
+            return Err(StoreError::not_found("host", host));
+        }
+        tx.commit().await
+    }
+}
+
+/// Keeps the latest answer of each probe.
+pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) -> Result<()> {
+    for piece in chunks(found) {
+        let mut query = sqlx::query(SAVE_EVIDENCE.sql(piece.len()));
+        for (host, evidence) in piece {
+            query = query
+                .bind(host.0)
+                .bind(evidence.probe.as_str())
+                .bind(evidence.id.0)
+                .bind(evidence.answer.as_str())
+                .bind(&evidence.proof)
+                .bind(&evidence.value)
+                .bind(evidence.at.as_millis());
+        }
+        on_tx!(tx, |c| query.execute(c).await)?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct EvidenceRow {
+    probe: String,
+    id: Uuid,
+    answer: String,
+    proof: String,
+    value: Option<String>,
+    at_ms: i64,
+}
+
+impl TryFrom<EvidenceRow> for Evidence {
+    type Error = StoreError;
+    fn try_from(row: EvidenceRow) -> Result<Self> {
+        let at = At { table: "evidence", id: &row.id };
+        Ok(Self {
+            id: row.id.into(),
+            probe: at.word("probe", &row.probe)?,
+            answer: at.word("answer", &row.answer)?,
+            proof: row.proof,
+            value: row.value,
+            at: time(row.at_ms),
+        })
+    }
+}

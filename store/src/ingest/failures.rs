@@ -1,0 +1,401 @@
+//! Failures: each a row of `report`; those of kind *failure* counted in an incident and in the
+//! day's roll-up. Many at once, in key order.
+
+use std::collections::BTreeMap;
+
+use fleetmend_core::code::FailureCode;
+use fleetmend_core::evidence::Evidence;
+use fleetmend_core::ids::{HostId, IncidentId};
+use fleetmend_core::incident::{IncidentState, recurs_within};
+use fleetmend_core::limits;
+use fleetmend_core::report::{IncidentKey, Kind, ReportedFailure};
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::Slug;
+use uuid::Uuid;
+
+use super::Random;
+use super::apply::Effects;
+use crate::backend::{Tx, on_tx};
+use crate::error::Result;
+use crate::hosts::facts::save_evidence;
+use crate::incidents::triage::want_triage_of;
+use crate::row::{At, big, time, to_json};
+use crate::sql::{ManyRows, chunks, statements};
+
+statements! {
+    MARK_RELAPSED = "UPDATE job SET relapsed_ms = $2 WHERE incident_id = $1 AND state = 'fixed' AND relapsed_ms IS NULL";
+}
+
+const LIVE: ManyRows = ManyRows {
+    head: "WITH k (n, host_id, product, operation, code, subject) AS (VALUES",
+    columns: 6,
+    tail: ") SELECT k.n, i.id FROM k JOIN incident i ON i.host_id = k.host_id AND i.product = k.product \
+        AND i.operation = k.operation AND i.code = k.code AND i.subject = k.subject WHERE i.ended_ms IS NULL",
+};
+const LAST_ENDED: ManyRows = ManyRows {
+    head: "WITH k (n, host_id, product, operation, code, subject) AS (VALUES",
+    columns: 6,
+    tail: ") SELECT k.n, i.id, i.state, i.ended_ms FROM k JOIN incident i ON i.host_id = k.host_id AND i.product = k.product \
+        AND i.operation = k.operation AND i.code = k.code AND i.subject = k.subject \
+        WHERE i.ended_ms IS NOT NULL AND i.ended_ms = ( \
+            SELECT MAX(e.ended_ms) FROM incident e WHERE e.host_id = k.host_id AND e.product = k.product \
+            AND e.operation = k.operation AND e.code = k.code AND e.subject = k.subject AND e.ended_ms IS NOT NULL) \
+        ORDER BY i.id",
+};
+const OPEN: ManyRows = ManyRows {
+    head: "INSERT INTO incident (id, host_id, product, operation, code, subject, symbol, message, state, opened_ms, \
+        first_seen_ms, last_seen_ms, reports, previous_id) VALUES",
+    columns: 14,
+    tail: "",
+};
+const COUNT: ManyRows = ManyRows {
+    head: "WITH t (id, first_ms, last_ms, n, symbol, message) AS (VALUES",
+    columns: 6,
+    tail: ") UPDATE incident SET reports = incident.reports + t.n, \
+        first_seen_ms = CASE WHEN t.first_ms < incident.first_seen_ms THEN t.first_ms ELSE incident.first_seen_ms END, \
+        symbol = CASE WHEN t.symbol <> '' THEN t.symbol ELSE incident.symbol END, \
+        message = CASE WHEN t.last_ms >= incident.last_seen_ms THEN t.message ELSE incident.message END, \
+        last_seen_ms = CASE WHEN t.last_ms > incident.last_seen_ms THEN t.last_ms ELSE incident.last_seen_ms END \
+        FROM t WHERE incident.id = t.id",
+};
+const REPORT: ManyRows = ManyRows {
+    head: "INSERT INTO report (id, received_day, received_ms, host_id, incident_id, day, at_ms, source_time, product, \
+        operation, code, symbol, kind, subject, source, provider, event_id, record_id, line, things, message, evidence) VALUES",
+    columns: 22,
+    tail: "",
+};
+const ROLL_UP: ManyRows = ManyRows {
+    head: "INSERT INTO report_day (day, product, operation, code, reports) VALUES",
+    columns: 5,
+    tail: " ON CONFLICT (day, product, operation, code) DO UPDATE SET reports = report_day.reports + excluded.reports",
+};
+
+/// How far back the roll-ups go; what is older, or dated ahead, counts for the day it came.
+const ROLL_UP_DAYS: i64 = 400;
+
+/// Reports of one host with one key.
+#[derive(Debug)]
+struct Group<'a> {
+    host: HostId,
+    key: IncidentKey,
+    /// Their places among the failures, each with its moment.
+    members: Vec<(usize, Timestamp)>,
+    /// The latest of them.
+    latest: &'a ReportedFailure,
+    incident: Option<IncidentId>,
+}
+
+/// Stores failures of many hosts, each host's in its order.
+pub(super) async fn store(
+    tx: &mut Tx,
+    failures: &[(HostId, &ReportedFailure)],
+    now: Timestamp,
+    random: Random<'_>,
+    effects: &mut Effects,
+) -> Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let mut groups = group(failures, now);
+    let mut incidents: Vec<Option<IncidentId>> = vec![None; failures.len()];
+    count_in_live(tx, &mut groups).await?;
+    open_new(tx, &mut groups, now, random).await?;
+    for group in &groups {
+        let Some(incident) = group.incident else { continue };
+        effects.incidents.insert(incident);
+        effects.triage = true;
+        for (place, _) in &group.members {
+            incidents[*place] = Some(incident);
+        }
+    }
+    write_reports(tx, failures, &incidents, now).await?;
+    roll_up(tx, failures, now).await?;
+    keep_evidence(tx, failures, effects).await
+}
+
+/// A moment that lies no further ahead than clocks may differ.
+fn moment(failure: &ReportedFailure, now: Timestamp) -> Timestamp {
+    failure.at.min(now.after(limits::CLOCK_SKEW))
+}
+
+fn group<'a>(failures: &[(HostId, &'a ReportedFailure)], now: Timestamp) -> Vec<Group<'a>> {
+    let mut groups: BTreeMap<(HostId, IncidentKey), Group<'a>> = BTreeMap::new();
+    for (place, (host, failure)) in failures.iter().enumerate() {
+        if failure.failure.kind != Kind::Failure {
+            continue;
+        }
+        let key = failure.failure.incident_key();
+        let group = groups.entry((*host, key.clone())).or_insert_with(|| Group {
+            host: *host,
+            key,
+            members: Vec::new(),
+            latest: failure,
+            incident: None,
+        });
+        group.members.push((place, moment(failure, now)));
+        if failure.at >= group.latest.at {
+            group.latest = failure;
+        }
+    }
+    groups.into_values().collect()
+}
+
+/// Binds a group's key, with its number, to a query of either database.
+macro_rules! bind_key {
+    ($query:expr, $n:expr, $group:expr) => {
+        $query
+            .bind(big($n as u64))
+            .bind($group.host.0)
+            .bind($group.key.product.as_str())
+            .bind($group.key.operation.as_str())
+            .bind(code_text($group.key.code.as_ref()))
+            .bind($group.key.subject.as_deref().unwrap_or_default())
+    };
+}
+
+fn code_text(code: Option<&FailureCode>) -> String {
+    code.map(ToString::to_string).unwrap_or_default()
+}
+
+/// Finds the live incidents and counts the reports in them.
+async fn count_in_live(tx: &mut Tx, groups: &mut [Group<'_>]) -> Result<()> {
+    let numbers: Vec<usize> = (0..groups.len()).collect();
+    for piece in chunks(&numbers) {
+        let mut query = sqlx::query_as::<_, (i64, Uuid)>(LIVE.sql(piece.len()));
+        for n in piece {
+            query = bind_key!(query, *n, groups[*n]);
+        }
+        for (n, id) in on_tx!(&mut *tx, |c| query.fetch_all(c).await)? {
+            if let Some(group) = usize::try_from(n).ok().and_then(|n| groups.get_mut(n)) {
+                group.incident = Some(id.into());
+            }
+        }
+    }
+    let live: Vec<(IncidentId, &Group<'_>)> =
+        groups.iter().filter_map(|g| g.incident.map(|id| (id, g))).collect();
+    for piece in chunks(&live) {
+        let mut query = sqlx::query(COUNT.sql(piece.len()));
+        for (id, group) in piece {
+            let (first, last) = group.span();
+            query = query
+                .bind(id.0)
+                .bind(first.as_millis())
+                .bind(last.as_millis())
+                .bind(big(group.members.len() as u64))
+                .bind(group.symbol())
+                .bind(&group.latest.failure.message);
+        }
+        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+    }
+    Ok(())
+}
+
+impl Group<'_> {
+    fn span(&self) -> (Timestamp, Timestamp) {
+        let times = || self.members.iter().map(|(_, at)| *at);
+        (times().min().unwrap_or_default(), times().max().unwrap_or_default())
+    }
+
+    fn symbol(&self) -> &str {
+        self.latest.failure.symbol.as_deref().unwrap_or_default()
+    }
+}
+
+/// What is known of the last incident with a key.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    id: IncidentId,
+    state: IncidentState,
+    at: Timestamp,
+}
+
+/// Opens incidents for the keys without a live one. Reports from before the end of the last
+/// incident are old news and open nothing.
+async fn open_new(
+    tx: &mut Tx,
+    groups: &mut [Group<'_>],
+    now: Timestamp,
+    random: Random<'_>,
+) -> Result<()> {
+    let without: Vec<usize> = (0..groups.len()).filter(|n| groups[*n].incident.is_none()).collect();
+    let ended = last_ended(tx, groups, &without).await?;
+    let mut opened = Vec::new();
+    for n in without {
+        let last = ended.get(&n).copied();
+        let group = &mut groups[n];
+        if let Some(last) = last {
+            group.members.retain(|(_, at)| *at > last.at);
+        }
+        if group.members.is_empty() {
+            continue;
+        }
+        let (first, _) = group.span();
+        let previous = last.filter(|last| {
+            matches!(last.state, IncidentState::Fixed | IncidentState::Resolved)
+                && first.since(last.at) <= recurs_within(group.key.operation)
+        });
+        group.incident = Some(IncidentId::at(now, random()));
+        opened.push((n, previous.map(|last| last.id)));
+    }
+    for piece in chunks(&opened) {
+        let mut query = sqlx::query(OPEN.sql(piece.len()));
+        for (n, previous) in piece {
+            let group = &groups[*n];
+            let (first, last) = group.span();
+            let state =
+                if previous.is_some() { IncidentState::Recurred } else { IncidentState::Open };
+            query = query
+                .bind(group.incident.map(|id| id.0))
+                .bind(group.host.0)
+                .bind(group.key.product.as_str())
+                .bind(group.key.operation.as_str())
+                .bind(code_text(group.key.code.as_ref()))
+                .bind(group.key.subject.as_deref().unwrap_or_default())
+                .bind(group.symbol())
+                .bind(&group.latest.failure.message)
+                .bind(state.as_str())
+                .bind(now.as_millis())
+                .bind(first.as_millis())
+                .bind(last.as_millis())
+                .bind(big(group.members.len() as u64))
+                .bind(previous.map(|id| id.0));
+        }
+        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+    }
+    for previous in opened.iter().filter_map(|(_, previous)| *previous) {
+        on_tx!(&mut *tx, |c| sqlx::query(MARK_RELAPSED)
+            .bind(previous.0)
+            .bind(now.as_millis())
+            .execute(c)
+            .await)?;
+    }
+    Ok(())
+}
+
+async fn last_ended(
+    tx: &mut Tx,
+    groups: &[Group<'_>],
+    wanted: &[usize],
+) -> Result<BTreeMap<usize, Ended>> {
+    let mut ended = BTreeMap::new();
+    for piece in chunks(wanted) {
+        let mut query = sqlx::query_as::<_, (i64, Uuid, String, i64)>(LAST_ENDED.sql(piece.len()));
+        for n in piece {
+            query = bind_key!(query, *n, groups[*n]);
+        }
+        for (n, id, state, at) in on_tx!(&mut *tx, |c| query.fetch_all(c).await)? {
+            let state = At { table: "incident", id: &id }.word("state", &state)?;
+            if let Ok(n) = usize::try_from(n) {
+                ended.insert(n, Ended { id: id.into(), state, at: time(at) });
+            }
+        }
+    }
+    Ok(ended)
+}
+
+async fn write_reports(
+    tx: &mut Tx,
+    failures: &[(HostId, &ReportedFailure)],
+    incidents: &[Option<IncidentId>],
+    now: Timestamp,
+) -> Result<()> {
+    let rows: Vec<_> = failures.iter().zip(incidents).collect();
+    for piece in chunks(&rows) {
+        let mut query = sqlx::query(REPORT.sql(piece.len()));
+        for ((host, failure), incident) in piece {
+            let report = &failure.failure;
+            let evidence = bounded(failure);
+            let evidence = if evidence.is_empty() { None } else { Some(to_json(evidence)?) };
+            query = query
+                .bind(failure.id.0)
+                .bind(now.day())
+                .bind(now.as_millis())
+                .bind(host.0)
+                .bind(incident.map(|id| id.0))
+                .bind(day(failure, now))
+                .bind(moment(failure, now).as_millis())
+                .bind(report.time.to_string())
+                .bind(report.product.as_str())
+                .bind(report.operation.as_str())
+                .bind(code_text(report.code.as_ref()))
+                .bind(report.symbol.as_deref().unwrap_or_default())
+                .bind(report.kind.as_str())
+                .bind(report.subject.as_deref().unwrap_or_default())
+                .bind(report.source.as_str())
+                .bind(report.provider.as_deref())
+                .bind(report.event_id.map(i64::from))
+                .bind(report.record_id.map(big))
+                .bind(report.line.map(big))
+                .bind(report.count.map(big))
+                .bind(&report.message)
+                .bind(evidence);
+        }
+        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+    }
+    Ok(())
+}
+
+fn bounded(failure: &ReportedFailure) -> &[Evidence] {
+    let most = failure.evidence.len().min(limits::EVIDENCE_PER_REPORT);
+    &failure.evidence[..most]
+}
+
+/// The day that a failure counts for.
+fn day(failure: &ReportedFailure, now: Timestamp) -> i64 {
+    let (day, today) = (moment(failure, now).day(), now.day());
+    if (today - ROLL_UP_DAYS..=today).contains(&day) { day } else { today }
+}
+
+async fn roll_up(
+    tx: &mut Tx,
+    failures: &[(HostId, &ReportedFailure)],
+    now: Timestamp,
+) -> Result<()> {
+    let mut days: BTreeMap<(i64, &str, &str, String), i64> = BTreeMap::new();
+    for (_, failure) in failures.iter().filter(|(_, f)| f.failure.kind == Kind::Failure) {
+        let report = &failure.failure;
+        let key = (
+            day(failure, now),
+            report.product.as_str(),
+            report.operation.as_str(),
+            code_text(report.code.as_ref()),
+        );
+        *days.entry(key).or_default() += 1;
+    }
+    let days: Vec<_> = days.into_iter().collect();
+    for piece in chunks(&days) {
+        let mut query = sqlx::query(ROLL_UP.sql(piece.len()));
+        for ((day, product, operation, code), n) in piece {
+            query = query.bind(day).bind(product).bind(operation).bind(code).bind(n);
+        }
+        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+    }
+    Ok(())
+}
+
+/// Keeps the latest answer of each probe; new evidence may change any verdict on its host.
+async fn keep_evidence(
+    tx: &mut Tx,
+    failures: &[(HostId, &ReportedFailure)],
+    effects: &mut Effects,
+) -> Result<()> {
+    let mut latest: BTreeMap<(HostId, &Slug), &Evidence> = BTreeMap::new();
+    for (host, failure) in failures {
+        for evidence in bounded(failure) {
+            let kept = latest.entry((*host, &evidence.probe)).or_insert(evidence);
+            if evidence.at >= kept.at {
+                *kept = evidence;
+            }
+        }
+    }
+    if latest.is_empty() {
+        return Ok(());
+    }
+    let found: Vec<_> = latest.iter().map(|((host, _), evidence)| (*host, *evidence)).collect();
+    save_evidence(tx, &found).await?;
+    let mut hosts: Vec<HostId> = found.iter().map(|(host, _)| *host).collect();
+    hosts.dedup();
+    want_triage_of(tx, &hosts).await?;
+    effects.triage = true;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Making jobs, and taking them back.
+
+use fleetmend_core::ids::{HostId, JobId};
+use fleetmend_core::job::JobState;
+use fleetmend_core::time::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::moves::{self, Move};
+use super::{Cancelled, Job, NewJob};
+use crate::audit;
+use crate::backend::{Db, Tx, on_tx};
+use crate::error::{Result, StoreError};
+use crate::hosts::lifecycle::lifecycle_of;
+use crate::incidents::decide::state_of;
+use crate::row::to_json;
+use crate::sql::statements;
+
+statements! {
+    INSERT = "INSERT INTO job (id, host_id, incident_id, cause, remediation, version, digest, evidence_ids, state, \
+        detail, attempt, created_by, reason, created_ms, steps_ms, verify_ms, not_before_ms, expires_ms, news_ms) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', '', 0, $9, $10, $11, $12, $13, $14, $15, $11)";
+    ACTIVE_OF_HOST = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL";
+    INCIDENT_HOST = "SELECT host_id FROM incident WHERE id = $1";
+    REQUEST_CANCEL = "UPDATE job SET cancel_requested = TRUE WHERE id = $1";
+}
+
+impl Db {
+    /// Makes a job for an open incident of a host that may get orders and has no active job.
+    pub async fn create_job(&self, job: &NewJob, by: &str, now: Timestamp) -> Result<Job> {
+        let mut tx = self.begin().await?;
+        check(&mut tx, job, now).await?;
+        insert(&mut tx, job, by, now).await?;
+        let detail = json!({
+            "host": job.host, "incident": job.incident, "cause": job.cause, "reason": job.reason,
+            "remediation": job.remediation, "version": job.version, "digest": job.digest,
+            "expires": job.expires,
+        });
+        audit::note(&mut tx, (by, now), "job.create", format!("job {}", job.id), detail).await?;
+        tx.commit().await?;
+        let made = self.job(job.id).await?;
+        made.map(|detail| detail.job).ok_or_else(|| StoreError::not_found("job", job.id))
+    }
+
+    /// Takes a job back: at once where no agent has it, else the agent is to be asked.
+    pub async fn cancel_job(
+        &self,
+        id: JobId,
+        reason: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Cancelled> {
+        let mut tx = self.begin().await?;
+        let job =
+            moves::load(&mut tx, id).await?.ok_or_else(|| StoreError::not_found("job", id))?;
+        let outcome = match job.state {
+            state if state.is_final() => return Ok(Cancelled::AlreadyOver(state)),
+            JobState::Queued | JobState::WaitingWindow => {
+                let detail = format!("cancelled by {by}: {reason}");
+                let step = Move::by_server(JobState::Cancelled, &detail, now);
+                moves::make(&mut tx, &job, step, now).await?;
+                Cancelled::AtOnce
+            }
+            _ => {
+                on_tx!(&mut tx, |c| sqlx::query(REQUEST_CANCEL).bind(id.0).execute(c).await)?;
+                Cancelled::Requested
+            }
+        };
+        let detail = json!({"reason": reason, "state": job.state});
+        audit::note(&mut tx, (by, now), "job.cancel", format!("job {id}"), detail).await?;
+        tx.commit().await?;
+        Ok(outcome)
+    }
+}
+
+async fn check(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<()> {
+    let lifecycle = lifecycle_of(tx, job.host).await?;
+    if !lifecycle.may_get_orders() {
+        return Err(StoreError::Conflict(format!(
+            "the host is {lifecycle} and gets no orders; accept it first"
+        )));
+    }
+    let state = state_of(tx, job.incident).await?;
+    let owner: Option<Uuid> = on_tx!(tx, |c| sqlx::query_scalar(INCIDENT_HOST)
+        .bind(job.incident.0)
+        .fetch_optional(c)
+        .await)?;
+    if owner.map(HostId::from) != Some(job.host) {
+        return Err(StoreError::Conflict("the incident is another host's".to_owned()));
+    }
+    if !state.is_open() {
+        return Err(StoreError::Conflict(format!(
+            "the incident is {state}: only an open one can be remediated"
+        )));
+    }
+    if job.expires <= now {
+        return Err(StoreError::Conflict("the job would expire before it begins".to_owned()));
+    }
+    let active = on_tx!(tx, |c| sqlx::query_scalar::<_, Uuid>(ACTIVE_OF_HOST)
+        .bind(job.host.0)
+        .fetch_optional(c)
+        .await)?;
+    match active {
+        Some(active) => Err(StoreError::JobActive { job: active.into() }),
+        None => Ok(()),
+    }
+}
+
+async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) -> Result<()> {
+    let span = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
+    on_tx!(tx, |c| sqlx::query(INSERT)
+        .bind(job.id.0)
+        .bind(job.host.0)
+        .bind(job.incident.0)
+        .bind(job.cause.as_str())
+        .bind(job.remediation.as_str())
+        .bind(i64::from(job.version))
+        .bind(&job.digest)
+        .bind(to_json(&job.evidence)?)
+        .bind(by)
+        .bind(&job.reason)
+        .bind(now.as_millis())
+        .bind(span(job.steps_time))
+        .bind(span(job.verify_within))
+        .bind(job.not_before.as_millis())
+        .bind(job.expires.as_millis())
+        .execute(c)
+        .await)?;
+    Ok(())
+}

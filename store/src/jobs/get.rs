@@ -1,0 +1,218 @@
+//! Reading one job, its tries, its steps and its output.
+
+use std::collections::BTreeMap;
+
+use fleetmend_core::ids::JobId;
+use uuid::Uuid;
+
+use super::{Attempt, Job, JobDetail, JobStep, LogPage, LogPiece};
+use crate::backend::{Db, on_read};
+use crate::error::{Result, StoreError};
+use crate::incidents::get::key;
+use crate::row::{At, big, count, time};
+use crate::sql::statements;
+
+/// What [`JobRow`] is read from; the host is joined as `h`, the incident as `i`.
+macro_rules! job_head {
+    () => {
+        "SELECT j.id, j.host_id, h.name AS host_name, h.simulated, j.incident_id, i.product, i.operation, i.code, \
+         i.subject, j.cause, j.remediation, j.version, j.digest, j.evidence_ids, j.state, j.detail, j.proof, \
+         j.attempt, j.created_by, j.reason, j.created_ms, j.expires_ms, j.offered_ms, j.begun_ms, j.news_ms, \
+         j.ended_ms, j.cancel_requested, j.relapsed_ms, j.log_dropped \
+         FROM job j JOIN host h ON h.id = j.host_id JOIN incident i ON i.id = j.incident_id"
+    };
+}
+pub(super) use job_head;
+
+statements! {
+    GET = concat!(job_head!(), " WHERE j.id = $1");
+    ATTEMPTS = "SELECT attempt, offered_ms, begun_ms, ended_ms, state, detail FROM job_attempt \
+        WHERE job_id = $1 ORDER BY attempt LIMIT 100";
+    STEPS = "SELECT attempt, step, title, state, exit_status, detail, output_dropped, started_ms, updated_ms \
+        FROM job_step WHERE job_id = $1 ORDER BY attempt, step LIMIT 6400";
+    LOG = "SELECT arrival, attempt, step, at_ms, text FROM job_log WHERE job_id = $1 AND arrival > $2 \
+        ORDER BY arrival LIMIT $3";
+    LOG_END = "SELECT log_pieces, ended_ms FROM job WHERE id = $1";
+}
+
+impl Db {
+    /// A job with its tries and steps.
+    pub async fn job(&self, id: JobId) -> Result<Option<JobDetail>> {
+        let row: Option<JobRow> =
+            on_read!(self, |c| sqlx::query_as(GET).bind(id.0).fetch_optional(c).await)?;
+        let Some(row) = row else { return Ok(None) };
+        let attempts: Vec<AttemptRow> =
+            on_read!(self, |c| sqlx::query_as(ATTEMPTS).bind(id.0).fetch_all(c).await)?;
+        let steps: Vec<StepRow> =
+            on_read!(self, |c| sqlx::query_as(STEPS).bind(id.0).fetch_all(c).await)?;
+        let mut by_attempt: BTreeMap<i64, Vec<JobStep>> = BTreeMap::new();
+        for step in steps {
+            by_attempt.entry(step.attempt).or_default().push(step.read(id)?);
+        }
+        let attempts = attempts.into_iter().map(|row| {
+            let steps = by_attempt.remove(&row.attempt).unwrap_or_default();
+            row.read(id, steps)
+        });
+        Ok(Some(JobDetail { attempts: attempts.collect::<Result<_>>()?, job: row.try_into()? }))
+    }
+
+    /// The output of a job after a piece (0: from its beginning), in order of arrival.
+    pub async fn job_log(&self, id: JobId, after: u64, limit: u32) -> Result<LogPage> {
+        // First how far it goes: pieces that arrive between the two reads are seen next time.
+        let end: Option<(i64, Option<i64>)> =
+            on_read!(self, |c| sqlx::query_as(LOG_END).bind(id.0).fetch_optional(c).await)?;
+        let (last, ended) = end.ok_or_else(|| StoreError::not_found("job", id))?;
+        let rows: Vec<LogRow> = on_read!(self, |c| sqlx::query_as(LOG)
+            .bind(id.0)
+            .bind(big(after))
+            .bind(i64::from(limit.clamp(1, 1_000)))
+            .fetch_all(c)
+            .await)?;
+        let at = At { table: "job_log", id: &id };
+        let pieces = rows
+            .into_iter()
+            .map(|row| {
+                Ok(LogPiece {
+                    arrival: count(row.arrival),
+                    attempt: at.number("attempt", row.attempt)?,
+                    step: at.number("step", row.step)?,
+                    at: time(row.at_ms),
+                    text: row.text,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let after = pieces.last().map_or(after, |piece| piece.arrival);
+        Ok(LogPage { pieces, after, complete: ended.is_some() && after >= count(last) })
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct JobRow {
+    id: Uuid,
+    host_id: Uuid,
+    host_name: String,
+    simulated: bool,
+    incident_id: Uuid,
+    product: String,
+    operation: String,
+    code: String,
+    subject: String,
+    cause: String,
+    remediation: String,
+    version: i64,
+    digest: String,
+    evidence_ids: String,
+    state: String,
+    detail: String,
+    proof: String,
+    attempt: i64,
+    created_by: String,
+    reason: String,
+    created_ms: i64,
+    expires_ms: i64,
+    offered_ms: Option<i64>,
+    begun_ms: Option<i64>,
+    news_ms: i64,
+    ended_ms: Option<i64>,
+    cancel_requested: bool,
+    relapsed_ms: Option<i64>,
+    log_dropped: i64,
+}
+
+impl TryFrom<JobRow> for Job {
+    type Error = StoreError;
+    fn try_from(row: JobRow) -> Result<Self> {
+        let at = At { table: "job", id: &row.id };
+        Ok(Self {
+            id: row.id.into(),
+            host: row.host_id.into(),
+            host_name: row.host_name,
+            simulated: row.simulated,
+            incident: row.incident_id.into(),
+            key: key(at, &row.product, &row.operation, &row.code, row.subject)?,
+            cause: at.word("cause", &row.cause)?,
+            remediation: at.word("remediation", &row.remediation)?,
+            version: at.number("version", row.version)?,
+            digest: row.digest,
+            evidence: at.json("evidence_ids", &row.evidence_ids)?,
+            state: at.word("state", &row.state)?,
+            detail: row.detail,
+            proof: at.maybe("proof", &row.proof)?,
+            attempt: at.number("attempt", row.attempt)?,
+            created_by: row.created_by,
+            reason: row.reason,
+            created: time(row.created_ms),
+            expires: time(row.expires_ms),
+            offered: row.offered_ms.map(time),
+            begun: row.begun_ms.map(time),
+            news: time(row.news_ms),
+            ended: row.ended_ms.map(time),
+            cancel_requested: row.cancel_requested,
+            relapsed: row.relapsed_ms.map(time),
+            log_dropped: count(row.log_dropped),
+        })
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct AttemptRow {
+    attempt: i64,
+    offered_ms: i64,
+    begun_ms: Option<i64>,
+    ended_ms: Option<i64>,
+    state: String,
+    detail: String,
+}
+
+impl AttemptRow {
+    fn read(self, job: JobId, steps: Vec<JobStep>) -> Result<Attempt> {
+        let at = At { table: "job_attempt", id: &job };
+        Ok(Attempt {
+            attempt: at.number("attempt", self.attempt)?,
+            offered: time(self.offered_ms),
+            begun: self.begun_ms.map(time),
+            ended: self.ended_ms.map(time),
+            state: at.word("state", &self.state)?,
+            detail: self.detail,
+            steps,
+        })
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct StepRow {
+    attempt: i64,
+    step: i64,
+    title: String,
+    state: String,
+    exit_status: Option<i64>,
+    detail: String,
+    output_dropped: i64,
+    started_ms: i64,
+    updated_ms: i64,
+}
+
+impl StepRow {
+    fn read(self, job: JobId) -> Result<JobStep> {
+        let at = At { table: "job_step", id: &job };
+        Ok(JobStep {
+            index: at.number("step", self.step)?,
+            title: self.title,
+            state: at.word("state", &self.state)?,
+            exit: self.exit_status.map(|n| at.number("exit_status", n)).transpose()?,
+            detail: self.detail,
+            output_dropped: count(self.output_dropped),
+            started: time(self.started_ms),
+            updated: time(self.updated_ms),
+        })
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct LogRow {
+    arrival: i64,
+    attempt: i64,
+    step: i64,
+    at_ms: i64,
+    text: String,
+}

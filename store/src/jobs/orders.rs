@@ -1,0 +1,148 @@
+//! From jobs to orders: what is to be sent to a host, with counters that only rise.
+
+use fleetmend_core::ids::{HostId, JobId};
+use fleetmend_core::job::JobState;
+use fleetmend_core::order::Order;
+use fleetmend_core::time::Timestamp;
+use uuid::Uuid;
+
+use super::Job;
+use super::get::{GET, JobRow};
+use super::moves::{self, Move};
+use crate::backend::{Db, on_read, on_tx};
+use crate::error::{Result, StoreError};
+use crate::hosts::lifecycle::lifecycle_of;
+use crate::row::{big, count};
+use crate::sql::statements;
+
+statements! {
+    WAITING = "SELECT j.id FROM job j JOIN host h ON h.id = j.host_id WHERE j.host_id = $1 AND j.state = 'queued' \
+        AND j.ended_ms IS NULL AND j.not_before_ms <= $2 AND j.expires_ms > $2 AND h.lifecycle IN ('active', 'stale') \
+        ORDER BY j.created_ms, j.id LIMIT 10";
+    NEXT_COUNTER = "UPDATE host SET order_counter = order_counter + 1 WHERE id = $1 RETURNING order_counter";
+    RAISE_COUNTER = "UPDATE host SET order_counter = $2 WHERE id = $1 AND order_counter < $2";
+    OFFER = "UPDATE job SET state = 'offered', attempt = $2, counter = $3, offered_ms = $4, news_ms = $4 WHERE id = $1";
+    OFFER_ATTEMPT = "INSERT INTO job_attempt (job_id, attempt, counter, offered_ms, state, detail) \
+        VALUES ($1, $2, $3, $4, 'offered', '') ON CONFLICT (job_id, attempt) DO UPDATE \
+        SET counter = excluded.counter, offered_ms = excluded.offered_ms, state = excluded.state";
+    NOT_BEFORE = "SELECT not_before_ms FROM job WHERE id = $1";
+    OFFERED = "SELECT id, cancel_requested FROM job WHERE host_id = $1 AND state = 'offered' AND ended_ms IS NULL";
+    CANCELS = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL AND cancel_requested = TRUE";
+}
+
+/// The highest counter that an agent can claim: far above any real one, far below overflow.
+const COUNTER_MAX: u64 = 1 << 53;
+
+impl Db {
+    /// Jobs of a host that wait to be offered now.
+    pub async fn orders_for(&self, host: HostId, now: Timestamp) -> Result<Vec<JobId>> {
+        let ids: Vec<Uuid> = on_read!(self, |c| sqlx::query_scalar(WAITING)
+            .bind(host.0)
+            .bind(now.as_millis())
+            .fetch_all(c)
+            .await)?;
+        Ok(ids.into_iter().map(JobId::from).collect())
+    }
+
+    /// Marks a queued job as offered and gives its order, with a counter above every one that the
+    /// host was ever given. `None` where the job can no longer be offered. The try's number stays
+    /// the same when a job is offered again, so that an agent that has begun it refuses it.
+    pub async fn offer(&self, id: JobId, now: Timestamp) -> Result<Option<Order>> {
+        let mut tx = self.begin().await?;
+        let row: Option<JobRow> =
+            on_tx!(&mut tx, |c| sqlx::query_as(GET).bind(id.0).fetch_optional(c).await)?;
+        let job: Job = row.ok_or_else(|| StoreError::not_found("job", id))?.try_into()?;
+        let lifecycle = lifecycle_of(&mut tx, job.host).await?;
+        let can = job.state == JobState::Queued
+            && now < job.expires
+            && !job.cancel_requested
+            && lifecycle.may_get_orders();
+        if !can {
+            return Ok(None);
+        }
+        let attempt = job.attempt.max(1);
+        let counter: i64 = on_tx!(&mut tx, |c| sqlx::query_scalar(NEXT_COUNTER)
+            .bind(job.host.0)
+            .fetch_one(c)
+            .await)?;
+        let not_before: i64 =
+            on_tx!(&mut tx, |c| sqlx::query_scalar(NOT_BEFORE).bind(id.0).fetch_one(c).await)?;
+        for sql in [OFFER, OFFER_ATTEMPT] {
+            on_tx!(&mut tx, |c| sqlx::query(sql)
+                .bind(id.0)
+                .bind(i64::from(attempt))
+                .bind(counter)
+                .bind(now.as_millis())
+                .execute(c)
+                .await)?;
+        }
+        tx.commit().await?;
+        Ok(Some(Order {
+            host: job.host,
+            job: id,
+            attempt,
+            incident: job.incident,
+            key: job.key,
+            cause: job.cause,
+            remediation: job.remediation,
+            version: job.version,
+            digest: job.digest,
+            evidence: job.evidence,
+            counter: count(counter),
+            not_before: Timestamp::from_millis(not_before),
+            expires: job.expires,
+        }))
+    }
+
+    /// Goes on above the highest counter that an agent says it has seen.
+    pub async fn raise_counter(&self, host: HostId, seen: u64) -> Result<()> {
+        if seen > COUNTER_MAX {
+            return Err(StoreError::Conflict(format!(
+                "the agent of host {host} claims the order counter {seen}, which cannot be"
+            )));
+        }
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, |c| sqlx::query(RAISE_COUNTER)
+            .bind(host.0)
+            .bind(big(seen))
+            .execute(c)
+            .await)?;
+        tx.commit().await
+    }
+
+    /// After a reconnect: orders that were sent and that the agent does not know (`known` are the
+    /// jobs in its journal) wait to be sent again; those that somebody cancelled are cancelled.
+    pub async fn requeue_offered(
+        &self,
+        host: HostId,
+        known: &[JobId],
+        now: Timestamp,
+    ) -> Result<Vec<JobId>> {
+        let mut tx = self.begin().await?;
+        let offered: Vec<(Uuid, bool)> =
+            on_tx!(&mut tx, |c| sqlx::query_as(OFFERED).bind(host.0).fetch_all(c).await)?;
+        let mut again = Vec::new();
+        for (id, cancelled) in offered {
+            let id = JobId::from(id);
+            let Some(job) = moves::load(&mut tx, id).await?.filter(|_| !known.contains(&id)) else {
+                continue;
+            };
+            let step = if cancelled {
+                Move::by_server(JobState::Cancelled, "cancelled before the agent had it", now)
+            } else {
+                Move::by_server(JobState::Queued, "the agent did not get the order", now)
+            };
+            moves::make(&mut tx, &job, step, now).await?;
+            again.push(id);
+        }
+        tx.commit().await?;
+        Ok(again)
+    }
+
+    /// Active jobs of a host that somebody wants stopped.
+    pub async fn cancels_for(&self, host: HostId) -> Result<Vec<JobId>> {
+        let ids: Vec<Uuid> =
+            on_read!(self, |c| sqlx::query_scalar(CANCELS).bind(host.0).fetch_all(c).await)?;
+        Ok(ids.into_iter().map(JobId::from).collect())
+    }
+}
