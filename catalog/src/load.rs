@@ -1,9 +1,10 @@
 //! Reads the files of a catalogue into one, and says all that is wrong with them at once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
-use fleetmend_core::knowledge::{Binding, Catalogue};
+use fleetmend_core::knowledge::{Binding, Catalogue, Cause, CodeEntry, Probe, Remediation};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -57,19 +58,19 @@ pub fn parse(files: &[File<'_>]) -> (Catalogue, Vec<LintProblem>) {
 fn add(cat: &mut Catalogue, file: &str, document: Document, problems: &mut Vec<LintProblem>) {
     let Document { code, binding, cause, probe, remediation } = document;
     for form in code {
-        let entry: fleetmend_core::knowledge::CodeEntry = form.into();
+        let entry: CodeEntry = form.into();
         put(&mut cat.codes, entry.code.clone(), entry, "code", file, problems);
     }
     for form in cause {
-        let entry: fleetmend_core::knowledge::Cause = form.into();
+        let entry: Cause = form.into();
         put(&mut cat.causes, entry.id.clone(), entry, "cause", file, problems);
     }
     for form in probe {
-        let entry: fleetmend_core::knowledge::Probe = form.into();
+        let entry: Probe = form.into();
         put(&mut cat.probes, entry.id.clone(), entry, "probe", file, problems);
     }
     for form in remediation {
-        let entry: fleetmend_core::knowledge::Remediation = form.into();
+        let entry: Remediation = form.into();
         put(&mut cat.remediations, entry.id.clone(), entry, "remediation", file, problems);
     }
     for form in binding {
@@ -97,10 +98,14 @@ fn put<K: Ord + fmt::Display, V>(
     file: &str,
     problems: &mut Vec<LintProblem>,
 ) {
-    if map.contains_key(&key) {
-        problems.push(LintProblem::new(file, format!("the {what} {key} stands twice")));
-    } else {
-        map.insert(key, value);
+    match map.entry(key) {
+        Entry::Occupied(kept) => {
+            let message = format!("the {what} {} stands twice", kept.key());
+            problems.push(LintProblem::new(file, message));
+        }
+        Entry::Vacant(free) => {
+            free.insert(value);
+        }
     }
 }
 

@@ -100,7 +100,9 @@ pub fn priors(cat: &Catalogue, key: &IncidentKey, update_class: Option<&str>) ->
     let sum: f64 = shares.iter().map(|(_, share)| share).sum();
     if sum > 1.0 - OTHER_AT_LEAST {
         // The lint refuses this; a bundle that slipped through must still leave room for *other*.
-        shares.iter_mut().for_each(|(_, share)| *share *= (1.0 - OTHER_AT_LEAST) / sum);
+        for (_, share) in &mut shares {
+            *share *= (1.0 - OTHER_AT_LEAST) / sum;
+        }
     }
     shares
 }
@@ -134,7 +136,9 @@ pub fn triage(
         evidence: Vec::new(),
     });
     let sum: f64 = causes.iter().map(|c| c.share).sum();
-    causes.iter_mut().for_each(|c| c.share /= sum);
+    for cause in &mut causes {
+        cause.share /= sum;
+    }
     causes.sort_by(|a, b| {
         let named = (a.cause.is_none(), &a.cause).cmp(&(b.cause.is_none(), &b.cause));
         b.share.total_cmp(&a.share).then(named)

@@ -1,0 +1,145 @@
+//! Golden triage and planning: `catalog/cases/*.toml` says what the built-in catalogue must make
+//! of a failure and evidence. A change of the knowledge that changes a verdict shows here.
+
+use std::path::Path;
+
+use fleetmend_catalog::builtin;
+use fleetmend_core::code::FailureCode;
+use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::host::OsFamily;
+use fleetmend_core::ids::EvidenceId;
+use fleetmend_core::knowledge::Risk;
+use fleetmend_core::plan::plan;
+use fleetmend_core::report::{IncidentKey, Operation, Product};
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::triage::{Certainty, probes_for, triage};
+use fleetmend_core::words::Slug;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: Vec<Case>,
+}
+
+/// One case; what is absent is not looked at, but for `next`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    os: OsFamily,
+    product: Product,
+    operation: Operation,
+    code: Option<FailureCode>,
+    update_class: Option<String>,
+    /// Probe = answer.
+    #[serde(default)]
+    evidence: std::collections::BTreeMap<Slug, Answer>,
+    /// The first cause; absent for *other*.
+    first: Option<Slug>,
+    certainty: Certainty,
+    #[serde(default)]
+    ruled_out: Vec<Slug>,
+    /// The highest risk allowed.
+    #[serde(default = "disruptive")]
+    allowed: Risk,
+    /// Remediations tried in their present version.
+    #[serde(default)]
+    tried: Vec<Slug>,
+    /// What an agent would do next; absent for nothing.
+    next: Option<Slug>,
+    /// Remediations that are listed and not allowed.
+    #[serde(default)]
+    listed: Vec<Slug>,
+    /// The probe that weighs most here.
+    asks_first: Option<Slug>,
+}
+
+fn disruptive() -> Risk {
+    Risk::Disruptive
+}
+
+fn check(case: &Case) -> Result<(), String> {
+    let cat = builtin();
+    let key = IncidentKey {
+        product: case.product,
+        operation: case.operation,
+        code: case.code.clone(),
+        subject: None,
+    };
+    let asked = probes_for(cat, &key, case.os);
+    let mut evidence = Vec::new();
+    for (n, (probe, answer)) in case.evidence.iter().enumerate() {
+        if !asked.iter().any(|p| p.id == *probe) {
+            return Err(format!("the agent would not ask {probe} here"));
+        }
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let id = EvidenceId::at(at, [u8::try_from(n).unwrap_or(0); 10]);
+        let (probe, answer, proof) = (probe.clone(), *answer, String::new());
+        evidence.push(Evidence { id, probe, answer, proof, value: None, at });
+    }
+    if let Some(wanted) = &case.asks_first
+        && asked.first().map(|p| &p.id) != Some(wanted)
+    {
+        return Err(format!("{:?} is asked first", asked.first().map(|p| p.id.as_str())));
+    }
+    let verdict = triage(cat, &key, case.update_class.as_deref(), &evidence);
+    let shown: Vec<String> = verdict
+        .causes
+        .iter()
+        .map(|c| {
+            format!(
+                "{} {:.3} {}",
+                c.cause.as_ref().map_or("other", Slug::as_str),
+                c.share,
+                c.certainty
+            )
+        })
+        .collect();
+    let first = &verdict.causes[0];
+    if first.cause != case.first || first.certainty != case.certainty {
+        return Err(format!("the verdict is {shown:#?}"));
+    }
+    for cause in &case.ruled_out {
+        let out = |c: &&fleetmend_core::triage::RankedCause| c.cause.as_ref() == Some(cause);
+        if verdict.causes.iter().find(out).map(|c| c.certainty) != Some(Certainty::RuledOut) {
+            return Err(format!("{cause} is not ruled out: {shown:#?}"));
+        }
+    }
+    let tried: Vec<(Slug, u32)> =
+        case.tried.iter().map(|id| (id.clone(), cat.remediations[id].version)).collect();
+    let plan = plan(cat, &verdict, case.os, case.allowed, &tried);
+    let steps: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|s| format!("{} {}: {}", s.remediation, s.allowed, s.reason))
+        .collect();
+    if plan.next().map(|s| &s.remediation) != case.next.as_ref() {
+        return Err(format!("the plan is {steps:#?}"));
+    }
+    for id in &case.listed {
+        if !plan.steps.iter().any(|s| s.remediation == *id && !s.allowed) {
+            return Err(format!("{id} is not listed as not allowed: {steps:#?}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_case_has_its_verdict_and_plan() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let (mut count, mut wrong) = (0, Vec::new());
+    for file in std::fs::read_dir(&folder).expect("the cases").flatten() {
+        let text = std::fs::read_to_string(file.path()).expect("a readable file");
+        let cases: File =
+            toml::from_str(&text).unwrap_or_else(|e| panic!("{:?}: {e}", file.path()));
+        for case in &cases.case {
+            count += 1;
+            if let Err(why) = check(case) {
+                wrong.push(format!("{}: {why}", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(count >= 15, "only {count} cases");
+}
