@@ -14,7 +14,7 @@ mod lines;
 mod recognise;
 mod reporting_events;
 mod setup;
-mod stamp;
+pub(crate) mod stamp;
 mod text;
 mod utf16;
 mod windows_update;

@@ -7,10 +7,11 @@ use fleetmend_core::limits;
 use fleetmend_core::report::{IncidentKey, Operation, Product, Recovery, Source};
 use fleetmend_core::time::{SourceTime, Timestamp};
 
-use super::apt_logs::{Failure, Run};
+use super::apt_logs::{Failure, Run, runs, unfinished_configure};
 use super::cursor::{Checked, Failing};
 use super::dpkg::Dpkg;
-use super::{Live, Observed, PIECE, added, lock, runs, unfinished_configure};
+use super::tail::added;
+use super::{Live, Observed, lock};
 use crate::collect::draft::{Draft, slug};
 use crate::platform::{Platform, Program};
 
@@ -205,7 +206,6 @@ pub(crate) fn configure_attempt(root: &std::path::Path, name: &str) -> Option<i6
 /// What apt's term log says of the last failure of `name`, not before `since` (a wall clock).
 pub(crate) fn last_failure(root: &std::path::Path, name: &str, since: i64) -> Option<Failure> {
     let piece = added(&root.join("var/log/apt/term.log"), None).ok()??;
-    debug_assert!(piece.text.len() as u64 <= PIECE);
     let recent = |run: &Run| run.end >= since;
     let failures = runs(&piece.text).0.into_iter().filter(recent).flat_map(|run| run.failures);
     failures.filter(|f| f.package.as_deref() == Some(name)).last()

@@ -28,8 +28,10 @@ use cursor::Cursor;
 pub use words::slug_of;
 pub use zone::Zone;
 
-pub(crate) use apt_logs::{runs, unattended_errors, unfinished_configure};
-pub(crate) use tail::{PIECE, added};
+pub(crate) use apt_logs::stanzas;
+pub(crate) use conditions::{broken_dependencies, configure_attempt, last_failure};
+pub(crate) use outcomes::apt_journal;
+pub(crate) use tail::added;
 
 /// How far back outcomes are reported at the first look: what is older was dealt with or is seen
 /// again.

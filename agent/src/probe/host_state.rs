@@ -1,0 +1,225 @@
+//! The state of a Linux host as the server shows it. What cannot be found out is left out.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use fleetmend_core::host::{Disk, HostState, ServiceState, UpdateAuthority};
+use fleetmend_core::time::Timestamp;
+
+use super::packages::last_update;
+use super::{below, system, units};
+use crate::collect::live::dpkg::Dpkg;
+use crate::collect::live::{Zone, added, stanzas};
+use crate::platform::Platform;
+
+/// Units that update the system, and what runs them.
+const UNITS: [&str; 6] = [
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "unattended-upgrades.service",
+    "packagekit.service",
+    "cron.service",
+    "systemd-timesyncd.service",
+];
+/// File systems that hold a system's own data.
+const DISKS: [&str; 12] = [
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "ntfs", "ntfs3", "exfat",
+    "overlay",
+];
+/// Disks told of.
+const DISKS_MAX: usize = 64;
+
+/// Finds out the state of the host. How the agent itself does is filled in by the caller.
+pub async fn host_state(platform: &dyn Platform, now: Timestamp) -> HostState {
+    let root = platform.root();
+    let mut state = HostState { at: Some(now), ..HostState::default() };
+    state.disks = disks(root);
+    state.pending_reboot = system::awaited_reboot(root);
+    state.booted_at = booted_at(root);
+    state.last_scan = last_update(root).map(|(at, _)| at);
+    state.last_install = last_install(root);
+    state.roles.extend(container(root).then(|| "container".to_owned()));
+    match Dpkg::read(root) {
+        Ok(Some(dpkg)) => {
+            state.updates.push(format!("{} packages installed", dpkg.installed));
+            let order = dpkg.words().unwrap_or_else(|| "in order".to_owned());
+            state.more.insert("dpkg".to_owned(), cut(&order));
+        }
+        Ok(None) => {}
+        Err(e) => {
+            state.more.insert("dpkg".to_owned(), cut(&format!("cannot be read: {e}")));
+        }
+    }
+    match services(platform).await {
+        Ok(services) => state.services = services,
+        Err(why) => {
+            state.more.insert("systemd".to_owned(), cut(&why));
+        }
+    }
+    let (authority, proof) = authority(root, &state.services);
+    state.update_authority = Some(authority);
+    state.update_authority_proof = Some(proof);
+    state
+}
+
+/// Facts are held to 256 bytes each.
+fn cut(text: &str) -> String {
+    fleetmend_core::words::cut(text, 256).to_owned()
+}
+
+async fn services(platform: &dyn Platform) -> Result<Vec<ServiceState>, String> {
+    let mut args = vec!["show", "--no-pager", "-p", "Id,LoadState,ActiveState,UnitFileState"];
+    args.extend(UNITS);
+    let text = units::systemctl(platform, &args).await?;
+    let units = text.split("\n\n").map(units::pairs);
+    let there = units.filter(|u| u.get("LoadState").is_some_and(|s| s != "not-found"));
+    Ok(there
+        .filter_map(|mut unit| {
+            Some(ServiceState {
+                name: unit.remove("Id")?,
+                state: unit.remove("ActiveState")?,
+                start: unit.remove("UnitFileState").unwrap_or_default(),
+            })
+        })
+        .collect())
+}
+
+/// Who manages updates, and what proves it.
+fn authority(root: &Path, services: &[ServiceState]) -> (UpdateAuthority, String) {
+    if !root.join("var/lib/dpkg/status").exists() {
+        return (UpdateAuthority::Unknown, "no dpkg here".to_owned());
+    }
+    if let Some((file, line)) = periodic_upgrade(root) {
+        let on = line.contains("\"1\"") || line.contains(" 1;");
+        let timer = services.iter().find(|s| s.name == "apt-daily-upgrade.timer");
+        if on && timer.is_none_or(|t| t.start == "enabled" || t.state == "active") {
+            return (UpdateAuthority::AptTimer, format!("{file}: {line}"));
+        }
+        if on {
+            return (UpdateAuthority::None, "apt-daily-upgrade.timer is not enabled".to_owned());
+        }
+        return (UpdateAuthority::None, format!("{file}: {line}"));
+    }
+    (
+        UpdateAuthority::None,
+        "no APT::Periodic::Unattended-Upgrade in /etc/apt/apt.conf.d".to_owned(),
+    )
+}
+
+/// The last line of apt's configuration that switches periodic upgrades.
+fn periodic_upgrade(root: &Path) -> Option<(String, String)> {
+    let folder = root.join("etc/apt/apt.conf.d");
+    let names: BTreeSet<_> =
+        fs::read_dir(&folder).ok()?.flatten().map(|e| e.file_name()).take(500).collect();
+    let mut found = None;
+    // apt reads them in order of name; the last one holds.
+    for name in names {
+        let path = folder.join(&name);
+        let small = fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() < 1 << 20);
+        let Some(text) = small.then(|| fs::read_to_string(&path).ok()).flatten() else { continue };
+        let line = text.lines().map(str::trim).rfind(|l| {
+            !l.starts_with("//")
+                && !l.starts_with('#')
+                && l.contains("APT::Periodic::Unattended-Upgrade")
+        });
+        if let Some(line) = line {
+            let file = format!("/etc/apt/apt.conf.d/{}", name.to_string_lossy());
+            found = Some((file, line.to_owned()));
+        }
+    }
+    found
+}
+
+fn last_install(root: &Path) -> Option<Timestamp> {
+    let zone = Zone::of(root);
+    let piece = added(&root.join("var/log/apt/history.log"), None).ok()??;
+    let worked = stanzas(&piece.text).0.into_iter().rfind(|s| s.error.is_none())?;
+    Some(zone.source_time(worked.end).to_timestamp(0))
+}
+
+fn booted_at(root: &Path) -> Option<Timestamp> {
+    let text = fs::read_to_string(root.join("proc/stat")).ok()?;
+    let seconds: i64 = text.lines().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(Timestamp::from_millis(seconds.saturating_mul(1_000)))
+}
+
+fn container(root: &Path) -> bool {
+    let marks = ["run/.containerenv", ".dockerenv", "run/systemd/container"];
+    marks.iter().any(|mark| root.join(mark).exists())
+}
+
+fn disks(root: &Path) -> Vec<Disk> {
+    let text = fs::read_to_string(root.join("proc/self/mounts"))
+        .or_else(|_| fs::read_to_string(root.join("proc/mounts")))
+        .unwrap_or_default();
+    let mut devices = BTreeSet::new();
+    let mut disks = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(device), Some(mount), Some(kind)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        // One device mounted in many places is one disk.
+        if !DISKS.contains(&kind) || !devices.insert(device.to_owned()) || disks.len() >= DISKS_MAX
+        {
+            continue;
+        }
+        let mount = unescape(mount);
+        disks.extend(disk(root, &mount, kind));
+    }
+    if disks.is_empty() {
+        // A host without its mount table (a changed root): at least what holds it.
+        disks.extend(disk(root, "/", "unknown"));
+    }
+    disks
+}
+
+fn disk(root: &Path, mount: &str, kind: &str) -> Option<Disk> {
+    let space = system::space(&below(root, mount)).ok()?;
+    Some(Disk {
+        mount: mount.to_owned(),
+        file_system: kind.to_owned(),
+        size_bytes: space.size,
+        free_bytes: space.free,
+        read_only: space.read_only,
+    })
+}
+
+/// The mount table writes blanks as `\040`.
+fn unescape(text: &str) -> String {
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_setting_holds() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("etc/apt/apt.conf.d");
+        fs::create_dir_all(&folder).expect("made");
+        fs::create_dir_all(root.path().join("var/lib/dpkg")).expect("made");
+        fs::write(root.path().join("var/lib/dpkg/status"), "").expect("written");
+        assert_eq!(authority(root.path(), &[]).0, UpdateAuthority::None);
+        let on = "APT::Periodic::Unattended-Upgrade \"1\";\n";
+        fs::write(folder.join("20auto-upgrades"), on).expect("written");
+        let (found, proof) = authority(root.path(), &[]);
+        assert_eq!(found, UpdateAuthority::AptTimer);
+        assert!(proof.starts_with("/etc/apt/apt.conf.d/20auto-upgrades: "));
+        fs::write(folder.join("99off"), "APT::Periodic::Unattended-Upgrade \"0\";\n")
+            .expect("written");
+        assert_eq!(authority(root.path(), &[]).0, UpdateAuthority::None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_root_without_mounts_has_one_disk() {
+        let root = tempfile::tempdir().expect("a folder");
+        let disks = disks(root.path());
+        assert_eq!(disks.len(), 1);
+        assert!(disks[0].size_bytes > 0);
+    }
+}

@@ -1,0 +1,108 @@
+//! Questions to the package tools' logs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fleetmend_core::evidence::{Answer, Finding};
+use fleetmend_core::report::FailureReport;
+use fleetmend_core::time::Timestamp;
+
+use super::words;
+use crate::collect::live::{Zone, added, apt_journal};
+use crate::collect::stamp;
+use crate::platform::Platform;
+
+/// How far from a failure a line may stand to be about it.
+const NEAR_MS: i64 = 600_000;
+/// How far back the last fetching of lists is looked for.
+const UPDATES: Duration = Duration::from_hours(3 * 24);
+/// Logs of the package tools.
+const LOGS: [&str; 5] = [
+    "var/log/apt/term.log",
+    "var/log/apt/history.log",
+    "var/log/dpkg.log",
+    "var/log/unattended-upgrades/unattended-upgrades.log",
+    "var/log/unattended-upgrades/unattended-upgrades-dpkg.log",
+];
+
+pub(super) fn says(root: &Path, contains: &str, failure: Option<&FailureReport>) -> Finding {
+    let Some(failure) = failure else { return Finding::unknown("no failure to look around") };
+    let wanted = contains.to_lowercase();
+    if failure.message.to_lowercase().contains(&wanted) {
+        return Finding::new(
+            Answer::Yes,
+            format!("the failure itself: {}", words(&failure.message)),
+        );
+    }
+    let zone = Zone::of(root);
+    let at = failure.time.to_timestamp(zone.offset_at(failure.time.to_timestamp(0))).as_millis();
+    let mut seen = 0;
+    for log in LOGS {
+        let Ok(Some(piece)) = added(&root.join(log), None) else { continue };
+        seen += 1;
+        // Lines without a time of their own belong to the last one before them.
+        let mut when = None;
+        for line in piece.text.split(|b| *b == b'\n') {
+            if let Some(wall) = time_in(line) {
+                when = Some(zone.source_time(wall).to_timestamp(0).as_millis());
+            }
+            let near = when.is_some_and(|w| (w - at).abs() <= NEAR_MS);
+            let text = String::from_utf8_lossy(&line[..line.len().min(4_096)]);
+            if near && text.to_lowercase().contains(&wanted) {
+                return Finding::new(Answer::Yes, format!("/{log}: {}", words(&text)));
+            }
+        }
+    }
+    if seen == 0 {
+        return Finding::unknown("the package tools keep no log here");
+    }
+    Finding::new(Answer::No, format!("{seen} logs, ten minutes around {}", failure.time))
+}
+
+/// The time in a line of any of the logs.
+fn time_in(line: &[u8]) -> Option<i64> {
+    if let Some(wall) = stamp::date_clock(line, b'-', b' ') {
+        return Some(wall);
+    }
+    let marks = ["Log started: ", "Log ended: ", "Start-Date: ", "End-Date: "];
+    let rest = marks.iter().find_map(|mark| line.strip_prefix(mark.as_bytes()))?;
+    let text = String::from_utf8_lossy(rest);
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    stamp::date_clock(joined.as_bytes(), b'-', b' ')
+}
+
+/// Whether the last fetching of lists left this error: by the failure's own words, the journal of
+/// apt's timers, and the log of unattended-upgrades.
+pub(super) async fn update_error(
+    platform: &dyn Platform,
+    contains: &str,
+    failure: Option<&FailureReport>,
+    now: Timestamp,
+) -> Finding {
+    let wanted = contains.to_lowercase();
+    if let Some(failure) = failure.filter(|f| f.message.to_lowercase().contains(&wanted)) {
+        return Finding::new(
+            Answer::Yes,
+            format!("the failure itself: {}", words(&failure.message)),
+        );
+    }
+    let root = platform.root();
+    // Only the journal holds every fetch: that the other log is silent says nothing.
+    let mut journal_seen = false;
+    let mut text = String::new();
+    if root.join("run/systemd/system").is_dir()
+        && let Ok(journal) = apt_journal(platform, now.before(UPDATES), None).await
+    {
+        journal_seen = true;
+        text += &journal;
+    }
+    let log = "var/log/unattended-upgrades/unattended-upgrades.log";
+    if let Ok(Some(piece)) = added(&root.join(log), None) {
+        text += &String::from_utf8_lossy(&piece.text);
+    }
+    match text.lines().rev().find(|l| l.to_lowercase().contains(&wanted)) {
+        Some(line) => Finding::new(Answer::Yes, words(line)),
+        None if journal_seen => Finding::new(Answer::No, "not in the journal of apt's timers"),
+        None => Finding::unknown("apt keeps no log of its fetches here"),
+    }
+}

@@ -1,0 +1,144 @@
+//! Probes: typed read-only questions to the host, each answered yes, no or unknown, with proof.
+//!
+//! Nothing here changes the host or follows a symbolic link out of a named place; every program is
+//! bounded in time and output. What cannot be found out is *unknown*, with the reason.
+
+pub mod host_state;
+pub mod offline;
+
+mod files;
+mod logs;
+mod packages;
+mod system;
+mod units;
+
+use std::path::Path;
+
+use fleetmend_core::evidence::{Answer, Evidence, Finding};
+use fleetmend_core::host::OsFamily;
+use fleetmend_core::ids::EvidenceId;
+use fleetmend_core::knowledge::Probe;
+use fleetmend_core::limits;
+use fleetmend_core::probe::Question;
+use fleetmend_core::report::FailureReport;
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::cut;
+
+use crate::platform::{Exit, Platform, Program};
+
+/// Answers one probe on the live host. `failure` is what it is asked about, where there is a
+/// report; `random` gives the bytes of the evidence's id.
+pub async fn answer(
+    platform: &dyn Platform,
+    probe: &Probe,
+    failure: Option<&FailureReport>,
+    now: Timestamp,
+    random: &mut (dyn FnMut() -> [u8; 10] + Send),
+) -> Evidence {
+    let asked =
+        tokio::time::timeout(limits::PROBE_TIME, find(platform, &probe.question, failure, now));
+    let finding = match asked.await {
+        Ok(finding) => finding,
+        Err(_) => Finding::unknown(format!("no answer within {} s", limits::PROBE_TIME.as_secs())),
+    };
+    evidence(finding, probe, now, random())
+}
+
+/// A finding as evidence, its value held to its bound.
+fn evidence(mut finding: Finding, probe: &Probe, now: Timestamp, random: [u8; 10]) -> Evidence {
+    // A value that was cut would name something else: rather none.
+    finding.value = finding.value.filter(|v| v.len() <= limits::VALUE_BYTES);
+    finding.into_evidence(EvidenceId::at(now, random), probe.id.clone(), now)
+}
+
+async fn find(
+    platform: &dyn Platform,
+    question: &Question,
+    failure: Option<&FailureReport>,
+    now: Timestamp,
+) -> Finding {
+    let os = match platform.facts() {
+        Ok(facts) => facts.os,
+        Err(e) => return Finding::unknown(format!("the system cannot be told: {e}")),
+    };
+    if !question.systems().contains(&os) {
+        return Finding::unknown(format!("not a question to {os}"));
+    }
+    if os != OsFamily::Linux {
+        return Finding::unknown(format!("this agent cannot ask that of {os} yet"));
+    }
+    let root = platform.root();
+    match question {
+        Question::DpkgInterrupted => packages::interrupted(root),
+        Question::DpkgReinstRequired => packages::reinstall(root),
+        Question::DpkgScriptFails => packages::script_fails(root),
+        Question::AptBrokenDeps => packages::broken_deps(platform).await,
+        Question::AptLockHeld => packages::lock_held(root),
+        Question::AptUpdateError { contains } => {
+            logs::update_error(platform, contains, failure, now).await
+        }
+        Question::AptPeriodicStale { days } => packages::stale(platform, *days, now).await,
+        Question::DiskFull { path, min_free_mib, min_free_inodes } => {
+            system::disk_full(root, path, *min_free_mib, *min_free_inodes)
+        }
+        Question::ReadOnly { path } => system::read_only(root, path),
+        Question::RebootPending => system::reboot_pending(root),
+        Question::ClockWrong => system::clock_wrong(platform, now).await,
+        Question::NameResolutionFails => system::name_resolution(platform).await,
+        Question::Service { service, question } => {
+            units::service(platform, service, *question).await
+        }
+        Question::SystemdUnitFailed => units::failed(platform).await,
+        Question::SystemdTimerMissed => units::timer_missed(platform, now).await,
+        Question::Missing { place } => files::exists(root, place, Answer::No),
+        Question::Exists { place } => files::exists(root, place, Answer::Yes),
+        Question::StaleFolder { place, days, min_mib } => {
+            files::stale(root, place, *days, *min_mib, now)
+        }
+        Question::FailurePathMissing => files::failure_path(root, failure),
+        Question::LogSays { contains } => logs::says(root, contains, failure),
+        Question::RegistryNot { .. }
+        | Question::LibraryReparse { .. }
+        | Question::StoreDamaged
+        | Question::SfcUnrepairable => Finding::unknown("not on this system"),
+    }
+}
+
+/// A finding with a value that a remediation may use.
+fn with_value(answer: Answer, proof: impl AsRef<str>, value: impl Into<String>) -> Finding {
+    let mut finding = Finding::new(answer, proof);
+    finding.value = Some(value.into());
+    finding
+}
+
+/// Yes or no.
+const fn yes_if(so: bool) -> Answer {
+    if so { Answer::Yes } else { Answer::No }
+}
+
+/// Runs a system program within a probe's bounds; the reason where it cannot be asked.
+async fn ask(platform: &dyn Platform, path: &str, args: &[&str]) -> Result<Exit, String> {
+    let program = Program {
+        path: path.to_owned(),
+        args: args.iter().map(|&a| a.to_owned()).collect(),
+        timeout: limits::PROBE_TIME,
+        max_output: limits::PROBE_OUTPUT_BYTES,
+    };
+    let exit = platform.run(&program, &mut |_: &[u8]| {}).await;
+    let exit = exit.map_err(|e| format!("{path} cannot be run: {e}"))?;
+    if exit.timed_out {
+        return Err(format!("{path} did not end in time"));
+    }
+    Ok(exit)
+}
+
+/// The first words of some output.
+fn words(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&text, 400).to_owned()
+}
+
+/// A host's path as it stands below its root.
+fn below(root: &Path, path: &str) -> std::path::PathBuf {
+    root.join(path.trim_start_matches('/'))
+}

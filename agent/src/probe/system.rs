@@ -1,0 +1,222 @@
+//! Questions about disks, restarts, the clock and names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use fleetmend_core::evidence::{Answer, Finding};
+use fleetmend_core::limits;
+use fleetmend_core::time::Timestamp;
+
+use super::{ask, below, words, yes_if};
+use crate::collect::live::dpkg::modified;
+use crate::platform::Platform;
+
+/// Hosts of update sources that are looked up.
+const HOSTS: usize = 8;
+
+/// Space of the file system that holds a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Space {
+    pub(super) size: u64,
+    pub(super) free: u64,
+    /// `None` where the file system does not count them.
+    pub(super) free_inodes: Option<u64>,
+    pub(super) read_only: bool,
+}
+
+#[cfg(unix)]
+pub(super) fn space(path: &Path) -> std::io::Result<Space> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(Space {
+        size: found.f_blocks.saturating_mul(found.f_frsize),
+        // What only root may use is free for the system.
+        free: found.f_bfree.saturating_mul(found.f_frsize),
+        free_inodes: (found.f_files > 0).then_some(found.f_ffree),
+        read_only: found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
+#[cfg(not(unix))]
+pub(super) fn space(_path: &Path) -> std::io::Result<Space> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn disk_full(root: &Path, path: &str, min_mib: u64, min_inodes: u64) -> Finding {
+    if !path.starts_with('/') {
+        return Finding::unknown(format!("{path} is not a path of this system"));
+    }
+    match space(&below(root, path)) {
+        Ok(space) => {
+            let free = space.free / (1024 * 1024);
+            let inodes = space.free_inodes.map_or("not counted".to_owned(), |n| n.to_string());
+            let full = free < min_mib || space.free_inodes.is_some_and(|n| n < min_inodes);
+            let proof = format!(
+                "{path}: {free} MiB and {inodes} inodes free; {min_mib} MiB and {min_inodes} are wanted"
+            );
+            Finding::new(yes_if(full), proof)
+        }
+        Err(e) => Finding::unknown(format!("{path} cannot be asked: {e}")),
+    }
+}
+
+pub(super) fn read_only(root: &Path, path: &str) -> Finding {
+    if !path.starts_with('/') {
+        return Finding::unknown(format!("{path} is not a path of this system"));
+    }
+    match space(&below(root, path)) {
+        Ok(space) => {
+            let how = if space.read_only { "read-only" } else { "for writing" };
+            Finding::new(yes_if(space.read_only), format!("{path} is mounted {how}"))
+        }
+        Err(e) => Finding::unknown(format!("{path} cannot be asked: {e}")),
+    }
+}
+
+/// Why a restart is awaited.
+pub(super) fn awaited_reboot(root: &Path) -> Option<String> {
+    let mark = root.join("run/reboot-required");
+    fs::symlink_metadata(&mark).ok()?;
+    let packages = fs::read_to_string(root.join("run/reboot-required.pkgs")).unwrap_or_default();
+    let names: BTreeSet<&str> = packages.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let names: Vec<_> = names.into_iter().take(20).collect();
+    Some(if names.is_empty() {
+        "/run/reboot-required exists".to_owned()
+    } else {
+        format!("/run/reboot-required exists, for {}", names.join(", "))
+    })
+}
+
+pub(super) fn reboot_pending(root: &Path) -> Finding {
+    match awaited_reboot(root) {
+        Some(why) => Finding::new(Answer::Yes, why),
+        None => Finding::new(Answer::No, "/run/reboot-required does not exist"),
+    }
+}
+
+pub(super) async fn clock_wrong(platform: &dyn Platform, now: Timestamp) -> Finding {
+    let lists = platform.root().join("var/lib/apt/lists");
+    let files = fs::read_dir(lists).into_iter().flatten().flatten().take(10_000);
+    let newest = files.filter_map(|f| modified(&f.path())).max();
+    if let Some(newest) = newest.filter(|at| *at > now.after(limits::CLOCK_SKEW)) {
+        let proof = format!("the clock says {now}, the package lists are of {newest}");
+        return Finding::new(Answer::Yes, proof);
+    }
+    let args = ["show", "-p", "NTPSynchronized", "--value"];
+    match ask(platform, "/usr/bin/timedatectl", &args).await {
+        Ok(exit) if exit.status == Some(0) => match exit.text().trim() {
+            "yes" => Finding::new(Answer::No, "the clock is synchronised"),
+            "no" => Finding::new(Answer::Yes, "timedatectl: the clock is not synchronised"),
+            other => Finding::unknown(format!("timedatectl says {}", words(other))),
+        },
+        Ok(exit) => Finding::unknown(format!("timedatectl: {}", words(&exit.text()))),
+        Err(why) => Finding::unknown(why),
+    }
+}
+
+pub(super) async fn name_resolution(platform: &dyn Platform) -> Finding {
+    let root = platform.root();
+    if has_proxy(root) {
+        return Finding::unknown("apt goes through a proxy, which looks the names up");
+    }
+    let hosts = source_hosts(root);
+    if hosts.is_empty() {
+        return Finding::unknown("no update source names a host");
+    }
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for host in hosts.into_iter().take(HOSTS) {
+        match ask(platform, "/usr/bin/getent", &["ahosts", &host]).await {
+            Ok(exit) if exit.status == Some(0) => good.push(host),
+            // 2: the name was not found.
+            Ok(exit) if exit.status == Some(2) => bad.push(host),
+            Ok(exit) => return Finding::unknown(format!("getent: {}", words(&exit.text()))),
+            Err(why) => return Finding::unknown(why),
+        }
+    }
+    let proof = if bad.is_empty() {
+        format!("resolved: {}", good.join(", "))
+    } else {
+        format!("not resolved: {}", bad.join(", "))
+    };
+    Finding::new(yes_if(!bad.is_empty()), proof)
+}
+
+/// The text of apt's configuration or sources: one file and a folder of them.
+fn texts(root: &Path, file: &str, folder: &str) -> Vec<String> {
+    let mut paths = vec![root.join(file)];
+    let more = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+    paths.extend(more.map(|e| e.path()).take(500));
+    let small =
+        |p: &std::path::PathBuf| fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() < 1 << 20);
+    paths.into_iter().filter(small).filter_map(|p| fs::read_to_string(p).ok()).collect()
+}
+
+fn has_proxy(root: &Path) -> bool {
+    texts(root, "etc/apt/apt.conf", "etc/apt/apt.conf.d").iter().any(|text| {
+        text.lines().any(|l| {
+            let line = l.trim().to_ascii_lowercase();
+            line.starts_with("acquire::http") && line.contains("proxy") && !line.contains("direct")
+        })
+    })
+}
+
+/// The hosts of the update sources, in both of apt's forms.
+fn source_hosts(root: &Path) -> BTreeSet<String> {
+    let mut hosts = BTreeSet::new();
+    for text in texts(root, "etc/apt/sources.list", "etc/apt/sources.list.d") {
+        let lines = text.lines().filter(|l| !l.trim_start().starts_with('#'));
+        for word in lines.flat_map(str::split_whitespace) {
+            let Some((scheme, rest)) = word.split_once("://") else { continue };
+            let host = rest.split(['/', ':']).next().unwrap_or_default();
+            // A name that is none would be an option to getent.
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            if matches!(scheme, "http" | "https" | "ftp")
+                && host.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && host.chars().all(plain)
+            {
+                hosts.insert(host.to_owned());
+            }
+        }
+    }
+    hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_sources_are_read() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("etc/apt/sources.list.d");
+        fs::create_dir_all(&folder).expect("made");
+        let list = "deb [signed-by=/x] https://a.example:8080/debian x main\n# deb http://b.example x\ndeb file:/x y\ndeb http://-bad/ x\n";
+        fs::write(root.path().join("etc/apt/sources.list"), list).expect("written");
+        fs::write(folder.join("d.sources"), "Types: deb\nURIs: http://c.example/debian\n")
+            .expect("written");
+        let hosts: Vec<_> = source_hosts(root.path()).into_iter().collect();
+        assert_eq!(hosts, ["a.example", "c.example"]);
+    }
+
+    #[test]
+    fn a_restart_is_told_with_its_packages() {
+        let root = tempfile::tempdir().expect("a folder");
+        assert_eq!(reboot_pending(root.path()).answer, Answer::No);
+        fs::create_dir(root.path().join("run")).expect("made");
+        fs::write(root.path().join("run/reboot-required"), "").expect("written");
+        fs::write(root.path().join("run/reboot-required.pkgs"), "b\na\na\n").expect("written");
+        let found = reboot_pending(root.path());
+        assert_eq!(found.proof, "/run/reboot-required exists, for a, b");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn space_is_compared_with_what_is_wanted() {
+        let root = tempfile::tempdir().expect("a folder");
+        assert_eq!(disk_full(root.path(), "/", u64::MAX, 0).answer, Answer::Yes);
+        assert_eq!(disk_full(root.path(), "/", 0, 0).answer, Answer::No);
+        assert_eq!(disk_full(root.path(), "/none", 0, 0).answer, Answer::Unknown);
+        assert_eq!(disk_full(root.path(), "C:\\", 0, 0).answer, Answer::Unknown);
+        assert_eq!(read_only(root.path(), "/").answer, Answer::No);
+    }
+}

@@ -1,0 +1,145 @@
+//! The `scan` command: failures in logs and on this machine, with what is behind them.
+//!
+//! It reads and prints; it changes nothing, keeps nothing and sends nothing.
+
+mod output;
+mod verdicts;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fleetmend_core::code::FailureCode;
+use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::report::{FailureReport, Kind, Source};
+use fleetmend_core::time::{Clock, Timestamp};
+use fleetmend_core::triage::Verdict;
+use serde::Serialize;
+
+use crate::collect::{self, live::Live};
+use crate::platform::Platform;
+use output::Form;
+
+/// What to scan and how to say it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ScanArgs {
+    /// Log files, event files, and folders of them; this machine where none is given.
+    pub paths: Vec<PathBuf>,
+    /// How to print what was found.
+    #[arg(short, long, value_enum, default_value_t = Form::Table)]
+    pub output: Form,
+}
+
+/// What a scan found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ScanResult {
+    /// Every failure, in the order of files and of their lines.
+    pub reports: Vec<FailureReport>,
+    /// Failures and pending ones by code; `none` for those without.
+    pub by_code: BTreeMap<String, u64>,
+    /// What is behind each incident.
+    pub verdicts: Vec<IncidentVerdict>,
+    /// What could not be read, in words; told on standard error.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+    /// Whether a path that was asked for could not be read.
+    #[serde(skip)]
+    pub failed: bool,
+}
+
+/// The ranked causes of one incident.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IncidentVerdict {
+    /// Which incident.
+    #[serde(flatten)]
+    pub key: fleetmend_core::report::IncidentKey,
+    /// How many reports it has.
+    pub reports: u64,
+    /// Its causes.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// Scans files and folders.
+pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanResult {
+    let mut result = ScanResult::default();
+    let mut sources: Vec<Source> = Vec::new();
+    for path in paths {
+        let found = walk::files(path);
+        result.failed |= found.missing;
+        result.notes.extend(found.notes);
+        for file in found.files {
+            match collect::file(&file, catalogue) {
+                Ok(read) => {
+                    let name = file.display();
+                    match read.source {
+                        Some(source) => sources.push(source),
+                        None => result.notes.push(format!("{name}: no log that is known here")),
+                    }
+                    if read.damaged > 0 {
+                        let words = format!("{name}: {} damaged parts passed over", read.damaged);
+                        result.notes.push(words);
+                    }
+                    if read.dropped > 0 {
+                        result.notes.push(format!("{name}: {} findings dropped", read.dropped));
+                    }
+                    result.reports.extend(read.reports);
+                }
+                Err(e) => {
+                    result.failed |= file == *path;
+                    result.notes.push(format!("{}: {e}", file.display()));
+                }
+            }
+        }
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    result.by_code = by_code(&result.reports);
+    result.verdicts = verdicts::offline(&result.reports, &sources, catalogue, now);
+    result
+}
+
+/// Scans the machine itself; leaves no trace.
+pub async fn machine(
+    platform: &dyn Platform,
+    catalogue: &'static Catalogue,
+    now: Timestamp,
+) -> ScanResult {
+    let observed = Live::once(platform.root(), catalogue).poll(platform, now).await;
+    let mut result = ScanResult {
+        by_code: by_code(&observed.failures),
+        reports: observed.failures,
+        notes: observed.notes,
+        ..ScanResult::default()
+    };
+    result.verdicts = verdicts::live(&result.reports, platform, catalogue, now).await;
+    result
+}
+
+/// Failures and pending ones by code; what is benign or cancelled is listed and not counted.
+pub fn by_code(reports: &[FailureReport]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for report in reports.iter().filter(|r| matches!(r.kind, Kind::Failure | Kind::Pending)) {
+        let key = report.code.as_ref().map_or_else(|| "none".to_owned(), FailureCode::to_string);
+        *counts.entry(key).or_default() += 1;
+    }
+    counts
+}
+
+/// Runs the command: 0 where all was read, 1 where a path could not be.
+pub async fn command(
+    args: ScanArgs,
+    platform: &dyn Platform,
+    clock: &dyn Clock,
+) -> anyhow::Result<ExitCode> {
+    let catalogue = fleetmend_catalog::builtin();
+    let result = if args.paths.is_empty() {
+        machine(platform, catalogue, clock.now()).await
+    } else {
+        files(&args.paths, catalogue, clock.now())
+    };
+    output::print(&result, args.output, catalogue, &mut std::io::stdout().lock())?;
+    output::notes(&result.notes, &mut std::io::stderr().lock())?;
+    Ok(if result.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,121 @@
+//! Printing what a scan found.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use fleetmend_core::code::FailureCode;
+use fleetmend_core::knowledge::{Catalogue, Lang};
+use fleetmend_core::report::IncidentKey;
+use fleetmend_core::words::cut;
+
+use super::ScanResult;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Notes printed one by one; the rest is counted.
+const NOTES: usize = 50;
+/// Rows of the table of failures; the rest is counted.
+const ROWS: usize = 200;
+
+/// Prints the result.
+pub(super) fn print(
+    result: &ScanResult,
+    form: Form,
+    catalogue: &Catalogue,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    match form {
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut *to, &json(result))?;
+            writeln!(to)
+        }
+        Form::Table => table(result, catalogue, to),
+    }
+}
+
+/// Tells what could not be read.
+pub(super) fn notes(notes: &[String], to: &mut dyn Write) -> io::Result<()> {
+    for note in notes.iter().take(NOTES) {
+        writeln!(to, "{note}")?;
+    }
+    let more = notes.len().saturating_sub(NOTES);
+    if more > 0 {
+        writeln!(to, "and {more} more")?;
+    }
+    Ok(())
+}
+
+/// The result as it stands in the interface: every field, null where absent; `count` only where the
+/// source counts.
+fn json(result: &ScanResult) -> serde_json::Value {
+    serde_json::to_value(result).unwrap_or_default()
+}
+
+fn table(result: &ScanResult, catalogue: &Catalogue, to: &mut dyn Write) -> io::Result<()> {
+    if result.reports.is_empty() {
+        return writeln!(to, "No failure found.");
+    }
+    let mut rows = new(&["time", "what", "code", "kind", "subject", "source"]);
+    for report in result.reports.iter().take(ROWS) {
+        let code = code_words(report.code.as_ref(), report.symbol.as_deref());
+        let count = report.count.map(|n| format!(" ({n})")).unwrap_or_default();
+        let place = match (report.line, report.record_id) {
+            (Some(line), _) => format!("{}:{line}", report.source),
+            (None, Some(record)) => format!("{}#{record}", report.source),
+            (None, None) => report.source.to_string(),
+        };
+        rows.add_row([
+            report.time.to_string(),
+            format!("{} {}", report.product, report.operation),
+            format!("{code}{count}"),
+            report.kind.to_string(),
+            cut(report.subject.as_deref().unwrap_or("-"), 60).to_owned(),
+            place,
+        ]);
+    }
+    writeln!(to, "{rows}")?;
+    let more = result.reports.len().saturating_sub(ROWS);
+    if more > 0 {
+        writeln!(to, "and {more} more")?;
+    }
+    writeln!(to)?;
+    for incident in &result.verdicts {
+        writeln!(to, "{} — {} times", incident_words(&incident.key), incident.reports)?;
+        for ranked in incident.verdict.causes.iter().take(4) {
+            let name = match &ranked.cause {
+                Some(id) => catalogue.causes.get(id).map_or(id.as_str(), |c| c.name.get(Lang::En)),
+                None => "none of these",
+            };
+            writeln!(to, "  {:>3.0} %  {}: {name}", ranked.share * 100.0, ranked.certainty)?;
+        }
+    }
+    Ok(())
+}
+
+fn incident_words(key: &IncidentKey) -> String {
+    let code = key.code.as_ref().map_or("no code".to_owned(), FailureCode::to_string);
+    let subject = key.subject.as_deref().map(|s| format!(" of {}", cut(s, 80))).unwrap_or_default();
+    format!("{} {}{subject}: {code}", key.product, key.operation)
+}
+
+fn code_words(code: Option<&FailureCode>, symbol: Option<&str>) -> String {
+    match (code, symbol) {
+        (Some(code), Some(symbol)) => format!("{code} {symbol}"),
+        (Some(code), None) => code.to_string(),
+        (None, _) => "-".to_owned(),
+    }
+}
+
+fn new(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns);
+    table
+}

@@ -1,0 +1,76 @@
+//! What is behind the incidents that a scan found.
+
+use std::collections::BTreeMap;
+
+use fleetmend_core::evidence::Evidence;
+use fleetmend_core::host::OsFamily;
+use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::limits;
+use fleetmend_core::report::{FailureReport, IncidentKey, Kind, Source};
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::triage::{probes_for, triage};
+
+use super::IncidentVerdict;
+use crate::platform::Platform;
+use crate::probe::{self, offline};
+
+/// Incidents that are judged; a log with more is told of by its codes.
+const INCIDENTS: usize = 500;
+
+/// Incidents, each with its latest report and how many it has, in order of first appearance.
+fn incidents(reports: &[FailureReport]) -> Vec<(IncidentKey, &FailureReport, u64)> {
+    let mut places: BTreeMap<IncidentKey, usize> = BTreeMap::new();
+    let mut found: Vec<(IncidentKey, &FailureReport, u64)> = Vec::new();
+    for report in reports.iter().filter(|r| r.kind == Kind::Failure) {
+        let key = report.incident_key();
+        if let Some(&at) = places.get(&key) {
+            found[at].1 = report;
+            found[at].2 += 1;
+        } else if found.len() < INCIDENTS {
+            places.insert(key.clone(), found.len());
+            found.push((key, report, 1));
+        }
+    }
+    found
+}
+
+/// By the logs alone.
+pub(super) fn offline(
+    reports: &[FailureReport],
+    sources: &[Source],
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Vec<IncidentVerdict> {
+    let folder = offline::Folder { reports, sources };
+    let judged = incidents(reports).into_iter().map(|(key, latest, count)| {
+        let evidence: Vec<Evidence> = probes_for(catalogue, &key, OsFamily::Windows)
+            .into_iter()
+            .take(limits::EVIDENCE_PER_REPORT)
+            .map(|probe| offline::answer(folder, probe, latest, now, crate::random::ten()))
+            .collect();
+        let verdict = triage(catalogue, &key, None, &evidence);
+        IncidentVerdict { key, reports: count, verdict }
+    });
+    judged.collect()
+}
+
+/// By asking the machine.
+pub(super) async fn live(
+    reports: &[FailureReport],
+    platform: &dyn Platform,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Vec<IncidentVerdict> {
+    let os = platform.facts().map_or(OsFamily::Linux, |facts| facts.os);
+    let mut judged = Vec::new();
+    for (key, latest, count) in incidents(reports) {
+        let mut evidence = Vec::new();
+        for asked in probes_for(catalogue, &key, os).into_iter().take(limits::EVIDENCE_PER_REPORT) {
+            let mut random = crate::random::ten;
+            evidence.push(probe::answer(platform, asked, Some(latest), now, &mut random).await);
+        }
+        let verdict = triage(catalogue, &key, None, &evidence);
+        judged.push(IncidentVerdict { key, reports: count, verdict });
+    }
+    judged
+}
