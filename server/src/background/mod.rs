@@ -6,26 +6,53 @@ mod driver;
 mod status;
 pub mod tasks;
 
-pub use driver::drive;
-pub use status::{Board, Status, TaskStatus};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+
+pub use driver::drive;
+pub use status::{Board, Outcome, Status, TaskStatus};
+
+use crate::lifecycle::Lifecycle;
+use crate::state::Shared;
 
 /// One task.
 #[async_trait::async_trait]
 pub trait BackgroundTask: Send {
-    /// Its name, as status and spans show it.
+    /// Its name, as status, spans and metrics show it.
     fn name(&self) -> &'static str;
 
     /// Does what is due now, in bounded portions, and says how it went.
     async fn activate(&mut self) -> Status;
 }
 
-/// A way to wake each task early. Carries no data.
+/// A way to wake each task early, and how each did. A nudge carries no data.
 #[derive(Debug, Default)]
 pub struct Nudges {
     /// New failures, evidence or knowledge: incidents wait for a verdict.
     pub triage: Notify,
     /// A deadline may have come nearer.
     pub deadlines: Notify,
+    /// How every task did when it last ran.
+    pub board: Board,
+}
+
+/// How often triage looks without a nudge.
+const TRIAGE_PERIOD: Duration = Duration::from_secs(30);
+/// How often deadlines are looked at without a nudge.
+const DEADLINES_PERIOD: Duration = Duration::from_secs(15);
+
+/// Starts every task of the server.
+pub fn start(shared: &Shared, life: &Lifecycle) {
+    let triage = tasks::Triage::new(shared.db.clone(), shared.catalogue, shared.events.clone());
+    let deadlines =
+        tasks::Deadlines::new(shared.db.clone(), shared.clock.clone(), shared.events.clone());
+    let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
+    life.spawn(async move {
+        drive(triage, TRIAGE_PERIOD, &nudges.triage, &nudges.board, &*clock, &soft).await;
+    });
+    let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
+    life.spawn(async move {
+        drive(deadlines, DEADLINES_PERIOD, &nudges.deadlines, &nudges.board, &*clock, &soft).await;
+    });
 }
