@@ -177,6 +177,12 @@ impl Question {
         self.systems().contains(&os) && self.names_of().is_none_or(|named| named == os)
     }
 
+    /// Whether the answer is read from what was logged, so that it may stay *yes* after the fault
+    /// is gone. Such a question can support a cause, but not be the cause's own probe.
+    pub const fn is_of_the_past(&self) -> bool {
+        matches!(self, Self::AptUpdateError { .. } | Self::LogSays { .. })
+    }
+
     /// The system whose names the question uses; `None` where it names nothing.
     fn names_of(&self) -> Option<OsFamily> {
         let is = |linux: bool| Some(if linux { OsFamily::Linux } else { OsFamily::Windows });

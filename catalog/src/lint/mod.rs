@@ -5,6 +5,7 @@ mod steps;
 
 use std::collections::BTreeSet;
 
+use fleetmend_core::job::ProofLevel;
 use fleetmend_core::knowledge::{
     Binding, Catalogue, Cause, CodeEntry, Probe, Remediation, Risk, Strength, Text, Verification,
 };
@@ -150,8 +151,12 @@ impl Lint<'_> {
             let found = cause.remediations.iter().filter_map(|id| cat.remediations.get(id));
             found.filter(|r| r.is_automatic())
         };
+        let present = |id: &Slug| cat.probes.get(id).is_some_and(|p| !p.question.is_of_the_past());
         let Some(own) = &cause.own_probe else {
-            if let Some(first) = automatic().next() {
+            // Where only logs can tell of the cause, repeating the operation is the only proof.
+            let could = cause.indications.iter().any(|i| i.yes.ratio() > 1.0 && present(&i.probe));
+            let repeats = |r: &&Remediation| r.verification.level() == ProofLevel::Repeated;
+            if let Some(first) = automatic().find(|r| could || !repeats(r)) {
                 let id = &first.id;
                 self.say(
                     place,
@@ -160,6 +165,10 @@ impl Lint<'_> {
             }
             return;
         };
+        if cat.probes.contains_key(own) && !present(own) {
+            let why = "it is read from logs, which still say so when the cause is gone";
+            self.say(place, format!("{own} cannot be own_probe: {why}"));
+        }
         self.has_probe(place, own);
         match cause.indications.iter().find(|i| i.probe == *own) {
             None => self.say(place, format!("own_probe {own} is not among its indications")),

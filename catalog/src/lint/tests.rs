@@ -359,3 +359,17 @@ fn the_version_tells_catalogues_apart() {
     assert_eq!(version(RIGHT), version(RIGHT));
     assert_ne!(version(RIGHT), version(&RIGHT.replacen("0.8", "0.7", 1)));
 }
+
+#[test]
+fn what_only_logs_tell_is_no_own_probe() {
+    let past = "question = { ask = \"apt_update_error\", contains = \"Hash Sum\" }";
+    let logs = RIGHT.replacen("question = { ask = \"dpkg_interrupted\" }", past, 1);
+    let found = problems(&logs);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].message.starts_with("pending cannot be own_probe"), "{found:#?}");
+    // Without one, the operation must be repeated as proof.
+    let without = logs.replacen("own_probe = \"pending\"\n", "", 1);
+    assert_eq!(problems(&without), []);
+    let unproved = without.replacen("\"apt_check\"", "\"next_run\"", 1);
+    assert!(problems(&unproved).iter().any(|p| p.message.contains("own_probe is missing")));
+}

@@ -5,10 +5,12 @@
 
 mod decode;
 mod read;
+mod reading;
 mod win32;
 
 pub use decode::{Decoded, decode};
-pub use read::{Change, CodeReading, Unreadable, read};
+pub use read::read;
+pub use reading::{Change, CodeReading, Unreadable};
 
 use std::fmt;
 use std::str::FromStr;
