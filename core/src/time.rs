@@ -18,7 +18,7 @@ pub struct BadTime(pub String);
 
 impl Timestamp {
     /// The largest moment that can be printed in any time zone.
-    pub const MAX: Self = Self(253_402_207_200_999);
+    pub const MAX: Self = Self(253_402_207_200_000);
 
     /// From milliseconds since the epoch, held within years 0000 to 9999.
     pub const fn from_millis(ms: i64) -> Self {
