@@ -6,6 +6,7 @@ use fleetmend_core::host::{AgentHealth, Disk, HostFacts, HostState, ServiceState
 use fleetmend_core::ids::{JobId, SpoolEpoch};
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
+use fleetmend_core::time::Timestamp;
 
 use crate::convert::{
     ConvertError, Within as _, clean, count, id, name, optional_text, required, text, time,
@@ -36,8 +37,8 @@ pub struct Hello {
     pub open_jobs: Vec<OpenJob>,
 }
 
-/// Databases keep 63 bits; half of that leaves the server room to go on above a false claim.
-const COUNTER_MAX: u64 = i64::MAX as u64 >> 1;
+/// Far above any real counter, far below overflow: nobody can push the server against the wall.
+const COUNTER_MAX: u64 = 1 << 53;
 
 impl TryFrom<v1::Hello> for Hello {
     type Error = ConvertError;
@@ -163,7 +164,7 @@ impl TryFrom<v1::HostState> for HostState {
 impl From<&HostState> for v1::HostState {
     fn from(state: &HostState) -> Self {
         let clean_all = |texts: &[String]| texts.iter().map(|t| clean(t)).collect();
-        let ms = |at: Option<fleetmend_core::time::Timestamp>| at.map(|at| at.as_millis());
+        let ms = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
         Self {
             updates: clean_all(&state.updates),
             last_scan: ms(state.last_scan),

@@ -18,7 +18,12 @@ pub use item::check_reports;
 pub use order::{decode_order, encode_order, renewal_input};
 
 /// The generated messages, client and server of `fleetmend.agent.v1`.
-#[expect(missing_docs, clippy::pedantic, reason = "generated; documented in the .proto")]
+#[expect(
+    missing_docs,
+    clippy::pedantic,
+    clippy::allow_attributes,
+    reason = "generated; documented in the .proto"
+)]
 pub mod v1 {
     tonic::include_proto!("fleetmend.agent.v1");
 }

@@ -38,7 +38,7 @@ const BUFFER: usize = 64 * 1024;
 const STREAMS: u32 = 64;
 
 /// Serves a router until the soft stop.
-pub fn serve(
+pub(crate) fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     router: Router,

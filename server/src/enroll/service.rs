@@ -63,11 +63,12 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         let words = refused.to_string();
         match refused {
-            Refused::Malformed(_) | Refused::Convert(_) => Self::invalid_argument(words),
             Refused::Identity(IdentityError::Signature | IdentityError::NoHost)
             | Refused::Token(_)
             | Refused::Standing(_) => Self::permission_denied(words),
-            Refused::Identity(_) => Self::invalid_argument(words),
+            Refused::Malformed(_) | Refused::Convert(_) | Refused::Identity(_) => {
+                Self::invalid_argument(words)
+            }
             Refused::Conflict(_) => Self::already_exists(words),
             Refused::Store(error) => {
                 tracing::error!(%error, "the database failed a call");

@@ -49,9 +49,9 @@ impl Ingest {
     /// Hands items in and waits for their commit.
     pub async fn submit(&self, items: HostItems) -> Result<IngestOutcome, IngestError> {
         let (reply, outcome) = oneshot::channel();
-        let gone = |_| IngestError("it stops".to_owned());
-        self.0.send(Handed { items, reply }).await.map_err(|_| gone(()))?;
-        outcome.await.map_err(|_| gone(()))?
+        let gone = || IngestError("it stops".to_owned());
+        self.0.send(Handed { items, reply }).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
     }
 }
 

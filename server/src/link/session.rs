@@ -89,7 +89,9 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
     let now = shared.clock.now();
     shared.db.save_facts(host, &hello.facts, now).await.map_err(store)?;
     let acknowledged = shared.db.spool_position(host, hello.epoch).await.map_err(store)?;
-    shared.db.raise_counter(host, hello.order_counter).await.map_err(store)?;
+    if hello.order_counter > 0 {
+        shared.db.raise_counter(host, hello.order_counter).await.map_err(store)?;
+    }
     let known: Vec<JobId> = hello.open_jobs.iter().map(|open| open.job).collect();
     shared.db.requeue_offered(host, &known, now).await.map_err(store)?;
     let place = shared.registry.register(host, &identity.serial);

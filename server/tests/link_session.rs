@@ -1,0 +1,314 @@
+//! Streams: who may open one, what is taken, what is acknowledged, how they end.
+
+mod link_support;
+
+use std::time::{Duration, Instant};
+
+use fleetmend_core::host::Lifecycle;
+use fleetmend_core::ids::JobId;
+use fleetmend_core::order::{Envelope, signing_input};
+use fleetmend_proto::v1::agent_message::Body as FromAgent;
+use fleetmend_proto::v1::server_message::Body as ToAgent;
+use fleetmend_proto::{decode_order, trust, v1};
+use fleetmend_store::{IncidentFilter, NewJob, PageRequest, ReportFilter};
+use link_support::{TestHost, TestServer, epoch, eventually, failure, hello, new_key, next};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
+use tonic::Code;
+
+fn first() -> FromAgent {
+    FromAgent::Hello(hello(epoch(), vec![]))
+}
+
+#[tokio::test]
+async fn without_a_certificate_there_is_no_session() {
+    let server = TestServer::start().await;
+    let refused = server.open(None, first()).await.err().expect("refused");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_foreign_certificate_does_not_pass_the_handshake() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    // Right in everything but its issuer.
+    let mut params = CertificateParams::new(vec![]).expect("params");
+    let uri = format!("{}{}", trust::HOST_URI, host.id);
+    params.subject_alt_names = vec![SanType::URI(uri.try_into().expect("ASCII"))];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = new_key();
+    let forged = params.self_signed(&key).expect("a certificate").der().to_vec();
+    assert!(server.open(Some((&[forged], &key)), first()).await.is_err());
+    // A certificate of our own for another purpose is none of a host either.
+    let order_chain = server.running.shared.authority.order_key().chain().to_vec();
+    assert!(server.open(Some((&order_chain, &key)), first()).await.is_err());
+}
+
+#[tokio::test]
+async fn an_expired_certificate_does_not_pass_the_handshake() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    server.session(&host, epoch()).await.expect("good while it is valid");
+    server.clock.advance(Duration::from_hours(24 * 31));
+    assert!(server.session(&host, epoch()).await.is_err());
+}
+
+#[tokio::test]
+async fn hosts_that_may_not_connect_are_told_why() {
+    let server = TestServer::start().await;
+    for (state, part) in [
+        (Lifecycle::Revoked, "revoked"),
+        (Lifecycle::Retired, "retired"),
+        (Lifecycle::Quarantined, "quarantined"),
+    ] {
+        let host = server.enrol().await;
+        set(&server, &host, state).await;
+        let refused = server.session(&host, epoch()).await.err().expect("refused");
+        assert_eq!(refused.code(), Code::PermissionDenied, "{refused:?}");
+        assert!(refused.message().contains(part), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_message_is_a_hello_that_can_be_read() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut bad = hello(epoch(), vec![]);
+    bad.spool_epoch = vec![1];
+    for (body, part) in [
+        (FromAgent::Heartbeat(v1::Heartbeat { at: 1 }), "first message must be a hello"),
+        (FromAgent::Hello(bad), "hello.spool_epoch: 1 bytes"),
+        (FromAgent::Hello(v1::Hello::default()), "hello.facts: is missing"),
+    ] {
+        let (_out, mut messages) = server.open(Some(host.identity()), body).await.expect("opened");
+        let refused = next(&mut messages).await.expect_err("refused");
+        assert!(refused.message().contains(part), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_oversized_message_is_refused() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    let mut item = failure("p", server.now());
+    if let Some(v1::spool_item::Item::Failure(failure)) = item.item.as_mut() {
+        failure.failure.as_mut().expect("there").message = "x".repeat(300_000);
+    }
+    session.reports(1, vec![item]).await;
+    let refused = session.end().await;
+    assert_eq!(refused.code(), Code::OutOfRange, "{refused:?}");
+    assert_eq!(stored_reports(&server, &host).await, 0);
+}
+
+#[tokio::test]
+async fn an_acknowledgement_means_stored_and_a_repeat_is_stored_once() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let epoch = epoch();
+    let mut session = server.session(&host, epoch).await.expect("a session");
+    assert_eq!(session.welcome.acknowledged, 0);
+    let items: Vec<_> = (0..100).map(|n| failure(&format!("package-{n}"), server.now())).collect();
+    session.reports(1, items.clone()).await;
+    let ack = session.ack().await;
+    assert_eq!((ack.sequence, ack.problem.as_str()), (100, ""));
+    // Another connection to the database sees them at the moment of the acknowledgement.
+    assert_eq!(stored_reports(&server, &host).await, 100);
+
+    session.reports(1, items.clone()).await;
+    assert_eq!(session.ack().await.sequence, 100);
+    drop(session);
+    let mut again = server.session(&host, epoch).await.expect("a session");
+    assert_eq!(again.welcome.acknowledged, 100);
+    again.reports(51, items[50..].to_vec()).await;
+    assert_eq!(again.ack().await.sequence, 100);
+    assert_eq!(stored_reports(&server, &host).await, 100);
+
+    // A hole is not taken, and the wanted place is said.
+    again.reports(103, vec![failure("late", server.now())]).await;
+    let ack = again.ack().await;
+    assert_eq!(ack.sequence, 100);
+    assert!(ack.problem.contains("101 is wanted"), "{}", ack.problem);
+    assert_eq!(stored_reports(&server, &host).await, 100);
+}
+
+#[tokio::test]
+async fn a_bad_item_is_named_and_set_aside_and_its_neighbours_are_stored() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    let mut bad = failure("b", server.now());
+    if let Some(v1::spool_item::Item::Failure(failure)) = bad.item.as_mut() {
+        failure.failure.as_mut().expect("there").code = Some("0x8007".to_owned());
+    }
+    let items = vec![failure("a", server.now()), bad, failure("c", server.now())];
+    session.reports(1, items).await;
+    let ack = session.ack().await;
+    assert_eq!(ack.sequence, 3);
+    assert_eq!(ack.refused.len(), 1);
+    assert_eq!(ack.refused[0].sequence, 2);
+    assert!(ack.refused[0].problem.starts_with("failure.code: \"0x8007\""), "{ack:?}");
+    assert_eq!(stored_reports(&server, &host).await, 2);
+    let aside = server.running.shared.db.quarantine(&PageRequest::first(5)).await.expect("read");
+    assert_eq!(aside.total, 1);
+    assert!(aside.items[0].reason.contains("failure.code"), "{:?}", aside.items[0]);
+}
+
+#[tokio::test]
+async fn messages_over_their_bounds_end_the_stream_by_name() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    for (first, count, part) in [(1, 101, "reports.items: 101 entries"), (0, 1, "first_sequence")] {
+        let mut session = server.session(&host, epoch()).await.expect("a session");
+        session.reports(first, vec![v1::SpoolItem::default(); count]).await;
+        let refused = session.end().await;
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains(part), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pending_host_gets_its_order_when_it_is_accepted_and_not_before() {
+    let server = TestServer::start().await;
+    let host = server.enrol_pending().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    session.reports(1, vec![failure("p", server.now())]).await;
+    session.ack().await;
+    let job = order(&server, &host).await;
+    let shared = &server.running.shared;
+    shared.registry.nudge(host.id);
+    // A message that is answered after the nudge was heard: no order came before it.
+    session.reports(2, vec![failure("q", server.now())]).await;
+    assert_eq!(session.ack().await.sequence, 2);
+
+    set(&server, &host, Lifecycle::Active).await;
+    shared.registry.nudge(host.id);
+    let envelope: Envelope = match session.next().await.expect("the order") {
+        ToAgent::Order(order) => order.try_into().expect("an envelope"),
+        other => panic!("no order but {other:?}"),
+    };
+    verify(&server, &session.welcome, &envelope);
+    let order = decode_order(&envelope.payload).expect("an order");
+    assert_eq!((order.host, order.job, order.counter), (host.id, job, 1));
+
+    // The stream breaks, the agent does not know the job: the next hello brings it again, with a
+    // higher counter.
+    drop(session);
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    match session.next().await.expect("the order again") {
+        ToAgent::Order(again) => {
+            let again = decode_order(&again.payload).expect("an order");
+            assert_eq!((again.job, again.counter), (job, 2));
+        }
+        other => panic!("no order but {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_ends_the_live_stream_within_five_seconds() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    // Only the database is told, as another process would.
+    set(&server, &host, Lifecycle::Revoked).await;
+    let started = Instant::now();
+    let ended = session.end().await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(ended.code(), Code::PermissionDenied, "{ended:?}");
+    let registry = &server.running.shared.registry;
+    eventually("the place is given up", || async { registry.connected() == 0 }).await;
+}
+
+#[tokio::test]
+async fn a_second_stream_takes_the_firsts_place() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut older = server.session(&host, epoch()).await.expect("a session");
+    let mut newer = server.session(&host, epoch()).await.expect("a session");
+    assert_eq!(older.end().await.code(), Code::Aborted);
+    newer.reports(1, vec![failure("p", server.now())]).await;
+    assert_eq!(newer.ack().await.sequence, 1);
+    assert!(server.running.shared.registry.is_connected(host.id));
+}
+
+#[tokio::test]
+async fn a_stopping_server_ends_its_streams_and_loses_nothing() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    session.reports(1, vec![failure("p", server.now())]).await;
+    session.ack().await;
+    let TestServer { running, dir, clock } = server;
+    let readiness = running.shared.readiness.clone();
+    assert!(readiness.is_ready());
+    assert!(running.shutdown(Duration::from_secs(20)).await, "it stopped softly");
+    assert!(!readiness.is_ready());
+    assert!(matches!(session.end().await.code(), Code::Unavailable | Code::Ok));
+    drop(clock);
+    let url = format!("sqlite://{}", dir.path().join("data/fleetmend.db").display());
+    let db = fleetmend_store::Db::connect(&url).await.expect("opened");
+    let filter = ReportFilter { host: Some(host.id), ..ReportFilter::default() };
+    assert_eq!(db.reports(&filter, &PageRequest::first(1)).await.expect("read").total, 1);
+}
+
+async fn set(server: &TestServer, host: &TestHost, to: Lifecycle) {
+    let db = &server.running.shared.db;
+    db.set_lifecycle(host.id, to, "test", "test", server.now()).await.expect("set");
+}
+
+async fn stored_reports(server: &TestServer, host: &TestHost) -> u64 {
+    let filter = ReportFilter { host: Some(host.id), ..ReportFilter::default() };
+    let db = &server.running.shared.db;
+    db.reports(&filter, &PageRequest::first(1)).await.expect("read").total
+}
+
+async fn order(server: &TestServer, host: &TestHost) -> JobId {
+    let db = &server.running.shared.db;
+    let filter = IncidentFilter { host: Some(host.id), ..IncidentFilter::default() };
+    let page = db.incidents(&filter, &PageRequest::first(1)).await.expect("read");
+    let job = NewJob {
+        id: JobId::at(server.now(), fleetmend_server::entropy::bytes()),
+        host: host.id,
+        incident: page.items[0].id,
+        cause: "apt.dpkg_interrupted".parse().expect("a cause"),
+        remediation: "apt.configure_pending".parse().expect("a remediation"),
+        version: 1,
+        digest: "0".repeat(64),
+        evidence: vec![],
+        steps_time: Duration::from_mins(10),
+        verify_within: Duration::from_hours(24),
+        not_before: server.now(),
+        expires: server.now().after(Duration::from_hours(24)),
+        reason: "test".to_owned(),
+    };
+    db.create_job(&job, "test", server.now()).await.expect("a job").id
+}
+
+/// As an agent does: the chain from the welcome to the pinned root, for orders only, then the
+/// signature.
+fn verify(server: &TestServer, welcome: &v1::Welcome, envelope: &Envelope) {
+    use sha2::Digest as _;
+    let chain: Vec<rustls_pki_types::CertificateDer<'_>> =
+        welcome.order_chain.iter().map(|der| der.as_slice().into()).collect();
+    assert_eq!(envelope.key_id, hex::encode(sha2::Sha256::digest(&chain[0])));
+    let root = server.running.shared.authority.root();
+    let anchor = webpki::anchor_from_trusted_cert(root).expect("a root");
+    let cert = webpki::EndEntityCert::try_from(&chain[0]).expect("a certificate");
+    let seconds = u64::try_from(server.now().as_millis() / 1_000).expect("after 1970");
+    let now = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let usage = |oid| {
+        cert.verify_for_usage(
+            &[webpki::ring::ECDSA_P256_SHA256],
+            &[anchor.clone()],
+            &chain[1..],
+            now,
+            webpki::KeyUsage::required(oid),
+            None,
+            None,
+        )
+        .is_ok()
+    };
+    assert!(usage(trust::ORDER_KEY_USAGE), "the chain holds for orders");
+    assert!(!usage(&[0x2b, 6, 1, 5, 5, 7, 3, 2]), "and for nothing else");
+    let input = signing_input(&envelope.key_id, &envelope.payload);
+    cert.verify_signature(webpki::ring::ED25519, &input, &envelope.signature).expect("signed");
+}
