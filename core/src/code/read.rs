@@ -122,10 +122,10 @@ const LABELS: &[&str] = &[
 
 /// Picks the one token that is the code, and setup's stage where one follows.
 fn pick(text: &str, changes: &mut BTreeSet<Change>) -> Result<(String, Option<u32>), Unreadable> {
-    let spaced = text.to_lowercase().replace("-0x", " 0x");
+    let spaced = apart(&text.to_lowercase());
     let mut words = 0;
     let mut tokens = Vec::new();
-    for token in spaced.split(is_mark).map(|t| t.trim_matches('/')).filter(|t| !t.is_empty()) {
+    for token in spaced.split(is_mark).filter(|t| !t.is_empty()) {
         if token == "-" {
             continue;
         }
@@ -167,6 +167,22 @@ fn pick(text: &str, changes: &mut BTreeSet<Change>) -> Result<(String, Option<u3
         [one] => Ok(((*one).to_owned(), stage)),
         several => Err(Unreadable::Several(several.iter().map(|c| shown(c)).collect())),
     }
+}
+
+/// Puts a space where two numbers are joined: `0xC1900101-0x20017`, `0x80070003/0xA001B`.
+fn apart(text: &str) -> String {
+    let mut before = ' ';
+    let join = |c: char, before: char| match c {
+        '/' | '+' | '&' | '\\' => true,
+        '-' => before.is_ascii_alphanumeric(),
+        _ => false,
+    };
+    let split = text.chars().map(|c| {
+        let joined = join(c, before);
+        before = c;
+        if joined { ' ' } else { c }
+    });
+    split.collect()
 }
 
 /// Labels are compared before look-alike letters were replaced and after.

@@ -122,6 +122,8 @@ fn setup_prints_a_stage_after_its_code() {
         ("0xC1900101-0x20017", 0x20017),
         ("0xC1900101, 0x00020017", 0x20017),
         ("80070003 A001B", 0xA001B),
+        ("0xC1900101-20017", 0x20017),
+        ("0x80070003/0xA001B", 0xA001B),
     ];
     for (text, stage) in stages {
         assert_eq!(ok(text).stage, Some(stage), "{text:?}");
