@@ -1,1 +1,72 @@
-fn main() {}
+//! `fleetmend`: the admin's command line. Exit code 0: done; 1: failed; 2: wrong use.
+
+mod args;
+mod client;
+mod commands;
+mod output;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{CatalogCommand, Cli, Command};
+use client::{Client, ClientError};
+use commands::Context;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let text = output::clean(&format!("{error:#}"));
+            // Nothing is left to do where even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "fleetmend: {text}");
+            let usage = matches!(error.downcast_ref(), Some(ClientError::Usage(_)));
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+/// Runs a command; false where it went well and the answer is *no*.
+fn run(cli: Cli) -> anyhow::Result<bool> {
+    let output = cli.output;
+    let connect = || Client::new(&cli).map(|client| Context { client, output });
+    match &cli.command {
+        Command::Explain(_) | Command::Catalog { .. } | Command::Completion { .. } => {}
+        _ => {
+            let ctx = connect()?;
+            return online(&ctx, cli.command);
+        }
+    }
+    match cli.command {
+        Command::Explain(explain) => commands::explain::run(&explain, output)?,
+        Command::Catalog { command: CatalogCommand::Lint } => {
+            return commands::catalog::lint(output);
+        }
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fleetmend", &mut script);
+            output::say(&String::from_utf8_lossy(&script))?;
+        }
+        _ => {}
+    }
+    Ok(true)
+}
+
+fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Status => commands::status::run(ctx)?,
+        Command::Hosts { list, command } => commands::hosts::run(ctx, list, command)?,
+        Command::Incidents { list, command } => commands::incidents::run(ctx, list, command)?,
+        Command::Problems(page) => commands::problems::list(ctx, &page)?,
+        Command::Plan { incident } => commands::problems::plan(ctx, &incident)?,
+        Command::Remediate(args) => commands::problems::remediate(ctx, &args)?,
+        Command::Jobs { list, command } => return commands::jobs::run(ctx, list, command),
+        Command::Tokens { list, command } => commands::tokens::run(ctx, list, command)?,
+        Command::Audit(page) => commands::audit::run(ctx, &page)?,
+        Command::Explain(_) | Command::Catalog { .. } | Command::Completion { .. } => {}
+    }
+    Ok(true)
+}

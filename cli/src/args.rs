@@ -1,0 +1,308 @@
+//! The command line, as clap reads it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The admin's command line of Fleetmend: why updates and backups fail, and their repair.
+#[derive(Debug, Parser)]
+#[command(name = "fleetmend", version, about, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The server's address.
+    #[arg(long, env = "FLEETMEND_URL", default_value = "http://127.0.0.1:7080", global = true)]
+    pub(crate) url: String,
+    /// An API token. Better given in the environment: command lines can be seen by others.
+    #[arg(long, env = "FLEETMEND_TOKEN", hide_env_values = true, global = true)]
+    pub(crate) token: Option<String>,
+    /// A PEM file with the certificate that the server's TLS is to be trusted by.
+    #[arg(long, env = "FLEETMEND_CA", value_name = "FILE", global = true)]
+    pub(crate) ca: Option<std::path::PathBuf>,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What a code means, why it comes and what helps. Needs no server.
+    Explain(Explain),
+    /// The fleet in a few numbers, and its problems.
+    Status,
+    /// Managed machines.
+    #[command(args_conflicts_with_subcommands = true)]
+    Hosts {
+        #[command(flatten)]
+        list: HostFilter,
+        #[command(subcommand)]
+        command: Option<HostCommand>,
+    },
+    /// Open failures, one a host and failing operation.
+    #[command(args_conflicts_with_subcommands = true)]
+    Incidents {
+        #[command(flatten)]
+        list: IncidentFilter,
+        #[command(subcommand)]
+        command: Option<IncidentCommand>,
+    },
+    /// Causes over the fleet, most hosts first.
+    Problems(Page),
+    /// The remediations that fit an incident, best first, and what cannot be undone.
+    Plan {
+        /// The incident's id.
+        incident: String,
+    },
+    /// Orders the remediation of an incident.
+    Remediate(Remediate),
+    /// Remediations under way and done.
+    #[command(args_conflicts_with_subcommands = true)]
+    Jobs {
+        #[command(flatten)]
+        list: JobFilter,
+        #[command(subcommand)]
+        command: Option<JobCommand>,
+    },
+    /// Enrolment tokens: who may bring hosts into the fleet.
+    #[command(args_conflicts_with_subcommands = true)]
+    Tokens {
+        #[command(flatten)]
+        list: Page,
+        #[command(subcommand)]
+        command: Option<TokenCommand>,
+    },
+    /// Who did what.
+    Audit(Page),
+    /// The catalogue of codes, causes and remediations.
+    Catalog {
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
+    /// Prints the completion script of a shell.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code in any spelling: 0x80070003, 80070003, -2147024893, 2147942403, exit:11, apt.lock_held.
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) code: String,
+    /// The product it comes from, such as `windows_update`.
+    #[arg(long)]
+    pub(crate) product: Option<String>,
+    /// What the product was doing, such as install.
+    #[arg(long)]
+    pub(crate) operation: Option<String>,
+    /// The language.
+    #[arg(long, default_value = "en")]
+    pub(crate) lang: String,
+}
+
+/// How much of a list.
+#[derive(Debug, Args, Clone, Default)]
+pub(crate) struct Page {
+    /// Most items to print.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostFilter {
+    /// Only hosts in this state: pending, active, stale, quarantined, revoked, retired.
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Only hosts with this label (KEY=VALUE or KEY); may repeat.
+    #[arg(long)]
+    pub(crate) label: Vec<String>,
+    /// Only hosts whose name holds this text.
+    #[arg(long)]
+    pub(crate) search: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// Lists hosts.
+    List(HostFilter),
+    /// Shows one host and what fails on it.
+    Show {
+        /// The host's id or name.
+        host: String,
+    },
+    /// Accepts a pending host: from now on it may get orders.
+    Accept {
+        /// The host's id or name.
+        host: String,
+    },
+    /// Voids a host's certificates and ends its connection. Cannot be taken back.
+    Revoke {
+        /// The host's id or name.
+        host: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Sets labels (KEY=VALUE) and removes them (KEY-).
+    Label {
+        /// The host's id or name.
+        host: String,
+        /// Labels to set or remove.
+        #[arg(required = true)]
+        labels: Vec<String>,
+    },
+    /// Takes a host out of the fleet; its history is kept.
+    Retire {
+        /// The host's id or name.
+        host: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IncidentFilter {
+    /// Only incidents in this state: open, remediating, verifying, fixed, resolved, superseded,
+    /// recurred, ignored; may repeat. Those that stand, unless given.
+    #[arg(long)]
+    pub(crate) state: Vec<String>,
+    /// Only incidents with this code, in any spelling.
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) code: Option<String>,
+    /// Only incidents with this leading cause.
+    #[arg(long)]
+    pub(crate) cause: Option<String>,
+    /// Only incidents of this host (id or name).
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IncidentCommand {
+    /// Lists incidents.
+    List(IncidentFilter),
+    /// Shows one incident: its verdict and every piece of evidence.
+    Show {
+        /// The incident's id.
+        incident: String,
+    },
+    /// Hides an incident for a time.
+    Ignore {
+        /// The incident's id.
+        incident: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Until when, such as 2026-12-01T00:00:00Z.
+        #[arg(long)]
+        until: String,
+    },
+    /// Takes an ignored incident back.
+    Reopen {
+        /// The incident's id.
+        incident: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remediate {
+    /// The incident's id.
+    pub(crate) incident: String,
+    /// The remediation to use; the plan's best within the risk, unless given.
+    #[arg(long)]
+    pub(crate) remediation: Option<String>,
+    /// The highest risk that is allowed: safe, disruptive, dangerous.
+    #[arg(long)]
+    pub(crate) max_risk: Option<String>,
+    /// Why; kept in the audit log.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobFilter {
+    /// Only jobs in this state; may repeat.
+    #[arg(long)]
+    pub(crate) state: Vec<String>,
+    /// Only jobs of this host (id or name).
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// Lists jobs.
+    List(JobFilter),
+    /// Shows one job and its steps.
+    Show {
+        /// The job's id.
+        job: String,
+        /// With the output of its steps.
+        #[arg(long)]
+        log: bool,
+        /// Waits to the job's end; exit code 1 unless it ends fixed.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Takes back a job that has not begun.
+    Cancel {
+        /// The job's id.
+        job: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Lists enrolment tokens.
+    List(Page),
+    /// Makes a token and prints it, once.
+    Create {
+        /// A name for people.
+        #[arg(long)]
+        name: String,
+        /// Hosts that it brings in. One (unless given) is accepted at once; of more, each waits to be
+        /// accepted.
+        #[arg(long)]
+        uses: Option<u32>,
+        /// Hours that it lives; 1 for one host, 72 for more, unless given.
+        #[arg(long)]
+        hours: Option<u32>,
+        /// Labels (KEY=VALUE) that its hosts get; may repeat.
+        #[arg(long)]
+        label: Vec<String>,
+        /// Networks that it works from, such as 10.0.0.0/8; may repeat. All, unless given.
+        #[arg(long)]
+        network: Vec<String>,
+    },
+    /// Voids a token; hosts that came by it stay.
+    Revoke {
+        /// The token's id.
+        token: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Checks the catalogue compiled into this program. Needs no server.
+    Lint,
+}

@@ -1,0 +1,257 @@
+//! The server's REST interface, as the commands use it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::args::Cli;
+use crate::output::clean;
+
+/// The most a single answer may hold, in bytes.
+const ANSWER_BYTES: u64 = 256 * 1024 * 1024;
+const PAGE: u32 = 500;
+
+/// Why a command failed, in one line with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// The command line or environment is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The server cannot be reached.
+    #[error("cannot reach {url}: {why}; check --url or FLEETMEND_URL, and that the server runs")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What the system says.
+        why: String,
+    },
+    /// The server refused.
+    #[error("{0}")]
+    Refused(String),
+    /// The answer is none of Fleetmend's.
+    #[error("{0} does not answer as a Fleetmend server: check --url or FLEETMEND_URL")]
+    Foreign(String),
+}
+
+/// A connection to one server.
+#[derive(Debug)]
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    /// Checks address and token; connects only with the first call.
+    pub(crate) fn new(cli: &Cli) -> Result<Self, ClientError> {
+        let usage = |text: &str| ClientError::Usage(text.to_owned());
+        let base = cli.url.trim_end_matches('/').to_owned();
+        let (scheme, rest) = base
+            .split_once("://")
+            .ok_or_else(|| usage("the server's address must begin with http:// or https://"))?;
+        let authority = rest.split('/').next().unwrap_or_default();
+        match scheme {
+            "https" => {}
+            "http" if is_loopback(authority) => {}
+            "http" => {
+                return Err(usage(
+                    "a token must not travel in the clear: use https://, or http:// to this machine only",
+                ));
+            }
+            _ => return Err(usage("the server's address must begin with http:// or https://")),
+        }
+        let token = cli
+            .token
+            .as_deref()
+            .map(str::trim)
+            .filter(|t| !t.is_empty())
+            .ok_or_else(|| {
+                usage("no API token: set FLEETMEND_TOKEN; `fleetmend-server admin create` makes the first")
+            })?
+            .to_owned();
+        if !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(usage("FLEETMEND_TOKEN holds characters that no token has: copy it again"));
+        }
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_global(Some(Duration::from_mins(2)))
+            .user_agent(concat!("fleetmend/", env!("CARGO_PKG_VERSION")));
+        if let Some(file) = &cli.ca {
+            config = config.tls_config(trust(file)?);
+        }
+        Ok(Self { agent: config.build().into(), base, token })
+    }
+
+    /// Reads JSON.
+    pub(crate) fn get(&self, path: &str) -> Result<Value, ClientError> {
+        let (_, body) = self.call("GET", path, None, "application/json")?;
+        self.json(&body)
+    }
+
+    /// Reads text.
+    pub(crate) fn text(&self, path: &str, accept: &str) -> Result<String, ClientError> {
+        self.call("GET", path, None, accept).map(|(_, body)| body)
+    }
+
+    /// Acts; an empty answer is `null`.
+    pub(crate) fn send(&self, verb: &str, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let (_, body) = self.call(verb, path, Some(body), "application/json")?;
+        if body.is_empty() { Ok(Value::Null) } else { self.json(&body) }
+    }
+
+    /// Reads a list, page by page, up to `limit` items. Returns the items and the total.
+    pub(crate) fn list(&self, path: &str, limit: u32) -> Result<(Vec<Value>, u64), ClientError> {
+        let mut items: Vec<Value> = Vec::new();
+        let mut cursor: Option<String> = None;
+        let joint = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let have = u32::try_from(items.len()).unwrap_or(u32::MAX);
+            let want = limit.saturating_sub(have).min(PAGE);
+            let mut page = format!("{path}{joint}limit={want}");
+            if let Some(cursor) = &cursor {
+                page = format!("{page}&cursor={}", encode(cursor));
+            }
+            let answer = self.get(&page)?;
+            let total = answer["total"].as_u64().unwrap_or(0);
+            let Some(more) = answer["items"].as_array() else {
+                return Err(ClientError::Foreign(self.base.clone()));
+            };
+            items.extend(more.iter().cloned());
+            cursor = answer["next_cursor"].as_str().map(str::to_owned);
+            let full = u32::try_from(items.len()).unwrap_or(u32::MAX) >= limit;
+            if cursor.is_none() || more.is_empty() || full {
+                return Ok((items, total));
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        verb: &str,
+        path: &str,
+        body: Option<&Value>,
+        accept: &str,
+    ) -> Result<(u16, String), ClientError> {
+        let url = format!("{}/api/v1{path}", self.base);
+        let unreachable = |e: ureq::Error| ClientError::Unreachable {
+            url: self.base.clone(),
+            why: clean(&e.to_string()),
+        };
+        let request = ureq::http::Request::builder()
+            .method(verb)
+            .uri(&url)
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("accept", accept);
+        let bad =
+            |e: ureq::http::Error| ClientError::Usage(format!("the address is not valid: {e}"));
+        let answer = match body {
+            Some(body) => {
+                let request = request
+                    .header("content-type", "application/json")
+                    .body(body.to_string())
+                    .map_err(bad)?;
+                let request =
+                    self.agent.configure_request(request).allow_non_standard_methods(true);
+                self.agent.run(request.build())
+            }
+            None => self.agent.run(request.body(()).map_err(bad)?),
+        };
+        let mut answer = answer.map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES)
+            .read_to_string()
+            .map_err(unreachable)?;
+        if (200..300).contains(&status) {
+            return Ok((status, text));
+        }
+        Err(self.refusal(status, &text))
+    }
+
+    /// The server's problem details in one line.
+    fn refusal(&self, status: u16, text: &str) -> ClientError {
+        let Ok(problem) = serde_json::from_str::<Value>(text) else {
+            return ClientError::Foreign(self.base.clone());
+        };
+        let Some(detail) = problem["detail"].as_str() else {
+            return ClientError::Foreign(self.base.clone());
+        };
+        let mut line = clean(detail);
+        if let Some(field) = problem["field"].as_str()
+            && !detail.contains(field)
+        {
+            line = format!("{}: {line}", clean(field));
+        }
+        if status >= 500
+            && let Some(instance) = problem["instance"].as_str()
+        {
+            line = format!("{line} ({})", clean(instance));
+        }
+        if let Some(guide) = problem["guide"].as_array() {
+            let steps: Vec<_> = guide.iter().filter_map(Value::as_str).map(clean).collect();
+            if !steps.is_empty() {
+                line = format!("{line} Steps for a person: {}", steps.join(" / "));
+            }
+        }
+        ClientError::Refused(line)
+    }
+
+    fn json(&self, text: &str) -> Result<Value, ClientError> {
+        serde_json::from_str(text).map_err(|_| ClientError::Foreign(self.base.clone()))
+    }
+}
+
+/// Encodes a text for use as a query value or one part of a path.
+pub(crate) fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn trust(file: &std::path::Path) -> Result<ureq::tls::TlsConfig, ClientError> {
+    let bad = |why: String| ClientError::Usage(format!("--ca {}: {why}", file.display()));
+    let pem = std::fs::read(file).map_err(|e| bad(e.to_string()))?;
+    let certificate = ureq::tls::Certificate::from_pem(&pem)
+        .map_err(|e| bad(format!("no PEM certificate: {e}")))?;
+    Ok(ureq::tls::TlsConfig::builder()
+        .root_certs(ureq::tls::RootCerts::new_with_certs(&[certificate]))
+        .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_is_told_from_the_rest() {
+        for ours in ["127.0.0.1:7080", "localhost:1", "[::1]:7080", "127.8.8.8"] {
+            assert!(is_loopback(ours), "{ours}");
+        }
+        for other in ["127.0.0.1@evil.example", "localhost.evil.example", "10.0.0.1", "[::2]:1", ""]
+        {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `fleetmend incidents`.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{Context, query};
+use crate::args::{IncidentCommand, IncidentFilter, Output};
+use crate::client::encode;
+use crate::output::{self, Column};
+
+const COLUMNS: &[Column] = &[
+    ("HOST", "/host/name"),
+    ("STATE", "/state"),
+    ("PRODUCT", "/product"),
+    ("OPERATION", "/operation"),
+    ("CODE", "/code"),
+    ("SUBJECT", "/subject"),
+    ("CAUSE", "/cause/name"),
+    ("VERDICT", "/cause/certainty"),
+    ("LAST REPORT", "/last_report_at"),
+    ("ID", "/id"),
+];
+/// The columns where the host is clear already.
+pub(crate) const SHORT: &[Column] = &[
+    ("STATE", "/state"),
+    ("PRODUCT", "/product"),
+    ("OPERATION", "/operation"),
+    ("CODE", "/code"),
+    ("SUBJECT", "/subject"),
+    ("CAUSE", "/cause/name"),
+    ("VERDICT", "/cause/certainty"),
+    ("ID", "/id"),
+];
+const FIELDS: &[Column] = &[
+    ("id", "/id"),
+    ("host", "/host/name"),
+    ("state", "/state"),
+    ("product", "/product"),
+    ("operation", "/operation"),
+    ("code", "/code"),
+    ("symbol", "/symbol"),
+    ("subject", "/subject"),
+    ("reports", "/reports"),
+    ("first report", "/opened_at"),
+    ("last report", "/last_report_at"),
+    ("earlier incident", "/previous"),
+];
+const CAUSES: &[Column] = &[("CAUSE", "/name"), ("VERDICT", "/certainty"), ("SHARE", "/share")];
+const EVIDENCE: &[Column] = &[
+    ("PROBE", "/probe"),
+    ("ANSWER", "/answer"),
+    ("WEIGHT", "/strength"),
+    ("SEEN", "/at"),
+    ("PROOF", "/proof"),
+];
+
+/// Runs the command.
+pub(crate) fn run(
+    ctx: &Context,
+    list: IncidentFilter,
+    command: Option<IncidentCommand>,
+) -> Result<()> {
+    match command.unwrap_or(IncidentCommand::List(list)) {
+        IncidentCommand::List(filter) => {
+            let host = filter.host.as_deref().map(|h| ctx.host(h)).transpose()?;
+            let mut pairs = vec![
+                ("code", filter.code.as_deref()),
+                ("cause", filter.cause.as_deref()),
+                ("host", host.as_deref()),
+            ];
+            pairs.extend(filter.state.iter().map(|s| ("state", Some(s.as_str()))));
+            let path = format!("/incidents{}", query(&pairs));
+            ctx.list(&path, filter.page.limit, COLUMNS, "No incidents: nothing fails here.")
+        }
+        IncidentCommand::Show { incident } => {
+            let item = ctx.client.get(&format!("/incidents/{}", encode(&incident)))?;
+            ctx.item(&item, FIELDS)?;
+            if ctx.output == Output::Table { verdict(&item) } else { Ok(()) }
+        }
+        IncidentCommand::Ignore { incident, reason, until } => {
+            let body = json!({ "reason": reason, "until": until });
+            act(ctx, &incident, "ignore", &body, "ignored")
+        }
+        IncidentCommand::Reopen { incident } => {
+            act(ctx, &incident, "reopen", &json!({}), "open again")
+        }
+    }
+}
+
+fn verdict(item: &Value) -> Result<()> {
+    let causes = item.pointer("/verdict/causes").and_then(Value::as_array);
+    for cause in causes.into_iter().flatten() {
+        output::line("")?;
+        output::table(std::slice::from_ref(cause), CAUSES, "")?;
+        let evidence = cause["evidence"].as_array().cloned().unwrap_or_default();
+        if !evidence.is_empty() {
+            output::table(&evidence, EVIDENCE, "")?;
+        }
+    }
+    Ok(())
+}
+
+fn act(ctx: &Context, id: &str, verb: &str, body: &Value, done: &str) -> Result<()> {
+    let item = ctx.client.send("POST", &format!("/incidents/{}/{verb}", encode(id)), body)?;
+    if ctx.output == Output::Table {
+        return output::line(&format!("The incident is {done}."));
+    }
+    ctx.item(&item, FIELDS)
+}

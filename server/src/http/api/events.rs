@@ -1,0 +1,58 @@
+//! `/api/v1/events`: live hints as server-sent events. They say *look again*, and never carry data.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::response::IntoResponse as _;
+use axum::response::sse::{Event as Line, KeepAlive, Sse};
+use futures_util::StreamExt as _;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::events::Event;
+use crate::http::call::Call;
+use crate::http::route::Answer;
+
+/// A stream's life: browsers connect again by themselves, and their credential is looked at anew.
+const LIFE: Duration = Duration::from_mins(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Streams hints. Each has an id; a listener that comes back with `Last-Event-ID` is told to look
+/// at everything again, since hints are not kept.
+#[expect(clippy::unused_async, reason = "every handler of the table is async")]
+pub(crate) async fn stream(mut call: Call) -> Answer {
+    let place = call.place.take();
+    let heard = call.shared().events.listen();
+    let back = call.headers.contains_key("last-event-id");
+    let start = call.now.as_millis();
+    let first = back.then(|| line(start, 0, "missed", "{}"));
+    let state = (heard, place, 1_u64);
+    let hints = futures_util::stream::unfold(state, move |(mut heard, place, count)| async move {
+        let event = match heard.recv().await {
+            Ok(event) => {
+                let name = match &event {
+                    Event::Host { .. } => "host",
+                    Event::Incident { .. } => "incident",
+                    Event::Job { .. } => "job",
+                    Event::JobLog { .. } => "job_log",
+                };
+                line(start, count, name, &serde_json::to_string(&event).unwrap_or_default())
+            }
+            Err(RecvError::Lagged(missed)) => {
+                line(start, count, "missed", &format!("{{\"missed\":{missed}}}"))
+            }
+            Err(RecvError::Closed) => return None,
+        };
+        Some((event, (heard, place, count + 1)))
+    });
+    let hello = futures_util::stream::iter(
+        [Line::default().comment("hints only: look again").retry(Duration::from_secs(3))]
+            .into_iter()
+            .chain(first),
+    );
+    let all = hello.chain(hints).take_until(tokio::time::sleep(LIFE)).map(Ok::<_, Infallible>);
+    Ok(Sse::new(all).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+fn line(start: i64, count: u64, name: &str, data: &str) -> Line {
+    Line::default().id(format!("{start}-{count}")).event(name).data(data)
+}

@@ -1,0 +1,126 @@
+//! Bounds on callers: how many at once of each class, and how many refused log-ins of one address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fleetmend_core::limits;
+use fleetmend_core::time::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::access::LimitClass;
+use super::problem::Problem;
+
+/// Addresses whose refused log-ins are remembered; the oldest window is forgotten first.
+const ADDRESSES: usize = 10_000;
+const WINDOW_MS: i64 = 60_000;
+
+/// The bounds of one server.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    classes: Vec<(LimitClass, Arc<Semaphore>)>,
+    /// Refused log-ins: address → (start of its minute, how many).
+    refused: Mutex<HashMap<IpAddr, (i64, u32)>>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        let classes = LimitClass::ALL
+            .iter()
+            .map(|class| (*class, Arc::new(Semaphore::new(class.at_once()))))
+            .collect();
+        Self { classes, refused: Mutex::default() }
+    }
+}
+
+impl Guard {
+    /// A place in a class, or 503.
+    pub(crate) fn enter(&self, class: LimitClass) -> Result<OwnedSemaphorePermit, Problem> {
+        self.classes
+            .iter()
+            .find(|(c, _)| *c == class)
+            .and_then(|(_, places)| places.clone().try_acquire_owned().ok())
+            .ok_or_else(|| {
+                Problem::busy(format!(
+                    "{} calls of this kind ({class}) are served already: try again in a few seconds",
+                    class.at_once()
+                ))
+            })
+    }
+
+    /// Whether an address may try to log in now.
+    pub(crate) fn may_log_in(&self, peer: IpAddr, now: Timestamp) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(&network(peer)).is_none_or(|(start, count)| {
+            now.as_millis() - start >= WINDOW_MS || *count < limits::LOGIN_TRIES_PER_MINUTE
+        })
+    }
+
+    /// Counts a refused log-in.
+    pub(crate) fn log_in_refused(&self, peer: IpAddr, now: Timestamp) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= ADDRESSES {
+            refused.retain(|_, (start, _)| now.as_millis() - *start < WINDOW_MS);
+            if refused.len() >= ADDRESSES {
+                refused.clear();
+            }
+        }
+        let entry = refused.entry(network(peer)).or_insert((now.as_millis(), 0));
+        if now.as_millis() - entry.0 >= WINDOW_MS {
+            *entry = (now.as_millis(), 0);
+        }
+        entry.1 = entry.1.saturating_add(1);
+    }
+}
+
+/// One address of IPv4; a /64 of IPv6, since one person holds as many.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_log_ins_are_bounded_by_address_and_minute() {
+        let guard = Guard::default();
+        let peer: IpAddr = "192.0.2.7".parse().expect("address");
+        let at = Timestamp::from_millis;
+        for _ in 0..limits::LOGIN_TRIES_PER_MINUTE {
+            assert!(guard.may_log_in(peer, at(0)));
+            guard.log_in_refused(peer, at(0));
+        }
+        assert!(!guard.may_log_in(peer, at(1_000)));
+        assert!(guard.may_log_in("192.0.2.8".parse().expect("address"), at(1_000)));
+        assert!(guard.may_log_in(peer, at(60_000)));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one() {
+        let a = network("2001:db8::1".parse().expect("address"));
+        assert_eq!(a, network("2001:db8::ffff:2".parse().expect("address")));
+        assert_ne!(a, network("2001:db8:0:1::1".parse().expect("address")));
+        assert_eq!(
+            network("::ffff:192.0.2.7".parse().expect("address")),
+            network("192.0.2.7".parse().expect("address"))
+        );
+    }
+
+    #[test]
+    fn a_full_class_refuses_and_frees() {
+        let guard = Guard::default();
+        let held: Vec<_> =
+            (0..LimitClass::Login.at_once()).map(|_| guard.enter(LimitClass::Login)).collect();
+        assert!(guard.enter(LimitClass::Login).is_err());
+        assert!(guard.enter(LimitClass::Read).is_ok());
+        drop(held);
+        assert!(guard.enter(LimitClass::Login).is_ok());
+    }
+}

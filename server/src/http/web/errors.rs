@@ -1,0 +1,40 @@
+//! Error pages: what failed, what was kept, what to try, and an id to quote.
+
+use askama::Template;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::Frame;
+use super::i18n::Words;
+use crate::http::problem::Problem;
+
+#[derive(Debug, Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    p: Frame,
+    title: String,
+    detail: String,
+    guide: Vec<String>,
+    id: String,
+}
+
+/// A problem as a page.
+pub(crate) fn page(problem: Problem, words: Words, id: &str) -> Response {
+    let key = format!("error.kind.{}", problem.kind);
+    let said = words.s(&key);
+    let title = if said == key { problem.title.to_owned() } else { said.to_owned() };
+    let guide = problem.more.get("guide").and_then(Value::as_array);
+    let page = ErrorPage {
+        p: Frame::bare(words),
+        title,
+        detail: problem.detail.clone(),
+        guide: guide
+            .into_iter()
+            .flatten()
+            .filter_map(|line| line.as_str().map(str::to_owned))
+            .collect(),
+        id: id.to_owned(),
+    };
+    let status = problem.status;
+    super::html_with(status, &page).unwrap_or_else(|_| problem.into_json(id))
+}

@@ -1,0 +1,136 @@
+//! What every page has: language, person, search box, and the small pieces that templates print.
+
+use std::borrow::Borrow;
+
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::token::Permission;
+
+use super::i18n::Words;
+use super::paint;
+use crate::http::auth::Caller;
+use crate::http::call::Call;
+use fleetmend_core::knowledge::Lang;
+
+/// Who looks at a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Who {
+    /// The token's name.
+    pub(crate) name: String,
+    /// Its role.
+    pub(crate) role: &'static str,
+}
+
+/// What every page has. Templates call it `p`.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    /// The words of the reader's language.
+    pub(crate) t: Words,
+    /// Who looks.
+    pub(crate) who: Option<Who>,
+    /// What the forms of this session carry.
+    pub(crate) form_token: String,
+    /// The place in the navigation.
+    pub(crate) at: &'static str,
+    /// What stands in the search box.
+    pub(crate) search: String,
+    /// Now.
+    pub(crate) now: Timestamp,
+    /// Whether the person may order, cancel, ignore.
+    pub(crate) may_remediate: bool,
+    /// Whether the person may accept and revoke hosts.
+    pub(crate) may_hosts: bool,
+    /// Whether the person may make enrolment tokens.
+    pub(crate) may_enroll: bool,
+    /// The page's own address without its language.
+    address: String,
+}
+
+impl Frame {
+    /// The frame of a call's page.
+    pub(crate) fn new(call: &Call, at: &'static str) -> Self {
+        let who = call.caller.as_ref().map(|c| Who { name: c.name.clone(), role: c.role.as_str() });
+        let rest: Vec<&str> = call
+            .raw_query
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.starts_with("lang="))
+            .collect();
+        let mut address = call.raw_path.clone();
+        address.push('?');
+        if !rest.is_empty() {
+            address.push_str(&rest.join("&"));
+            address.push('&');
+        }
+        Self {
+            t: call.words,
+            who,
+            form_token: call.caller.as_ref().map(Caller::form_token).unwrap_or_default(),
+            at,
+            search: String::new(),
+            now: call.now,
+            may_remediate: call.may(Permission::Remediate),
+            may_hosts: call.may(Permission::ManageHosts),
+            may_enroll: call.may(Permission::Enroll),
+            address,
+        }
+    }
+
+    /// The frame of a page that has no call: errors.
+    pub(crate) fn bare(t: Words) -> Self {
+        Self {
+            t,
+            who: None,
+            form_token: String::new(),
+            at: "",
+            search: String::new(),
+            now: Timestamp::from_millis(0),
+            may_remediate: false,
+            may_hosts: false,
+            may_enroll: false,
+            address: "/?".to_owned(),
+        }
+    }
+
+    /// This page in the other language. Forms answer elsewhere: their page begins anew.
+    pub(crate) fn other_lang(&self) -> String {
+        format!("{}lang={}", self.address, self.other_code())
+    }
+
+    /// The other language's code.
+    pub(crate) fn other_code(&self) -> &'static str {
+        match self.t.0 {
+            Lang::En => "ru",
+            Lang::Ru => "en",
+        }
+    }
+
+    /// A moment: how long ago, and exactly on hover. Safe as HTML: all of it is our own.
+    pub(crate) fn when(&self, at: impl Borrow<Timestamp>) -> String {
+        let at = *at.borrow();
+        format!(
+            "<time datetime=\"{at}\" title=\"{}\">{}</time>",
+            self.t.exact(at),
+            self.t.ago(at, self.now)
+        )
+    }
+
+    /// A word of a closed set as a badge: word, shape and colour. Safe as HTML: anything but
+    /// letters, digits and `_` is left out.
+    pub(crate) fn badge(&self, set: &str, word: impl std::fmt::Display) -> String {
+        let word: String = word
+            .to_string()
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .take(40)
+            .collect();
+        let (tone, shape) = paint::tone(set, &word);
+        let text = self.t.word(set, &word);
+        format!(
+            "<span class=\"badge {tone}\" title=\"{word}\"><span aria-hidden=\"true\">{shape}</span> {text}</span>"
+        )
+    }
+
+    /// The label of simulated hosts. Safe as HTML.
+    pub(crate) fn simulated(&self) -> String {
+        format!("<span class=\"badge simulated\">{}</span>", self.t.s("simulated"))
+    }
+}

@@ -1,0 +1,216 @@
+//! The list of hosts, and a host's page.
+
+use askama::Template;
+use fleetmend_core::evidence::Evidence;
+use fleetmend_core::host::{HostState, Lifecycle};
+use fleetmend_core::ids::HostId;
+use fleetmend_core::incident::IncidentState;
+use fleetmend_store::{Host, Incident, IncidentFilter, Job, JobFilter, PageRequest, TimelineEntry};
+
+use super::verdict::{self, CauseCard};
+use super::{Choice, Frame, choices, html, see};
+use crate::http::api::hosts;
+use crate::http::call::Call;
+use crate::http::params::encode;
+use crate::http::problem::Problem;
+use crate::http::route::{Answer, Param};
+
+/// Entries of a page's lists.
+const ROWS: u32 = 100;
+
+#[derive(Debug, Template)]
+#[template(path = "hosts.html")]
+struct HostsPage {
+    p: Frame,
+    hosts: Vec<Row>,
+    total: u64,
+    next: String,
+    search: String,
+    states: Vec<Choice>,
+    filtered: bool,
+}
+
+#[derive(Debug)]
+struct Row {
+    host: Host,
+    connected: bool,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "host.html")]
+struct HostPage {
+    p: Frame,
+    host: Host,
+    connected: bool,
+    can_accept: bool,
+    can_revoke: bool,
+    incidents: Vec<Card>,
+    timeline: Vec<TimelineEntry>,
+    jobs: Vec<Job>,
+    facts: Vec<(String, String)>,
+    state: Option<HostState>,
+    evidence: Vec<Evidence>,
+}
+
+#[derive(Debug)]
+struct Card {
+    incident: Incident,
+    causes: Vec<CauseCard>,
+}
+
+/// The list.
+pub(crate) async fn list(call: Call) -> Answer {
+    let filter = hosts::filter(&call)?;
+    let cursor = call.query.parse("cursor")?;
+    let page = call.db().hosts(&filter, &PageRequest { limit: ROWS, cursor }).await?;
+    let registry = &call.shared().registry;
+    let next = page.next.map(|c| next_page(&call, &c.to_string())).unwrap_or_default();
+    html(&HostsPage {
+        p: Frame::new(&call, "hosts"),
+        hosts: page
+            .items
+            .into_iter()
+            .map(|host| Row { connected: registry.is_connected(host.id), host })
+            .collect(),
+        total: page.total,
+        next,
+        search: filter.search.clone().unwrap_or_default(),
+        states: choices(Lifecycle::ALL, Lifecycle::as_str, filter.lifecycle.first().copied()),
+        filtered: !filter.lifecycle.is_empty()
+            || !filter.labels.is_empty()
+            || filter.search.is_some()
+            || filter.code.is_some()
+            || filter.cause.is_some()
+            || filter.subject.is_some()
+            || filter.build.is_some(),
+    })
+}
+
+/// The address of the next page of a list.
+pub(crate) fn next_page(call: &Call, cursor: &str) -> String {
+    let rest: Vec<&str> = call
+        .raw_query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="))
+        .collect();
+    let rest = rest.join("&");
+    let joint = if rest.is_empty() { "" } else { "&" };
+    format!("{}?{rest}{joint}cursor={}", call.raw_path, encode(cursor))
+}
+
+/// A host's page.
+pub(crate) async fn page(call: Call) -> Answer {
+    let id: HostId = call.id()?;
+    let host = hosts::find(&call, id).await?;
+    let p = Frame::new(&call, "hosts");
+    let evidence = call.db().evidence(id).await?;
+    let standing = IncidentState::ALL.iter().copied().filter(|s| s.is_open()).collect();
+    let filter = IncidentFilter { host: Some(id), state: standing, ..Default::default() };
+    let catalogue = call.shared().catalogue;
+    let incidents = call.db().incidents(&filter, &PageRequest::first(ROWS)).await?;
+    let jobs = JobFilter { host: Some(id), ..Default::default() };
+    let state = call.db().host_state(id).await?;
+    html(&HostPage {
+        connected: call.shared().registry.is_connected(id),
+        can_accept: matches!(host.lifecycle, Lifecycle::Pending | Lifecycle::Quarantined),
+        can_revoke: host.lifecycle != Lifecycle::Revoked,
+        incidents: incidents
+            .items
+            .into_iter()
+            .map(|incident| Card {
+                causes: verdict::cards(incident.verdict.as_ref(), &evidence, catalogue, p.t),
+                incident,
+            })
+            .collect(),
+        timeline: call.db().timeline(id, None, ROWS).await?,
+        jobs: call.db().jobs(&jobs, &PageRequest::first(20)).await?.items,
+        facts: facts(&p, &host, state.as_ref()),
+        state,
+        evidence,
+        host,
+        p,
+    })
+}
+
+/// Accepts a host.
+pub(crate) async fn accept(call: Call) -> Answer {
+    call.form(&[])?;
+    let id: HostId = call.id()?;
+    hosts::move_to(&call, id, Lifecycle::Active, "accepted").await?;
+    see(&format!("/hosts/{id}"))
+}
+
+/// Revokes a host.
+pub(crate) async fn revoke(call: Call) -> Answer {
+    let form = call.form(&[Param::one("reason", "")])?;
+    let id: HostId = call.id()?;
+    let reason = crate::http::api::reason(form.text("reason").unwrap_or_default())?;
+    hosts::move_to(&call, id, Lifecycle::Revoked, reason).await?;
+    see(&format!("/hosts/{id}"))
+}
+
+fn facts(p: &Frame, host: &Host, state: Option<&HostState>) -> Vec<(String, String)> {
+    let t = p.t;
+    let mut facts: Vec<(String, String)> = Vec::new();
+    let mut add = |key: &str, value: String| {
+        if !value.is_empty() {
+            facts.push((t.s(key).to_owned(), value));
+        }
+    };
+    add("fact.system", format!("{} ({})", host.facts.os_name, host.facts.os_build));
+    add("fact.arch", host.facts.arch.clone());
+    add("fact.agent", host.facts.agent_version.clone());
+    add("fact.ceiling", host.ceiling.clone());
+    add("fact.enrolled", t.exact(host.enrolled));
+    add("fact.reason", host.lifecycle_reason.clone());
+    let labels: Vec<String> = host.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    add("fact.labels", labels.join(", "));
+    if host.lost_items > 0 {
+        add("fact.lost", t.num(host.lost_items));
+    }
+    let Some(state) = state else { return facts };
+    let day = |at: Option<fleetmend_core::time::Timestamp>| {
+        at.map(|at| format!("{} ({})", t.ago(at, p.now), t.exact(at))).unwrap_or_default()
+    };
+    add("fact.last_scan", day(state.last_scan));
+    add("fact.last_install", day(state.last_install));
+    add("fact.last_backup", day(state.last_backup));
+    add("fact.booted", day(state.booted_at));
+    add("fact.reboot", state.pending_reboot.clone().unwrap_or_default());
+    if let Some(authority) = state.update_authority {
+        let proof = state.update_authority_proof.as_deref().unwrap_or_default();
+        let proof = if proof.is_empty() { String::new() } else { format!(" ({proof})") };
+        add("fact.authority", format!("{}{proof}", t.word("authority", authority)));
+    }
+    add("fact.roles", state.roles.join(", "));
+    for (key, value) in &state.more {
+        facts.push((key.clone(), value.clone()));
+    }
+    facts
+}
+
+/// The host that a search means, if exactly one bears the name; else how many match in part.
+pub(crate) async fn search(call: &Call, text: &str) -> Result<Found, Problem> {
+    let filter =
+        fleetmend_store::HostFilter { search: Some(text.to_owned()), ..Default::default() };
+    let page = call.db().hosts(&filter, &PageRequest::first(ROWS)).await?;
+    let same: Vec<&Host> =
+        page.items.iter().filter(|h| h.facts.name.eq_ignore_ascii_case(text)).collect();
+    Ok(match (same.as_slice(), page.items.as_slice()) {
+        ([one], _) => Found::One(one.id),
+        ([], [one]) => Found::One(one.id),
+        (_, []) => Found::None,
+        _ => Found::Many,
+    })
+}
+
+/// What a search for a host found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Found {
+    /// This one.
+    One(HostId),
+    /// Several.
+    Many,
+    /// None.
+    None,
+}

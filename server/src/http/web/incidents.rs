@@ -1,0 +1,169 @@
+//! The list of incidents, and an incident's page with its plan.
+
+use std::time::Duration;
+
+use askama::Template;
+use fleetmend_core::ids::IncidentId;
+use fleetmend_core::incident::IncidentState;
+use fleetmend_core::knowledge::Risk;
+use fleetmend_store::{Incident, Job, PageRequest, StoredReport};
+
+use super::verdict::{self, CauseCard};
+use super::{Choice, Frame, choices, html, see};
+use crate::http::api::model::{PlannedView, cause_name};
+use crate::http::api::orders::{self, Wish};
+use crate::http::api::{hosts, incidents, reason};
+use crate::http::call::Call;
+use crate::http::problem::Problem;
+use crate::http::route::{Answer, Param};
+
+const ROWS: u32 = 100;
+
+#[derive(Debug, Template)]
+#[template(path = "incidents.html")]
+struct IncidentsPage {
+    p: Frame,
+    incidents: Vec<Row>,
+    total: u64,
+    next: String,
+    code: String,
+    states: Vec<Choice>,
+    filtered: bool,
+}
+
+#[derive(Debug)]
+struct Row {
+    incident: Incident,
+    cause: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "incident.html")]
+struct IncidentPage {
+    p: Frame,
+    incident: Incident,
+    causes: Vec<CauseCard>,
+    plan: Vec<PlanCard>,
+    can_order: bool,
+    why_not: String,
+    is_ignored: bool,
+    jobs: Vec<Job>,
+    reports: Vec<StoredReport>,
+}
+
+#[derive(Debug)]
+struct PlanCard {
+    view: PlannedView,
+    automatic: bool,
+}
+
+/// The list.
+pub(crate) async fn list(call: Call) -> Answer {
+    let filter = incidents::filter(&call)?;
+    let cursor = call.query.parse("cursor")?;
+    let page = call.db().incidents(&filter, &PageRequest { limit: ROWS, cursor }).await?;
+    let p = Frame::new(&call, "incidents");
+    let catalogue = call.shared().catalogue;
+    let next =
+        page.next.map(|c| super::hosts::next_page(&call, &c.to_string())).unwrap_or_default();
+    let chosen =
+        call.query.text("state").is_some().then(|| filter.state.first().copied()).flatten();
+    html(&IncidentsPage {
+        incidents: page
+            .items
+            .into_iter()
+            .map(|incident| Row {
+                cause: incident
+                    .cause
+                    .as_deref()
+                    .map(|id| cause_name(catalogue, id, p.t.0))
+                    .unwrap_or_default(),
+                incident,
+            })
+            .collect(),
+        total: page.total,
+        next,
+        code: call.query.text("code").unwrap_or_default().to_owned(),
+        states: choices(IncidentState::ALL, IncidentState::as_str, chosen),
+        filtered: !call.raw_query.is_empty(),
+        p,
+    })
+}
+
+/// An incident's page.
+pub(crate) async fn page(call: Call) -> Answer {
+    let detail = incidents::find(&call, call.id()?).await?;
+    let p = Frame::new(&call, "incidents");
+    let catalogue = call.shared().catalogue;
+    let host = hosts::find(&call, detail.incident.host).await?;
+    let evidence = call.db().evidence(host.id).await?;
+    // The page shows all that could be done; the form of each names the risk that it allows.
+    let plan = orders::plan(&call, &detail, Risk::Dangerous).await?;
+    let t = p.t;
+    let active = detail.jobs.iter().find(|j| !j.state.is_final());
+    let why_not = if !detail.incident.state.is_open() {
+        t.s("incident.not_open").to_owned()
+    } else if !host.lifecycle.may_get_orders() {
+        t.f("incident.host_not_accepted", t.word("host", host.lifecycle))
+    } else if host.active_job.is_some() || active.is_some() {
+        t.s("incident.job_active").to_owned()
+    } else {
+        String::new()
+    };
+    html(&IncidentPage {
+        causes: verdict::cards(detail.incident.verdict.as_ref(), &evidence, catalogue, t),
+        plan: plan
+            .steps
+            .iter()
+            .map(|step| PlanCard {
+                automatic: catalogue
+                    .remediations
+                    .get(&step.remediation)
+                    .is_some_and(fleetmend_core::knowledge::Remediation::is_automatic),
+                view: PlannedView::new(step, catalogue, t.0),
+            })
+            .collect(),
+        can_order: why_not.is_empty(),
+        why_not,
+        is_ignored: detail.incident.state == IncidentState::Ignored,
+        incident: detail.incident,
+        jobs: detail.jobs,
+        reports: detail.reports,
+        p,
+    })
+}
+
+/// Orders what the form names.
+pub(crate) async fn remediate(call: Call) -> Answer {
+    const FORM: &[Param] =
+        &[Param::one("remediation", ""), Param::one("max_risk", ""), Param::one("reason", "")];
+    let form = call.form(FORM)?;
+    let wish = Wish {
+        remediation: form.text("remediation").map(str::to_owned),
+        max_risk: incidents::risk(form.text("max_risk"))?,
+        reason: reason(form.text("reason").unwrap_or_default())?.to_owned(),
+    };
+    let job = orders::order(&call, call.id()?, &wish).await?;
+    see(&format!("/jobs/{}", job.id))
+}
+
+/// Hides the incident for the days that the form names.
+pub(crate) async fn ignore(call: Call) -> Answer {
+    let form = call.form(&[Param::one("reason", ""), Param::one("days", "")])?;
+    let days: u32 = form
+        .parse("days")?
+        .filter(|n| (1..=365).contains(n))
+        .ok_or_else(|| Problem::bad("days", "days: from 1 to 365"))?;
+    let id: IncidentId = call.id()?;
+    let until = call.now.after(Duration::from_hours(24) * days);
+    incidents::ignore_until(&call, id, form.text("reason").unwrap_or_default(), until).await?;
+    see(&format!("/incidents/{id}"))
+}
+
+/// Takes the incident back.
+pub(crate) async fn reopen(call: Call) -> Answer {
+    call.form(&[])?;
+    let id: IncidentId = call.id()?;
+    incidents::reopen_ignored(&call, id).await?;
+    see(&format!("/incidents/{id}"))
+}

@@ -1,0 +1,95 @@
+//! The list of jobs, and a job's page with its steps and live output.
+
+use askama::Template;
+use fleetmend_core::ids::JobId;
+use fleetmend_core::job::JobState;
+use fleetmend_store::{Attempt, Job, JobFilter, PageRequest};
+
+use super::{Choice, Frame, choices, html, see};
+use crate::http::api::{jobs, words};
+use crate::http::call::Call;
+use crate::http::route::{Answer, Param};
+
+const ROWS: u32 = 100;
+/// The end of a job's output that its page shows, in bytes; all of it is at `/api/v1/jobs/…/log`.
+const SHOWN: usize = 128 * 1024;
+
+#[derive(Debug, Template)]
+#[template(path = "jobs.html")]
+struct JobsPage {
+    p: Frame,
+    jobs: Vec<Job>,
+    total: u64,
+    next: String,
+    states: Vec<Choice>,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "job.html")]
+struct JobPage {
+    p: Frame,
+    name: String,
+    job: Job,
+    attempts: Vec<Attempt>,
+    can_cancel: bool,
+    log: String,
+}
+
+/// The list.
+pub(crate) async fn list(call: Call) -> Answer {
+    let filter = JobFilter {
+        host: call.query.parse("host")?,
+        state: words::<JobState>(&call, "state")?,
+        ..Default::default()
+    };
+    let cursor = call.query.parse("cursor")?;
+    let page = call.db().jobs(&filter, &PageRequest { limit: ROWS, cursor }).await?;
+    let next =
+        page.next.map(|c| super::hosts::next_page(&call, &c.to_string())).unwrap_or_default();
+    html(&JobsPage {
+        p: Frame::new(&call, "jobs"),
+        jobs: page.items,
+        total: page.total,
+        next,
+        states: choices(JobState::ALL, JobState::as_str, filter.state.first().copied()),
+    })
+}
+
+/// A job's page.
+pub(crate) async fn page(call: Call) -> Answer {
+    let id: JobId = call.id()?;
+    let detail = jobs::find(&call, id).await?;
+    let p = Frame::new(&call, "jobs");
+    let entry = call.shared().catalogue.remediations.get(&detail.job.remediation);
+    let name =
+        entry.map_or_else(|| detail.job.remediation.to_string(), |r| r.name.get(p.t.0).to_owned());
+    let pieces = jobs::pieces(&call, id).await?;
+    html(&JobPage {
+        name,
+        can_cancel: p.may_remediate && !detail.job.state.is_final() && !detail.job.cancel_requested,
+        log: end_of(&jobs::text(&detail, &pieces)).to_owned(),
+        job: detail.job,
+        attempts: detail.attempts,
+        p,
+    })
+}
+
+/// Cancels the job.
+pub(crate) async fn cancel(call: Call) -> Answer {
+    let form = call.form(&[Param::one("reason", "")])?;
+    let id: JobId = call.id()?;
+    jobs::stop(&call, id, form.text("reason").unwrap_or_default()).await?;
+    see(&format!("/jobs/{id}"))
+}
+
+/// The last lines that fit.
+fn end_of(text: &str) -> &str {
+    if text.len() <= SHOWN {
+        return text;
+    }
+    let mut from = text.len() - SHOWN;
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text[from..].split_once('\n').map_or(&text[from..], |(_, rest)| rest)
+}

@@ -1,0 +1,61 @@
+//! The dashboard: pages made on the server, that work as links and forms alone. A page's struct is
+//! its template's context; the HTML stands in `server/templates`.
+
+pub(crate) mod assets;
+pub(crate) mod docs;
+pub(crate) mod enroll;
+pub(crate) mod errors;
+pub(crate) mod explain;
+mod frame;
+pub(crate) mod hosts;
+pub(crate) mod i18n;
+pub(crate) mod incidents;
+pub(crate) mod jobs;
+mod paint;
+pub(crate) mod session;
+pub(crate) mod triage;
+mod verdict;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::problem::Problem;
+use super::route::Answer;
+pub(crate) use frame::Frame;
+
+/// A page as an answer.
+pub(crate) fn html(page: &impl askama::Template) -> Answer {
+    html_with(StatusCode::OK, page)
+}
+
+/// A page as an answer with a status.
+pub(crate) fn html_with(
+    status: StatusCode,
+    page: &impl askama::Template,
+) -> Result<Response, Problem> {
+    let text = page.render().map_err(Problem::internal)?;
+    Ok((status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response())
+}
+
+/// After a form: to the page that shows what became of it.
+pub(crate) fn see(path: &str) -> Answer {
+    Ok(Redirect::to(path).into_response())
+}
+
+/// A choice of a filter.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    /// The word, as the interface has it.
+    pub(crate) word: &'static str,
+    /// Whether it is chosen.
+    pub(crate) chosen: bool,
+}
+
+/// Every word of a set, with the chosen one marked.
+pub(crate) fn choices<T: Copy + PartialEq>(
+    all: &[T],
+    word: impl Fn(T) -> &'static str,
+    chosen: Option<T>,
+) -> Vec<Choice> {
+    all.iter().map(|w| Choice { word: word(*w), chosen: chosen == Some(*w) }).collect()
+}

@@ -1,0 +1,131 @@
+//! Log-in and log-out: an API token is exchanged for a session cookie.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fleetmend_core::ids::WebSessionId;
+use fleetmend_core::limits;
+use fleetmend_store::{AuditEntry, NewSession};
+
+use super::{Frame, html, html_with, see};
+use crate::entropy;
+use crate::http::auth;
+use crate::http::call::Call;
+use crate::http::problem::Problem;
+use crate::http::route::{Answer, Param};
+
+const FORM: &[Param] = &[Param::one("token", ""), Param::one("next", "")];
+
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    p: Frame,
+    next: String,
+    problem: String,
+}
+
+/// The log-in page.
+#[expect(clippy::unused_async, reason = "every handler of the table is async")]
+pub(crate) async fn page(call: Call) -> Answer {
+    let next = inside(call.query.text("next").unwrap_or_default());
+    html(&LoginPage { p: alone(&call), next, problem: String::new() })
+}
+
+/// Exchanges an API token for a session.
+pub(crate) async fn log_in(call: Call) -> Answer {
+    let guard = &call.site.guard;
+    if !guard.may_log_in(call.peer, call.now) {
+        return again(&call, "", StatusCode::TOO_MANY_REQUESTS, "login.too_many");
+    }
+    let text = std::str::from_utf8(&call.body)
+        .map_err(|_| Problem::bad("body", "the form is not UTF-8: reload the page"))?;
+    let form = crate::http::params::Params::read(text, FORM)?;
+    let next = inside(form.text("next").unwrap_or_default());
+    let given = form.text("token").unwrap_or_default();
+    let Some((caller, token)) = auth::by_token(call.db(), given, call.now).await? else {
+        guard.log_in_refused(call.peer, call.now);
+        tracing::warn!(peer = %call.peer, "log-in refused");
+        return again(&call, &next, StatusCode::UNAUTHORIZED, "login.refused");
+    };
+    let secret = URL_SAFE_NO_PAD.encode(entropy::bytes::<32>());
+    // A session never outlives its token.
+    let longest = call.now.after(limits::WEB_SESSION_LIFE);
+    let session = NewSession {
+        id: entropy::id(WebSessionId::at, &*call.shared().clock),
+        secret_hash: auth::hash(&secret),
+        token: token.id,
+        created: call.now,
+        expires: token.expires.map_or(longest, |at| at.min(longest)),
+    };
+    call.db().create_session(&session).await?;
+    record(&call, &caller.actor(), &session.id.to_string()).await?;
+    let mut response = see(&next)?;
+    set_cookie(&mut response, &auth::session_cookie(Some(&secret), call.site.secure));
+    Ok(response)
+}
+
+/// Ends the session.
+pub(crate) async fn log_out(call: Call) -> Answer {
+    call.form(&[])?;
+    let secure = call.site.secure;
+    if let Some(secret) = auth::cookie(&call.headers, auth::cookie_name(secure)) {
+        call.db().end_session(&auth::hash(secret)).await?;
+        record(&call, &call.actor(), "").await?;
+    }
+    let mut response = see("/login")?;
+    set_cookie(&mut response, &auth::session_cookie(None, secure));
+    Ok(response)
+}
+
+async fn record(call: &Call, actor: &str, subject: &str) -> Result<(), Problem> {
+    let entry = AuditEntry {
+        at: call.now,
+        actor: actor.to_owned(),
+        action: call.route.rule.audit.unwrap_or("session").to_owned(),
+        subject: format!("session {subject}").trim().to_owned(),
+        detail: serde_json::json!({ "peer": call.peer.to_string() }),
+    };
+    Ok(call.db().record(&entry).await?)
+}
+
+fn again(call: &Call, next: &str, status: StatusCode, why: &str) -> Answer {
+    let problem = call.words.s(why).to_owned();
+    html_with(status, &LoginPage { p: alone(call), next: next.to_owned(), problem })
+}
+
+/// The frame of somebody who is not logged in, whoever asks.
+fn alone(call: &Call) -> Frame {
+    let mut frame = Frame::new(call, "");
+    frame.who = None;
+    frame
+}
+
+/// A path of ours to go on to; never another site.
+fn inside(next: &str) -> String {
+    let ours = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && !next.chars().any(char::is_control);
+    if ours { next.to_owned() } else { "/".to_owned() }
+}
+
+fn set_cookie(response: &mut Response, cookie: &str) {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn log_ins_stay_on_this_site() {
+        assert_eq!(inside("/hosts?state=active"), "/hosts?state=active");
+        for foreign in ["https://evil.example", "//evil.example", "/\\evil.example", "", "\t/x"] {
+            assert_eq!(inside(foreign), "/", "{foreign:?}");
+        }
+    }
+}
