@@ -69,6 +69,8 @@ CREATE TABLE host_certificate (
     revoked_reason TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX host_certificate_by_host ON host_certificate (host_id, issued_ms);
+-- Enrolment refuses a key that is known.
+CREATE INDEX host_certificate_by_key ON host_certificate (public_key);
 
 -- What happened to a host besides its failures and jobs: enrolment, changes of its life, recoveries,
 -- gaps.

@@ -163,8 +163,9 @@ async fn a_revoked_host_renews_nothing() {
     let host = server.enrol().await;
     let db = &server.running.shared.db;
     db.set_lifecycle(host.id, Lifecycle::Revoked, "lost", "test", server.now()).await.expect("set");
-    let by_proof = server.client(None).renew_certificate(proof(&host, &new_key(), server.now()));
-    assert_refused(&by_proof.await.expect_err("revoked"), Code::PermissionDenied, "revoked");
+    let by_proof = proof(&host, &new_key(), server.now());
+    let refused = server.client(None).renew_certificate(by_proof).await.expect_err("revoked");
+    assert_refused(&refused, Code::PermissionDenied, "revoked");
     let request = v1::RenewCertificateRequest { csr: csr(&host.key), proof: None };
     let mut client = server.client(Some(host.identity()));
     let refused = client.renew_certificate(request).await.expect_err("revoked");

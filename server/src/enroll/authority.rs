@@ -264,6 +264,8 @@ fn create(
     let mut params = authority(now, INTERMEDIATE_LIFE, &format!("Fleetmend intermediate {tag}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.use_authority_key_identifier_extension = true;
+    // Verifiers that ask for a usage ask it of the whole chain.
+    params.custom_extensions = vec![usages(&[SERVER_AUTH, CLIENT_AUTH, trust::ORDER_KEY_USAGE])];
     let intermediate = params.signed_by(&mid_pair, &root_issuer)?;
 
     // Certificates last: while they are missing, a crash here leaves an authority that was never
@@ -338,7 +340,7 @@ fn order_key(
 ) -> Result<OrderKey, AuthorityError> {
     let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
     let mut params = leaf(now, ORDER_KEY_LIFE, "Fleetmend orders");
-    params.custom_extensions = vec![order_usage()];
+    params.custom_extensions = vec![usages(&[trust::ORDER_KEY_USAGE])];
     let certificate = params.signed_by(&pair, issuer)?;
     let signing =
         ring::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(pair.serialized_der())
@@ -351,15 +353,19 @@ fn order_key(
     })
 }
 
-/// The extended-key-usage extension by hand: the purpose's number is larger than rcgen writes.
-fn order_usage() -> CustomExtension {
-    let oid = trust::ORDER_KEY_USAGE;
+/// id-kp-serverAuth and id-kp-clientAuth, as the content of a DER object identifier.
+const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
+const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+
+/// The extended-key-usage extension by hand: the number of the order usage is larger than rcgen
+/// writes.
+fn usages(oids: &[&[u8]]) -> CustomExtension {
+    // Short forms only: three such numbers stay far below 128 bytes.
     let length = |n: usize| u8::try_from(n).unwrap_or(0x7f);
-    let mut der = vec![0x30, length(oid.len() + 2), 0x06, length(oid.len())];
-    der.extend_from_slice(oid);
-    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 37], der);
-    extension.set_criticality(true);
-    extension
+    let list: Vec<u8> =
+        oids.iter().flat_map(|oid| [&[0x06, length(oid.len())], *oid].concat()).collect();
+    let der = [&[0x30, length(list.len())], list.as_slice()].concat();
+    CustomExtension::from_oid_content(&[2, 5, 29, 37], der)
 }
 
 fn chain(

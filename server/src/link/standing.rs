@@ -66,9 +66,6 @@ async fn sweep_once(shared: &Shared) {
 
 /// Why a certificate does not let its host in; `None` where it does.
 pub(crate) fn refusal(standing: &CertificateStanding, now: Timestamp) -> Option<&'static str> {
-    if standing.revoked {
-        return Some("the certificate is revoked");
-    }
     match standing.lifecycle {
         HostLife::Pending | HostLife::Active | HostLife::Stale => {}
         HostLife::Quarantined => {
@@ -76,6 +73,9 @@ pub(crate) fn refusal(standing: &CertificateStanding, now: Timestamp) -> Option<
         }
         HostLife::Revoked => return Some("the host is revoked"),
         HostLife::Retired => return Some("the host is retired"),
+    }
+    if standing.revoked {
+        return Some("the certificate is revoked");
     }
     let late = now > standing.not_after.after(fleetmend_core::limits::CLOCK_SKEW);
     late.then_some("the certificate has expired: renew it")

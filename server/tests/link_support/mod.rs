@@ -1,5 +1,10 @@
 //! A server in this process, and raw clients of its agents' port.
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test file uses its share")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test file uses its share"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,10 +19,12 @@ statements! {
     INSERT = "INSERT INTO host (id, name, os, os_name, os_build, arch, agent_version, boot_id, simulated, \
         lifecycle, lifecycle_reason, lifecycle_ms, token_id, enrolled_ms, last_seen_ms, labels) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $12, $14)";
+    KEY_HOLDER = "SELECT host_id FROM host_certificate WHERE public_key = $1 LIMIT 1";
 }
 
 impl Db {
-    /// Enrols a host. A host that exists already is never overwritten: its id is refused.
+    /// Enrols a host. A host that exists already is never overwritten: its id is refused, and so is
+    /// a key that any host was ever enrolled or renewed with.
     pub async fn enrol(
         &self,
         enrolment: &Enrolment,
@@ -34,9 +36,21 @@ impl Db {
             TokenKind::OneUse => Lifecycle::Active,
             TokenKind::Deployment => Lifecycle::Pending,
         };
+        refuse_known_key(&mut tx, &enrolment.certificate.public_key).await?;
         insert(&mut tx, enrolment, &grant, lifecycle, now).await?;
         tx.commit().await?;
         Ok(Enrolled { lifecycle, labels: grant.labels, token: grant.id })
+    }
+}
+
+async fn refuse_known_key(tx: &mut Tx, public_key: &[u8]) -> Result<()> {
+    let holder: Option<uuid::Uuid> =
+        on_tx!(tx, |c| sqlx::query_scalar(KEY_HOLDER).bind(public_key).fetch_optional(c).await)?;
+    match holder {
+        None => Ok(()),
+        Some(host) => Err(StoreError::Conflict(format!(
+            "csr: this key belongs to host {host} already: enrol with a new key"
+        ))),
     }
 }
 
