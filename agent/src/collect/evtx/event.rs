@@ -4,6 +4,8 @@
 use fleetmend_core::time::{SourceTime, Timestamp};
 use serde_json::Value;
 
+use crate::collect::text;
+
 /// Fields kept of one event.
 const FIELDS: usize = 256;
 
@@ -52,6 +54,55 @@ impl Event {
         }
         words
     }
+}
+
+/// Provider, id and level, as far as the first words of a rendered record tell them without being
+/// read whole.
+pub(crate) fn head(json: &[u8]) -> Option<Head<'_>> {
+    let system = text::after(&json[..json.len().min(2_048)], "\"System\":")?;
+    let name = text::until(text::after(system, "\"Name\":\"")?, "\"");
+    let id = text::after(system, "\"EventID\":")?;
+    let id = if id.starts_with(b"{") { text::after(id, "\"#text\":")? } else { id };
+    let level = text::after(system, "\"Level\":").and_then(digits);
+    Some(Head { provider: name, id: digits(id)?, level: level.unwrap_or(0) })
+}
+
+/// What the first words of a record tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head<'a> {
+    pub(crate) provider: &'a [u8],
+    pub(crate) id: u64,
+    pub(crate) level: u64,
+}
+
+/// A successful installation or scan, which logs hold by the hundred: only what names the update,
+/// without reading the rest. `None` where that is not plain text.
+pub(crate) fn brief(head: Head<'_>, record: u64, header_ms: i64, json: &[u8]) -> Option<Event> {
+    let mut fields = Vec::new();
+    for (name, mark) in [("updateTitle", "\"updateTitle\":\""), ("updateGuid", "\"updateGuid\":\"")]
+    {
+        if let Some(rest) = text::after(json, mark) {
+            let value = text::until(rest, "\"");
+            if value.contains(&b'\\') {
+                return None;
+            }
+            fields.push((name.to_owned(), text::lossy(value)));
+        }
+    }
+    Some(Event {
+        provider: text::lossy(head.provider),
+        id: u32::try_from(head.id).ok()?,
+        level: u8::try_from(head.level).ok()?,
+        record,
+        time: SourceTime::utc(Timestamp::from_millis(header_ms)),
+        fields,
+    })
+}
+
+/// The number at the start.
+fn digits(text: &[u8]) -> Option<u64> {
+    let len = text.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
+    crate::collect::stamp::number(&text[..len])
 }
 
 /// Reads a rendered record. `header_ms` is the time in the record's header.
@@ -165,6 +216,17 @@ mod tests {
         ] {
             assert_eq!(read(1, 0, bad.as_bytes()), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_head_is_read_without_the_rest() {
+        let json = br##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"volsnap"}},"EventID":{"#attributes":{"Qualifiers":49158},"#text":36},"Level":2,broken"##;
+        let wanted = Head { provider: b"volsnap", id: 36, level: 2 };
+        assert_eq!(head(json), Some(wanted));
+        let json =
+            br##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"x"}},"EventID":20}}}"##;
+        assert_eq!(head(json).map(|h| (h.id, h.level)), Some((20, 0)));
+        assert_eq!(head(b"{}"), None);
     }
 
     #[test]

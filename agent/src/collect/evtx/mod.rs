@@ -86,11 +86,17 @@ fn records(
             bad += 1;
             continue;
         };
-        if !search.in_json(&json.data) {
+        // Reading the rendered form whole costs more than rendering it: most events are told to
+        // be of no use by their first words.
+        let head = event::head(&json.data);
+        if !search.in_json(&json.data) || !rules::may_matter(head) {
             continue;
         }
         let at = json.timestamp.as_millisecond();
-        match event::read(json.event_record_id, at, &json.data) {
+        let brief = head
+            .filter(|head| rules::is_success(*head))
+            .and_then(|head| event::brief(head, json.event_record_id, at, &json.data));
+        match brief.or_else(|| event::read(json.event_record_id, at, &json.data)) {
             Some(event) => rules::apply(&event, sink),
             None => bad += 1,
         }

@@ -3,7 +3,7 @@
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::report::{IncidentKey, Operation, Product, Source};
 
-use super::event::Event;
+use super::event::{Event, Head};
 use crate::collect::draft::{Draft, Recovered, Sink};
 use crate::collect::text;
 
@@ -24,6 +24,30 @@ pub(crate) fn apply(event: &Event, sink: &mut Sink<'_>) {
         let volume = event.field("VolumeName").or_else(|| event.unnamed(1)).map(str::to_owned);
         report(event, (Product::Vss, Operation::Snapshot), None, volume, sink);
     }
+}
+
+/// Whether an event with such a head can be of use; one whose head cannot be told may.
+pub(crate) fn may_matter(head: Option<Head<'_>>) -> bool {
+    let Some(head) = head else { return true };
+    let provider = |name: &str| head.provider.eq_ignore_ascii_case(name.as_bytes());
+    if provider("Microsoft-Windows-WindowsUpdateClient") {
+        matches!(head.id, 19 | 20 | 24 | 25 | 26 | 31 | 34 | 35 | 213 | 217)
+    } else if provider("Microsoft-Windows-Servicing") {
+        matches!(head.id, 3 | 6 | 11 | 12 | 16)
+    } else if provider("Microsoft-Windows-Bits-Client") {
+        head.id == 61
+    } else if provider("VSS") || provider("volsnap") {
+        matches!(head.level, 1 | 2)
+    } else {
+        // An empty name: the provider stands in another attribute.
+        head.provider.is_empty()
+    }
+}
+
+/// Whether it is a success of an update or a scan.
+pub(crate) fn is_success(head: Head<'_>) -> bool {
+    let ours = head.provider.eq_ignore_ascii_case(b"Microsoft-Windows-WindowsUpdateClient");
+    ours && matches!(head.id, 19 | 26)
 }
 
 fn update_client(event: &Event, sink: &mut Sink<'_>) {

@@ -115,3 +115,24 @@ fn only_our_transfers_count() {
     let stopped = event(BITS, 60, 3, &[("name", "Windows Update"), hr]);
     assert_eq!(one(&stopped), None);
 }
+
+#[test]
+fn nothing_that_is_reported_is_passed_over_by_its_head() {
+    let field = [("errorCode", "0x80070003"), ("ErrorCode", "0x80070003"), ("hr", "2149580817")];
+    let named = [("name", "Windows Update"), ("updateTitle", "x")];
+    let fields: Vec<_> = field.into_iter().chain(named).collect();
+    for provider in [WUC, SERVICING, BITS, "VSS", "Volsnap", "Other"] {
+        for id in 0..300 {
+            for level in 0..5 {
+                let event = event(provider, id, level, &fields);
+                let head = Head {
+                    provider: provider.as_bytes(),
+                    id: u64::from(id),
+                    level: u64::from(level),
+                };
+                assert!(one(&event).is_none() || may_matter(Some(head)), "{provider} {id} {level}");
+            }
+        }
+    }
+    assert!(may_matter(None));
+}

@@ -36,8 +36,6 @@ pub(crate) use tail::added;
 /// How far back outcomes are reported at the first look: what is older was dealt with or is seen
 /// again.
 const FIRST_LOOK: Duration = Duration::from_hours(7 * 24);
-/// Findings of one look; the rest comes at the next.
-const FINDINGS: usize = 1_000;
 
 /// What one look found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,9 +56,10 @@ pub struct Live {
     zone: Zone,
     /// Where the cursor is kept; `None` for a look that leaves no trace.
     state: Option<PathBuf>,
+    /// How far the looks went whose findings are safe.
+    safe: Cursor,
+    /// How far the present look went.
     cursor: Cursor,
-    /// Whether the cursor holds more than its file.
-    unsaved: bool,
     /// What was found out at the start, told with the first look.
     notes: Vec<String>,
 }
@@ -72,7 +71,7 @@ impl Live {
         let (cursor, note) = Cursor::load(state_dir);
         let mut live = Self::once(root, catalogue);
         live.state = Some(state_dir.to_owned());
-        live.cursor = cursor;
+        live.safe = cursor;
         live.notes.extend(note);
         live
     }
@@ -84,38 +83,33 @@ impl Live {
             root: root.to_owned(),
             zone: Zone::of(root),
             state: None,
+            safe: Cursor::new(),
             cursor: Cursor::new(),
-            unsaved: false,
             notes: Vec::new(),
         }
     }
 
-    /// Looks once. What the look before found counts as handed over: findings are repeated after a
-    /// crash rather than lost, and a repeated one belongs to the same incident.
+    /// Looks once. Findings that are not [committed](Self::commit) before the next look are found
+    /// again by it: they are repeated rather than lost, and a repeated one belongs to the same
+    /// incident.
     pub async fn poll(&mut self, platform: &dyn Platform, now: Timestamp) -> Observed {
-        let mut observed =
-            Observed { notes: std::mem::take(&mut self.notes), ..Default::default() };
-        if let Err(e) = self.commit() {
-            observed.notes.push(format!("the place in the logs could not be kept: {e}"));
-        }
+        let notes = std::mem::take(&mut self.notes);
+        let mut observed = Observed { notes, ..Observed::default() };
+        self.cursor.clone_from(&self.safe);
         if self.root.join("var/lib/dpkg/status").exists() {
-            let before = self.cursor.clone();
             self.outcomes(platform, now, &mut observed).await;
             self.conditions(platform, now, &mut observed).await;
-            self.unsaved |= self.cursor != before;
         }
-        observed.failures.truncate(FINDINGS);
-        observed.recoveries.truncate(FINDINGS);
         observed
     }
 
-    /// Writes down how far the looks so far went. Call it when their findings are safe; the next
-    /// look does it too.
+    /// The findings of the last look are safe: writes down how far it went.
     pub fn commit(&mut self) -> std::io::Result<()> {
-        if let Some(folder) = self.state.as_ref().filter(|_| self.unsaved) {
-            self.cursor.save(folder)?;
-            self.unsaved = false;
+        if self.safe == self.cursor {
+            return Ok(());
         }
-        Ok(())
+        // Safe they are, even if that cannot be written down.
+        self.safe.clone_from(&self.cursor);
+        self.state.as_ref().map_or(Ok(()), |folder| self.safe.save(folder))
     }
 }
