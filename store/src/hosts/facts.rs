@@ -27,6 +27,10 @@ const SAVE_EVIDENCE: ManyRows = ManyRows {
         WHERE excluded.at_ms >= evidence.at_ms",
 };
 
+/// The many-rows statements of this file.
+#[cfg(test)]
+pub(crate) const MANY: &[ManyRows] = &[SAVE_EVIDENCE];
+
 impl Db {
     /// Keeps what an agent said of its host when it connected.
     pub async fn save_facts(&self, host: HostId, facts: &HostFacts, now: Timestamp) -> Result<()> {

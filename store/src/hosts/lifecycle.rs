@@ -37,6 +37,10 @@ const BACK: ManyRows = ManyRows {
     tail: ") SELECT host.id FROM t JOIN host ON host.id = t.id WHERE host.lifecycle = 'stale'",
 };
 
+/// The many-rows statements of this file.
+#[cfg(test)]
+pub(crate) const MANY: &[ManyRows] = &[TOUCH, BACK];
+
 impl Db {
     /// Moves a host in its life, by somebody's decision. Revoking and retiring void its
     /// certificates in the same transaction.

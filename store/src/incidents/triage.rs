@@ -30,6 +30,10 @@ const WANT_OF_HOSTS: ManyRows = ManyRows {
         WHERE incident.host_id = k.host_id AND incident.ended_ms IS NULL",
 };
 
+/// The many-rows statements of this file.
+#[cfg(test)]
+pub(crate) const MANY: &[ManyRows] = &[WANT_OF_HOSTS];
+
 /// The setting that names the catalogue which judged the incidents.
 const CATALOGUE: &str = "triage.catalogue";
 

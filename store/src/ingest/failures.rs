@@ -70,6 +70,10 @@ const ROLL_UP: ManyRows = ManyRows {
     tail: " ON CONFLICT (day, product, operation, code) DO UPDATE SET reports = report_day.reports + excluded.reports",
 };
 
+/// The many-rows statements of this file.
+#[cfg(test)]
+pub(crate) const MANY: &[ManyRows] = &[LIVE, LAST_ENDED, OPEN, COUNT, REPORT, ROLL_UP];
+
 /// How far back the roll-ups go; what is older, or dated ahead, counts for the day it came.
 const ROLL_UP_DAYS: i64 = 400;
 

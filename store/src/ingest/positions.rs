@@ -31,6 +31,10 @@ const WRITE: ManyRows = ManyRows {
     tail: " ON CONFLICT (host_id, epoch) DO UPDATE SET sequence = excluded.sequence, updated_ms = excluded.updated_ms",
 };
 
+/// The many-rows statements of this file.
+#[cfg(test)]
+pub(crate) const MANY: &[ManyRows] = &[READ, WRITE];
+
 /// Where a spool stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {

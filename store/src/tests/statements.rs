@@ -1,0 +1,146 @@
+//! Every statement is prepared on every database, and none is forgotten here.
+
+use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
+
+use crate::backend::Backend;
+use crate::sql::ManyRows;
+use crate::{access, audit, hosts, incidents, ingest, jobs, tokens, views};
+
+const ALL: &[&[(&str, &str)]] = &[
+    access::STATEMENTS,
+    audit::STATEMENTS,
+    hosts::certificates::STATEMENTS,
+    hosts::enrol::STATEMENTS,
+    hosts::facts::STATEMENTS,
+    hosts::get::STATEMENTS,
+    hosts::lifecycle::STATEMENTS,
+    hosts::timeline::STATEMENTS,
+    incidents::decide::STATEMENTS,
+    incidents::get::STATEMENTS,
+    incidents::triage::STATEMENTS,
+    ingest::apply::STATEMENTS,
+    ingest::failures::STATEMENTS,
+    ingest::job_news::STATEMENTS,
+    ingest::positions::STATEMENTS,
+    ingest::quarantine::STATEMENTS,
+    ingest::recovery::STATEMENTS,
+    jobs::create::STATEMENTS,
+    jobs::deadlines::STATEMENTS,
+    jobs::get::STATEMENTS,
+    jobs::moves::STATEMENTS,
+    jobs::orders::STATEMENTS,
+    tokens::STATEMENTS,
+    views::problems::STATEMENTS,
+    views::summary::STATEMENTS,
+];
+
+const MANY: &[&[ManyRows]] = &[
+    hosts::facts::MANY,
+    hosts::lifecycle::MANY,
+    incidents::triage::MANY,
+    ingest::failures::MANY,
+    ingest::positions::MANY,
+];
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_on_sqlite() {
+    let store = super::Store::sqlite().await;
+    let Backend::Sqlite { write, .. } = &store.db.backend;
+    let mut connection = write.acquire().await.expect("a connection");
+    for (name, sql) in ALL.iter().copied().flatten() {
+        let prepared = connection.prepare(AssertSqlSafe(*sql).into_sql_str()).await;
+        prepared.unwrap_or_else(|e| panic!("{name}: {e}\n{sql}"));
+    }
+    for many in MANY.iter().copied().flatten() {
+        for rows in [1, 64] {
+            let prepared = connection.prepare(many.sql(rows).into_sql_str()).await;
+            prepared.unwrap_or_else(|e| panic!("{e}\n{}", many.sql(rows)));
+        }
+    }
+}
+
+#[test]
+fn every_file_with_statements_is_listed_here() {
+    let (mut lists, mut many) = (0, 0);
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("reads").flatten() {
+            if entry.path().is_dir() {
+                folders.extend(Some(entry.path()).filter(|path| !path.ends_with("tests")));
+                continue;
+            }
+            let text = std::fs::read_to_string(entry.path()).expect("reads");
+            lists += usize::from(text.contains("\nstatements! {"));
+            many += usize::from(text.contains("\npub(crate) const MANY: "));
+            let made = text.matches(": ManyRows = ManyRows {").count();
+            let listed = text
+                .split("\npub(crate) const MANY: &[ManyRows] = &[")
+                .nth(1)
+                .and_then(|rest| rest.split(']').next())
+                .map_or(0, |names| names.split(',').filter(|n| !n.trim().is_empty()).count());
+            assert_eq!(made, listed, "{}", entry.path().display());
+        }
+    }
+    assert_eq!((lists, many), (ALL.len(), MANY.len()));
+}
+
+#[tokio::test]
+async fn the_schema_is_as_it_was_reviewed() {
+    let store = super::Store::sqlite().await;
+    let Backend::Sqlite { read, .. } = &store.db.backend;
+    let columns: Vec<(String, String, String, bool, i64)> = sqlx::query_as(
+        "SELECT m.name, c.name, c.type, c.\"notnull\", c.pk FROM sqlite_master m \
+         JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\' \
+         ORDER BY m.name, c.cid",
+    )
+    .fetch_all(read)
+    .await
+    .expect("columns");
+    let indexes: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT sql, sql LIKE 'CREATE UNIQUE%' FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name",
+    )
+    .fetch_all(read)
+    .await
+    .expect("indexes");
+    let mut text = String::new();
+    for (table, column, kind, not_null, key) in columns {
+        let null = if not_null { "not null" } else { "null" };
+        let key = if key > 0 { format!(", key {key}") } else { String::new() };
+        text += &format!("{table}.{column}: {kind}, {null}{key}\n");
+    }
+    for (sql, _) in indexes {
+        text += &format!("{sql}\n");
+    }
+    insta::assert_snapshot!(text);
+    let loose: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM pragma_table_list WHERE type = 'table' AND schema = 'main' AND strict = 0 \
+         AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_sqlx%' ESCAPE '\\'",
+    )
+    .fetch_all(read)
+    .await
+    .expect("tables");
+    assert!(loose.is_empty(), "tables that are not STRICT: {loose:?}");
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing_and_the_file_is_private() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("db");
+    let url = format!("sqlite://{}", path.display());
+    for _ in 0..2 {
+        let db = crate::Db::connect(&url).await.expect("opens");
+        db.migrate().await.expect("migrates");
+        db.ping().await.expect("answers");
+        db.close().await;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&path).expect("exists").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    for bad in ["postgres://x/y", "sqlite://", "/tmp/db", "sqlite:///no/such/folder/db"] {
+        let error = crate::Db::connect(bad).await.expect_err("must be refused");
+        assert!(matches!(error, crate::StoreError::Open { .. }), "{bad}: {error}");
+    }
+}
