@@ -31,7 +31,7 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, ConnectionRefused, OpenConnection};
 
 /// Life of a connection that calls, and is no session: enrolment and renewal take moments.
-const BRIEF: Duration = Duration::from_secs(60);
+const BRIEF: Duration = Duration::from_mins(1);
 
 /// TLS could not be set up.
 #[derive(Debug, thiserror::Error)]

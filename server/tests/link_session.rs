@@ -22,7 +22,7 @@ fn first() -> FromAgent {
 #[tokio::test]
 async fn without_a_certificate_there_is_no_session() {
     let server = TestServer::start().await;
-    let refused = server.open(None, first()).await.err().expect("refused");
+    let refused = server.open(None, first()).await.expect_err("refused");
     assert_eq!(refused.code(), Code::Unauthenticated);
 }
 
@@ -292,7 +292,7 @@ fn verify(server: &TestServer, welcome: &v1::Welcome, envelope: &Envelope) {
     let usage = |oid| {
         cert.verify_for_usage(
             &[webpki::ring::ECDSA_P256_SHA256],
-            &[anchor.clone()],
+            std::slice::from_ref(&anchor),
             &chain[1..],
             now,
             webpki::KeyUsage::required(oid),

@@ -37,7 +37,7 @@ pub struct Rpc {
 pub const ENROLL: Rpc = Rpc {
     name: "Enroll",
     caller: Caller::Token,
-    message: 64 * 1024,
+    message: limits::MESSAGE_BYTES,
     time: Some(limits::FIRST_MESSAGE),
     audit: Some("host.enroll"),
 };
@@ -46,7 +46,7 @@ pub const ENROLL: Rpc = Rpc {
 pub const RENEW: Rpc = Rpc {
     name: "RenewCertificate",
     caller: Caller::CertificateOrProof,
-    message: 64 * 1024,
+    message: limits::MESSAGE_BYTES,
     time: Some(limits::FIRST_MESSAGE),
     audit: Some("certificate.renew"),
 };
@@ -63,6 +63,16 @@ pub const SESSION: Rpc = Rpc {
 /// Every RPC.
 pub const RPCS: &[Rpc] = &[ENROLL, RENEW, SESSION];
 
+/// The largest message that any RPC takes: the bound of the decoder.
+pub fn message_bytes() -> usize {
+    RPCS.iter().map(|rpc| rpc.message).max().unwrap_or(0)
+}
+
+/// The longest time that any RPC but a stream may take.
+pub fn call_time() -> Duration {
+    RPCS.iter().filter_map(|rpc| rpc.time).max().unwrap_or(limits::FIRST_MESSAGE)
+}
+
 impl Rpc {
     /// Lets a request in as far as its connection can tell.
     pub fn admit<T>(&self, request: &tonic::Request<T>) -> Result<Peer, tonic::Status> {
@@ -78,5 +88,22 @@ impl Rpc {
             ));
         }
         Ok(peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rpc_of_the_wire_has_its_rule() {
+        let wire = include_str!("../../../proto/fleetmend/agent/v1/agent.proto");
+        let named: Vec<&str> = wire
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("rpc ")?.split('(').next())
+            .collect();
+        assert_eq!(named, RPCS.iter().map(|rpc| rpc.name).collect::<Vec<_>>());
+        // What changes something is audited.
+        assert!(RPCS.iter().all(|rpc| rpc.audit.is_some() || rpc.name == "Session"));
     }
 }

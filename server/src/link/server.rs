@@ -7,6 +7,7 @@ use fleetmend_proto::v1::agent_service_server::AgentServiceServer;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 
+use super::rules;
 use super::service::AgentLink;
 use crate::lifecycle::Lifecycle;
 use crate::tls::Connection;
@@ -27,14 +28,14 @@ pub fn serve(
     life: &Lifecycle,
 ) {
     let service = AgentServiceServer::new(link)
-        .max_decoding_message_size(limits::MESSAGE_BYTES)
+        .max_decoding_message_size(rules::message_bytes())
         .max_encoding_message_size(limits::MESSAGE_BYTES);
     let streams = limits::STREAMS_PER_CONNECTION;
     let router = Server::builder()
         .max_concurrent_streams(streams)
         .concurrency_limit_per_connection(streams as usize)
         .load_shed(true)
-        .timeout(limits::FIRST_MESSAGE)
+        .timeout(rules::call_time())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_adaptive_window(Some(false))
