@@ -10,7 +10,8 @@ use super::{
     at, broken_host, certificate, contract, evidence, facts, fails, failure, hosts, id, job,
     job_says, recovers, send,
 };
-use crate::{HostFilter, PageRequest, StoreError, TimelineKind};
+use crate::TimelineKind as K;
+use crate::{HostFilter, PageRequest, StoreError};
 
 contract! {
     async fn lists_page_through_every_host_once(db) {
@@ -118,8 +119,7 @@ contract! {
         ];
         send(db, host, items, at(7)).await;
         let history = db.timeline(host, None, 50).await.expect("reads");
-        let kinds: Vec<TimelineKind> = history.iter().map(|e| e.kind).collect();
-        use TimelineKind as K;
+        let kinds: Vec<K> = history.iter().map(|e| e.kind).collect();
         assert_eq!(kinds, [K::Recovery, K::Gap, K::JobEnded, K::JobCreated, K::Failure, K::Enrolled]);
         assert_eq!(history[2].job, Some(JobId(id(500))));
         assert_eq!(db.timeline(host, Some(at(5)), 1).await.expect("reads")[0].kind, K::JobCreated);

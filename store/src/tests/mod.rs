@@ -39,7 +39,6 @@ use crate::{
 macro_rules! contract {
     ($(async fn $name:ident($db:ident) $body:block)+) => {
         mod sqlite {
-            #[allow(clippy::wildcard_imports, reason = "a test's body sees what its file sees")]
             use super::*;
 
             $(#[tokio::test]
