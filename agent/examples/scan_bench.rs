@@ -28,7 +28,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let samples: Vec<String> = std::env::args().skip(1).collect();
-    let (events, logs): (Vec<_>, Vec<_>) = samples.iter().partition(|s| s.ends_with(".evtx"));
+    let (events, logs): (Vec<_>, Vec<_>) =
+        samples.iter().partition(|s| Path::new(s).extension().is_some_and(|e| e == "evtx"));
     if !logs.is_empty() || events.is_empty() {
         text(&logs)?;
     }

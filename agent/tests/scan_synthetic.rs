@@ -384,7 +384,6 @@ fn the_seeds_are_worth_damaging() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn no_damage_makes_a_panic(

@@ -2,6 +2,7 @@
 //! folder says nothing: people collect logs into folders of their own.
 
 use std::io::Read;
+use std::path::Path;
 
 use fleetmend_core::report::Source;
 
@@ -19,16 +20,16 @@ pub fn recognise(name: &str, head: &[u8]) -> Option<Source> {
     if head.starts_with(b"ElfFile\0") || head.get(4096..4104) == Some(b"ElfChnk\0") {
         return Some(Source::Evtx);
     }
-    let name = name.to_ascii_lowercase();
-    if name.ends_with(".evtx") && !head.is_empty() {
+    let extension = Path::new(name).extension();
+    if extension.is_some_and(|e| e.eq_ignore_ascii_case("evtx")) && !head.is_empty() {
         return Some(Source::Evtx);
     }
+    let name = name.to_ascii_lowercase();
     let mut text = Vec::new();
     Utf8::new(head).ok()?.read_to_end(&mut text).ok()?;
-    if text.contains(&0) {
-        return None;
-    }
-    by_lines(&text, &name).or_else(|| by_name(&name).filter(|_| looks_like_log(&name)))
+    // A crash leaves zeroes in a log: they say nothing against its lines, only against its name.
+    let by_name = || by_name(&name).filter(|_| looks_like_log(&name) && !text.contains(&0));
+    by_lines(&text, &name).or_else(by_name)
 }
 
 /// Lines of each kind.
@@ -135,6 +136,8 @@ mod tests {
         assert_eq!(recognise("x", old), Some(Source::WindowsUpdate));
         assert_eq!(recognise("x", b"ElfFile\0"), Some(Source::Evtx));
         assert_eq!(recognise("System.EVTX", b"garbage"), Some(Source::Evtx));
+        let zeroes = [&[0; 500][..], b"\n", cbs].concat();
+        assert_eq!(recognise("x", &zeroes), Some(Source::Cbs));
     }
 
     #[test]

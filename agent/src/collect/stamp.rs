@@ -24,11 +24,8 @@ pub(crate) fn fraction(digits: &[u8]) -> Option<i64> {
     if len == 0 {
         return None;
     }
-    let mut ms = 0;
-    for at in 0..3 {
-        ms = ms * 10 + if at < len { i64::from(digits[at] - b'0') } else { 0 };
-    }
-    Some(ms)
+    let padded = digits[..len].iter().copied().chain(std::iter::repeat(b'0'));
+    Some(padded.take(3).fold(0, |ms, digit| ms * 10 + i64::from(digit - b'0')))
 }
 
 /// A number of decimal digits only.

@@ -69,7 +69,7 @@ impl Parser {
             }
         } else if let Some(rest) = after(text, "** END ** ").or_else(|| after(text, "**  END  ** "))
         {
-            self.old_end(rest, warned, line, sink);
+            Self::old_end(rest, warned, line, sink);
         } else if let Some(rest) = after(text, "occurred while downloading update ") {
             self.download(rest, line, sink);
         } else if let Some(rest) = after(text, "LogHistory called") {
@@ -143,7 +143,7 @@ impl Parser {
     }
 
     /// The end of an operation in the form of Windows 7, which tells its code a line earlier.
-    fn old_end(&self, rest: &[u8], warned: Option<u32>, line: Line<'_>, sink: &mut Sink<'_>) {
+    fn old_end(rest: &[u8], warned: Option<u32>, line: Line<'_>, sink: &mut Sink<'_>) {
         let Some(code) = warned.and_then(failing) else { return };
         let rest = after(rest, "Agent: ").unwrap_or(rest);
         if rest.starts_with(b"Finding updates") {

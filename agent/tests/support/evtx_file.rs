@@ -5,7 +5,7 @@ const CHUNK: usize = 65_536;
 
 /// An event to be written.
 #[derive(Debug, Clone)]
-pub struct Event {
+pub(crate) struct Event {
     provider: String,
     id: u32,
     level: u8,
@@ -15,24 +15,24 @@ pub struct Event {
 }
 
 impl Event {
-    pub fn new(provider: &str, id: u32, level: u8) -> Self {
+    pub(crate) fn new(provider: &str, id: u32, level: u8) -> Self {
         let provider = provider.to_owned();
         Self { provider, id, level, data: Vec::new(), user_data: Vec::new() }
     }
 
-    pub fn data(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn data(mut self, name: &str, value: &str) -> Self {
         self.data.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn user_data(mut self, fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn user_data(mut self, fields: &[(&str, &str)]) -> Self {
         self.user_data = fields.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect();
         self
     }
 }
 
 /// A file of these chunks. Its header lies: it admits one chunk only, and calls itself dirty.
-pub fn file(chunks: &[Vec<Event>]) -> Vec<u8> {
+pub(crate) fn file(chunks: &[Vec<Event>]) -> Vec<u8> {
     let mut file = vec![0; 4_096];
     file[..8].copy_from_slice(b"ElfFile\0");
     put(&mut file, 42, &1_u16.to_le_bytes());

@@ -49,8 +49,8 @@ impl Event {
         let mut words = format!("{} {}:", self.provider, self.id);
         for (name, value) in self.fields.iter().filter(|(_, v)| !v.is_empty()) {
             let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-            words +=
-                &if name.is_empty() { format!(" {value};") } else { format!(" {name}={value};") };
+            let equals = if name.is_empty() { "" } else { "=" };
+            words.extend([" ", name, equals, &value, ";"]);
         }
         words
     }

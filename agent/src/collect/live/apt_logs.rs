@@ -13,7 +13,7 @@ const FAILURES: usize = 50;
 
 /// One failure inside a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Its slug.
     pub slug: &'static str,
     /// The package, where one is named.
@@ -26,7 +26,7 @@ pub struct Failure {
 
 /// One run of term.log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Run {
+pub(crate) struct Run {
     /// Its start, a wall clock in milliseconds.
     pub start: i64,
     /// Its end.
@@ -37,7 +37,7 @@ pub struct Run {
 
 /// The whole runs of a piece of term.log, and how many bytes they take. A run that has not ended
 /// is left for later, unless another began after it.
-pub fn runs(text: &[u8]) -> (Vec<Run>, usize) {
+pub(crate) fn runs(text: &[u8]) -> (Vec<Run>, usize) {
     let (mut found, mut taken, mut at) = (Vec::new(), 0, 0);
     let mut open: Option<Run> = None;
     // The package of an error line; its reason stands in the next.
@@ -104,7 +104,7 @@ fn processing_error(line: &str) -> Option<(String, Operation)> {
 
 /// One stanza of history.log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stanza {
+pub(crate) struct Stanza {
     /// Its start, a wall clock in milliseconds.
     pub start: i64,
     /// Its end.
@@ -118,7 +118,7 @@ pub struct Stanza {
 }
 
 /// The whole stanzas of a piece of history.log, and how many bytes they take.
-pub fn stanzas(text: &[u8]) -> (Vec<Stanza>, usize) {
+pub(crate) fn stanzas(text: &[u8]) -> (Vec<Stanza>, usize) {
     let (mut found, mut taken, mut at) = (Vec::new(), 0, 0);
     let mut open: Option<Stanza> = None;
     for line in text.split_inclusive(|b| *b == b'\n') {
@@ -164,7 +164,7 @@ pub fn stanzas(text: &[u8]) -> (Vec<Stanza>, usize) {
 
 /// One error line of unattended-upgrades.log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logged {
+pub(crate) struct Logged {
     /// When, a wall clock in milliseconds.
     pub at: i64,
     /// Its slug; `None` for an error nobody knows.
@@ -175,7 +175,7 @@ pub struct Logged {
 
 /// The errors of a piece of unattended-upgrades.log: `2024-01-01 06:25:03,123 ERROR text`. One run
 /// logs one fault many times: the same within ten minutes is one.
-pub fn unattended_errors(text: &[u8]) -> Vec<Logged> {
+pub(crate) fn unattended_errors(text: &[u8]) -> Vec<Logged> {
     let mut found: Vec<Logged> = Vec::new();
     for line in text.split(|b| *b == b'\n') {
         let Some(wall) = stamp::comma(line) else { continue };
@@ -200,7 +200,7 @@ pub fn unattended_errors(text: &[u8]) -> Vec<Logged> {
 
 /// The last attempt to configure a package, by a piece of dpkg.log: its wall clock, if it did not
 /// end in *installed*.
-pub fn unfinished_configure(text: &[u8], package: &str) -> Option<i64> {
+pub(crate) fn unfinished_configure(text: &[u8], package: &str) -> Option<i64> {
     let mut attempt = None;
     for line in text.split(|b| *b == b'\n') {
         let Some(wall) = stamp::date_clock(line, b'-', b' ') else { continue };

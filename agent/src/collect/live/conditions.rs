@@ -24,7 +24,6 @@ struct Present {
     mark: String,
     time: SourceTime,
     source: Source,
-    count: Option<u64>,
     message: String,
 }
 
@@ -70,7 +69,6 @@ impl Live {
                     mark: f.mark.clone(),
                     time: SourceTime::utc(now),
                     source: Source::Apt,
-                    count: None,
                     message: String::new(),
                 }));
             }
@@ -99,7 +97,7 @@ impl Live {
                     source: condition.source,
                     event: None,
                     line: None,
-                    count: condition.count,
+                    count: None,
                     message: condition.message,
                 };
                 observed.failures.push(draft.finish(self.catalogue));
@@ -113,19 +111,14 @@ impl Live {
         let mut present = Vec::new();
         let changed = SourceTime::utc(dpkg.changed.min(now));
         if let Some(words) = dpkg.words() {
-            let mut one = present_of(
+            present.extend(present_of(
                 "apt.dpkg_interrupted",
                 None,
                 String::new(),
                 changed,
                 Source::Dpkg,
                 words,
-            );
-            if let Some(one) = &mut one {
-                let waiting = dpkg.waiting().count() as u64;
-                one.count = (waiting > 0).then_some(waiting);
-            }
-            present.extend(one);
+            ));
         }
         for (name, package) in dpkg.reinstall().take(PACKAGES) {
             let words = format!("{name} is {} and needs to be installed again", package.state);
@@ -208,7 +201,7 @@ pub(crate) fn last_failure(root: &std::path::Path, name: &str, since: i64) -> Op
     let piece = added(&root.join("var/log/apt/term.log"), None).ok()??;
     let recent = |run: &Run| run.end >= since;
     let failures = runs(&piece.text).0.into_iter().filter(recent).flat_map(|run| run.failures);
-    failures.filter(|f| f.package.as_deref() == Some(name)).last()
+    failures.fold(None, |last, f| if f.package.as_deref() == Some(name) { Some(f) } else { last })
 }
 
 /// Asks `apt-get check`, without a lock and without writing its caches: `None` where all
@@ -256,7 +249,7 @@ fn present_of(
 ) -> Option<Present> {
     let operation = Operation::Install;
     let key = IncidentKey { product: Product::Apt, operation, code: Some(slug(name)?), subject };
-    Some(Present { key, mark, time, source, count: None, message })
+    Some(Present { key, mark, time, source, message })
 }
 
 fn is(key: &IncidentKey, name: &'static str) -> bool {

@@ -15,12 +15,12 @@ const VERSION: u32 = 1;
 /// The largest file that is read.
 const SIZE: u64 = 1024 * 1024;
 /// Its name in the state folder.
-pub const FILE: &str = "live-cursor.json";
+pub(crate) const FILE: &str = "live-cursor.json";
 
 /// What is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     version: u32,
     /// How far each log was read.
     pub logs: BTreeMap<String, Place>,
@@ -38,7 +38,7 @@ pub struct Cursor {
 /// A failing condition that was reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Failing {
+pub(crate) struct Failing {
     /// Which incident it is.
     pub key: IncidentKey,
     /// What tells this occurrence from a later one, such as the time of the attempt.
@@ -48,7 +48,7 @@ pub struct Failing {
 /// A dependency check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// When dpkg's files had last changed.
     pub changed: i64,
     /// Whether dependencies were unmet.
@@ -57,12 +57,12 @@ pub struct Checked {
 
 impl Cursor {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { version: VERSION, ..Self::default() }
     }
 
     /// Reads it; a missing one is new, a damaged one too, with a note that says so.
-    pub fn load(folder: &Path) -> (Self, Option<String>) {
+    pub(crate) fn load(folder: &Path) -> (Self, Option<String>) {
         let path = folder.join(FILE);
         let damaged = |why: String| {
             let note = format!("{}: {why}; the logs are read anew", path.display());
@@ -86,7 +86,7 @@ impl Cursor {
     }
 
     /// Writes it in one piece: after a crash there is the old one or the new one.
-    pub fn save(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn save(&self, folder: &Path) -> io::Result<()> {
         let new = folder.join(format!("{FILE}.new"));
         let mut options = fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);

@@ -126,10 +126,8 @@ impl Dpkg {
             ),
         };
         words += &names.join(", ");
-        if more > 0 {
-            words += &format!(" and {more} more");
-        }
-        Some(words)
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Some(words + &more)
     }
 
     /// Takes the stanzas of a status file; a later one of the same package replaces an earlier.

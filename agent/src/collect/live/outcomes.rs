@@ -34,13 +34,14 @@ impl Live {
         for log in
             ["var/log/apt/term.log", "var/log/unattended-upgrades/unattended-upgrades-dpkg.log"]
         {
-            if let Some((runs, _)) = self.new(log, apt_logs::runs, observed) {
+            if let Some((runs, _)) = self.added_to(log, apt_logs::runs, observed) {
                 for run in runs {
                     self.run(run, now, observed);
                 }
             }
         }
-        if let Some((stanzas, _)) = self.new("var/log/apt/history.log", apt_logs::stanzas, observed)
+        if let Some((stanzas, _)) =
+            self.added_to("var/log/apt/history.log", apt_logs::stanzas, observed)
         {
             for stanza in stanzas {
                 self.stanza(stanza, now, observed);
@@ -48,7 +49,7 @@ impl Live {
         }
         let whole = |text: &[u8]| (apt_logs::unattended_errors(text), text.len());
         let log = "var/log/unattended-upgrades/unattended-upgrades.log";
-        if let Some((errors, _)) = self.new(log, whole, observed) {
+        if let Some((errors, _)) = self.added_to(log, whole, observed) {
             for error in errors {
                 self.unattended(error, now, observed);
             }
@@ -59,7 +60,7 @@ impl Live {
     }
 
     /// What was added to one log, read by `read`, which says how much it took.
-    fn new<T>(
+    fn added_to<T>(
         &mut self,
         log: &str,
         read: impl Fn(&[u8]) -> (T, usize),

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 /// Bytes taken at one look; the rest comes at the next.
-pub const PIECE: u64 = 1024 * 1024;
+pub(crate) const PIECE: u64 = 1024 * 1024;
 
 /// How far a log was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub(crate) struct Place {
     /// Which file it was: a rotated log is another one.
     pub inode: u64,
     /// Bytes taken.
@@ -21,7 +21,7 @@ pub struct Place {
 
 /// What was added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Added {
+pub(crate) struct Added {
     /// Whole lines.
     pub text: Vec<u8>,
     /// Where the text began.
@@ -32,14 +32,14 @@ pub struct Added {
 
 impl Added {
     /// The place after `taken` bytes of the text.
-    pub fn place(&self, taken: usize) -> Place {
+    pub(crate) fn place(&self, taken: usize) -> Place {
         Place { inode: self.from.inode, offset: self.from.offset + taken as u64 }
     }
 }
 
 /// What was added to a log since `last`; from its last [`PIECE`] where it was never read. `None`
 /// where there is no such log.
-pub fn added(path: &Path, last: Option<Place>) -> io::Result<Option<Added>> {
+pub(crate) fn added(path: &Path, last: Option<Place>) -> io::Result<Option<Added>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

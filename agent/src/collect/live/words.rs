@@ -43,7 +43,7 @@ pub fn slug_of(text: &str) -> Option<&'static str> {
 }
 
 /// What was being done when a failure of this slug happened: fetching lists fails scans.
-pub fn operation_of(slug: &str) -> Operation {
+pub(crate) fn operation_of(slug: &str) -> Operation {
     match slug {
         "apt.hash_mismatch"
         | "apt.no_pubkey"
