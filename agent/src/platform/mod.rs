@@ -1,10 +1,16 @@
 //! What the agent needs from the machine it stands on, behind one trait: the real systems, and
 //! simulated hosts, implement it. Only the calls live here; what is decided from them does not.
 
+#[cfg(target_os = "linux")]
+mod linux;
+
 use std::path::Path;
 use std::time::Duration;
 
 use fleetmend_core::host::HostFacts;
+
+#[cfg(target_os = "linux")]
+pub use linux::Linux;
 
 /// A system program to run: an absolute path, fixed arguments, bounds. Never a shell.
 #[derive(Debug, Clone)]
@@ -56,4 +62,29 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         program: &Program,
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
     ) -> std::io::Result<Exit>;
+}
+
+/// A system on which the agent cannot run yet. It still reads copied logs there.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Elsewhere;
+
+#[cfg(not(target_os = "linux"))]
+#[async_trait::async_trait]
+impl Platform for Elsewhere {
+    fn root(&self) -> &Path {
+        Path::new("/")
+    }
+
+    fn facts(&self) -> std::io::Result<HostFacts> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    async fn run(
+        &self,
+        _: &Program,
+        _: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
+    ) -> std::io::Result<Exit> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }

@@ -1,0 +1,283 @@
+//! The whole agent of one host, wired: collectors → probes → spool; host state; link; executor.
+//! Everything runs in one task of the caller's runtime, so that a host needs one thread and a
+//! simulation can hold thousands.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fleetmend_core::host::{AgentHealth, HostState};
+use fleetmend_core::limits;
+use fleetmend_core::report::{FailureReport, ReportedFailure};
+use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::{Clock, Timestamp};
+use fleetmend_core::triage::probes_for;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::collect::live::{Live, Observed, Zone};
+use crate::config::AgentConfig;
+use crate::evidence_store::EvidenceStore;
+use crate::execute::ceiling::Ceiling;
+use crate::execute::{Executor, Fittings};
+use crate::identity::{Identity, IdentityError};
+use crate::link::{Link, Wishes};
+use crate::platform::Platform;
+use crate::probe::host_state;
+use crate::prober::{HostProber, Prober};
+use crate::random;
+use crate::spool::{SharedSpool, Spool, SpoolError};
+use crate::state::{StateDir, StateError};
+
+/// Why an agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The machine does not say what it is.
+    #[error("this machine's facts cannot be read: {0}")]
+    Facts(#[from] std::io::Error),
+    /// There is no identity.
+    #[error("this host is not enrolled: run `fleetmend-agent enroll --server … --token …` first")]
+    NotEnrolled,
+}
+
+/// One agent.
+#[derive(Debug)]
+pub struct App {
+    config: AgentConfig,
+    platform: Arc<dyn Platform>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the loops of a running agent share.
+struct Running {
+    config: AgentConfig,
+    platform: Arc<dyn Platform>,
+    clock: Arc<dyn Clock>,
+    /// Where the collectors keep their place in the logs.
+    live_state: std::path::PathBuf,
+    spool: SharedSpool,
+    prober: Arc<dyn Prober>,
+    evidence: Arc<Mutex<EvidenceStore>>,
+    wishes: Arc<Wishes>,
+}
+
+impl App {
+    /// An agent of this configuration, on this machine, by this clock.
+    pub fn new(config: AgentConfig, platform: Arc<dyn Platform>, clock: Arc<dyn Clock>) -> Self {
+        Self { config, platform, clock }
+    }
+
+    /// Runs until `stop`, then until the step that runs has ended (within the configured grace).
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), AppError> {
+        let state = StateDir::open(&self.config.state_dir)?;
+        let _lock = state.lock()?;
+        let identity = Identity::load(&state)?.ok_or(AppError::NotEnrolled)?;
+        let now = self.clock.now();
+        let spool = SharedSpool::new(Spool::open(&state.dir("spool")?, now)?);
+        let prober: Arc<dyn Prober> = Arc::new(HostProber {
+            platform: Arc::clone(&self.platform),
+            catalogue: self.config.catalogue,
+            clock: Arc::clone(&self.clock),
+        });
+        let evidence = Arc::new(Mutex::new(EvidenceStore::open(&state)));
+        let executor = Arc::new(Executor::open(Fittings {
+            host: identity.host,
+            platform: Arc::clone(&self.platform),
+            prober: Arc::clone(&prober),
+            catalogue: self.config.catalogue,
+            clock: Arc::clone(&self.clock),
+            spool: spool.clone(),
+            state: state.clone(),
+            ceiling_file: self.config.ceiling_file.clone(),
+            evidence: Arc::clone(&evidence),
+            recheck_every: self.config.recheck_every,
+        })?);
+        let (told, host_state) = watch::channel(None);
+        let wishes = Arc::new(Wishes::default());
+        let link = Link {
+            state: state.clone(),
+            spool: spool.clone(),
+            executor: Arc::clone(&executor),
+            host_state,
+            wishes: Arc::clone(&wishes),
+            platform: Arc::clone(&self.platform),
+            clock: Arc::clone(&self.clock),
+            proxy: self.config.proxy.clone(),
+            law: self.config.backoff,
+        };
+        let running = Running {
+            config: self.config.clone(),
+            platform: Arc::clone(&self.platform),
+            clock: Arc::clone(&self.clock),
+            live_state: state.dir("collect")?,
+            spool,
+            prober,
+            evidence,
+            wishes,
+        };
+        tracing::info!(host.id = %identity.host, version = env!("CARGO_PKG_VERSION"), "agent runs");
+        let work = async {
+            tokio::join!(
+                running.collect(&stop),
+                running.watch_state(told, &stop),
+                link.run(identity, &stop),
+                executor.run(&stop),
+            );
+        };
+        let hard = async {
+            stop.cancelled().await;
+            tokio::time::sleep(self.config.grace).await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = hard => tracing::warn!("a step still runs; its outcome is looked at when the agent starts again"),
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Looks for failures again and again.
+    async fn collect(&self, stop: &CancellationToken) {
+        let root = self.platform.root().to_owned();
+        let zone = Zone::of(&root);
+        let mut live = Live::open(&root, &self.live_state, self.config.catalogue);
+        let mut said: Vec<String> = Vec::new();
+        while !stop.is_cancelled() {
+            let observed = tokio::select! {
+                observed = live.poll(self.platform.as_ref(), self.clock.now()) => observed,
+                () = stop.cancelled() => return,
+            };
+            for note in observed.notes.iter().filter(|note| !said.contains(note)) {
+                tracing::warn!("{note}");
+            }
+            said.clone_from(&observed.notes);
+            let safe = tokio::select! {
+                safe = self.tell(observed, &zone) => safe,
+                () = stop.cancelled() => return,
+            };
+            // What the spool did not take is found again at the next start.
+            if safe && let Err(error) = live.commit() {
+                tracing::warn!(%error, "the place in the logs could not be kept");
+            }
+            let every = self.config.collect_every.unwrap_or_else(|| self.wishes.collect_every());
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Puts what was observed into the spool; failures with the answers of the probes that the
+    /// catalogue asks for. Says whether all of it is safe.
+    async fn tell(&self, observed: Observed, zone: &Zone) -> bool {
+        let mut safe = true;
+        for failure in observed.failures {
+            let item = self.reported(failure, zone).await;
+            safe &= self.spool.put(&[item], self.clock.now());
+        }
+        let recoveries: Vec<_> = observed.recoveries.into_iter().map(SpoolItem::Recovery).collect();
+        if !recoveries.is_empty() {
+            safe &= self.spool.put(&recoveries, self.clock.now());
+        }
+        safe
+    }
+
+    async fn reported(&self, failure: FailureReport, zone: &Zone) -> SpoolItem {
+        let mut evidence = Vec::new();
+        if let Ok(facts) = self.platform.facts() {
+            let key = failure.incident_key();
+            let probes = probes_for(self.config.catalogue, &key, facts.os);
+            for probe in probes.into_iter().take(limits::EVIDENCE_PER_REPORT) {
+                evidence.push(self.prober.ask(&probe.id, Some(&failure)).await);
+            }
+        }
+        let mut store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = store.remember(&evidence) {
+            tracing::warn!(%error, "evidence not kept");
+        }
+        drop(store);
+        let now = self.clock.now();
+        let at = failure.time.to_timestamp(zone.offset_at(now));
+        fitted(ReportedFailure { id: random::report_id(now), at, failure, evidence })
+    }
+
+    /// Gathers the host's state again and again; the link sends what changed.
+    async fn watch_state(&self, told: watch::Sender<Option<HostState>>, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            let mut state = tokio::select! {
+                state = host_state::host_state(self.platform.as_ref(), now) => state,
+                () = stop.cancelled() => return,
+            };
+            state.agent = self.health();
+            state.at = Some(now);
+            told.send_if_modified(|last| {
+                let news = last.as_ref().is_none_or(|last| is_news(last, &state, now));
+                if news {
+                    *last = Some(state);
+                }
+                news
+            });
+            let every = self.config.state_every.unwrap_or_else(|| self.wishes.state_every());
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn health(&self) -> AgentHealth {
+        let stats = self.spool.lock().stats();
+        let ceiling = Ceiling::load(&self.config.ceiling_file);
+        AgentHealth {
+            spool_items: stats.items,
+            spool_bytes: stats.bytes,
+            spool_dropped: stats.dropped,
+            spool_corrupt: stats.corrupt,
+            rss_bytes: resident_bytes(),
+            ceiling: ceiling.ceiling.risk.to_string(),
+        }
+    }
+}
+
+/// Whether a state is worth telling: something other than its time and the agent's own sizes
+/// changed, or an hour went by.
+fn is_news(last: &HostState, state: &HostState, now: Timestamp) -> bool {
+    let quiet = |s: &HostState| {
+        let mut s = s.clone();
+        s.at = None;
+        s.agent.rss_bytes = 0;
+        s.agent.spool_items = 0;
+        s.agent.spool_bytes = 0;
+        s
+    };
+    let old = last.at.is_none_or(|at| now.since(at) >= std::time::Duration::from_hours(1));
+    old || quiet(last) != quiet(state)
+}
+
+/// A failure that fits a spool record: evidence over the bound is left out, last first.
+fn fitted(mut reported: ReportedFailure) -> SpoolItem {
+    loop {
+        let item = SpoolItem::Failure(Box::new(reported.clone()));
+        let size = serde_json::to_vec(&item).map_or(0, |bytes| bytes.len());
+        if size <= limits::SPOOL_RECORD_BYTES || reported.evidence.pop().is_none() {
+            return item;
+        }
+    }
+}
+
+/// Resident memory of this process; 0 where the system does not say.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
+    let kib = line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    kib * 1_024
+}

@@ -1,0 +1,339 @@
+//! What became of each order, written before anything is done: accepted → intent → outcome →
+//! finished → told. One file a try, one checksummed line an entry, each fsynced.
+//!
+//! Read back after a crash, a journal says exactly how far a job was ([`Progress`]). An intent
+//! without an outcome is the one thing it cannot say; the step's own check is asked then.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use fleetmend_core::ids::JobId;
+use fleetmend_core::job::{JobUpdate, StepState};
+use fleetmend_core::order::Order;
+use fleetmend_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::steps::UndoRecord;
+use crate::state;
+
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "entry")]
+pub enum Entry {
+    /// The order was verified and taken.
+    Accepted {
+        /// It.
+        order: Box<Order>,
+    },
+    /// Ceiling and blockers let it pass; the steps begin.
+    Running {
+        /// When.
+        at: Timestamp,
+    },
+    /// A step is about to be done or undone. Its undo stands here before its effect.
+    Intent {
+        /// Which step.
+        step: u32,
+        /// Whether it is being undone.
+        undoing: bool,
+        /// What undoing it takes.
+        undo: UndoRecord,
+        /// The boot it happens in.
+        boot: String,
+    },
+    /// A step that a crash hid was found to have had no effect: it is to be done.
+    NotDone {
+        /// Which step.
+        step: u32,
+    },
+    /// How it went.
+    Outcome {
+        /// Which step.
+        step: u32,
+        /// How.
+        state: StepState,
+        /// In words.
+        detail: String,
+    },
+    /// No further step is begun, though none failed: taken back, halted, or not cured.
+    GaveUp {
+        /// Why.
+        reason: String,
+        /// Whether somebody took it back.
+        cancelled: bool,
+    },
+    /// The agent was started again under an unfinished job.
+    Resumed {
+        /// When.
+        at: Timestamp,
+    },
+    /// The steps are done; the proof is sought.
+    Verifying {
+        /// When.
+        at: Timestamp,
+    },
+    /// The end, as it is told to the server.
+    Finished {
+        /// The last update.
+        update: Box<JobUpdate>,
+    },
+    /// The last update is durable in the spool.
+    Told,
+}
+
+/// How far one step came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StepProgress {
+    /// Not begun.
+    #[default]
+    Waiting,
+    /// Begun, and hidden by a crash.
+    Intent {
+        /// Its undo.
+        undo: UndoRecord,
+        /// The boot it happened in.
+        boot: String,
+    },
+    /// Done, or so already.
+    Done {
+        /// Its undo.
+        undo: UndoRecord,
+        /// *done* or *already_done*.
+        state: StepState,
+    },
+    /// Failed; may have changed something.
+    Failed {
+        /// Its undo.
+        undo: UndoRecord,
+    },
+    /// Its undo was begun, and hidden by a crash.
+    Undoing {
+        /// What undoing it takes.
+        undo: UndoRecord,
+    },
+    /// Taken back.
+    Undone,
+    /// Could not be taken back.
+    UndoFailed,
+    /// Hidden for good.
+    Unknown,
+}
+
+/// How far a job came, by its journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The order.
+    pub order: Order,
+    /// Whether its steps were begun.
+    pub running: bool,
+    /// Its steps; as many as the journal speaks of.
+    pub steps: Vec<StepProgress>,
+    /// In words why it failed, by the first step that did, or why it was given up.
+    pub failure: Option<String>,
+    /// Steps before this place are taken back after a failure; those from it on were not begun
+    /// when it failed.
+    pub failed_at: usize,
+    /// Whether somebody took it back.
+    pub cancelled: bool,
+    /// How often the agent was started under it.
+    pub resumes: u32,
+    /// Whether verification was begun.
+    pub verifying: bool,
+    /// Its end.
+    pub finished: Option<JobUpdate>,
+    /// Whether the end is safe in the spool.
+    pub told: bool,
+}
+
+impl Progress {
+    /// What the entries say; `None` where the first is no acceptance.
+    pub fn of(entries: &[Entry]) -> Option<Self> {
+        let Some(Entry::Accepted { order }) = entries.first() else { return None };
+        let mut progress = Self {
+            order: (**order).clone(),
+            running: false,
+            steps: Vec::new(),
+            failure: None,
+            failed_at: 0,
+            cancelled: false,
+            resumes: 0,
+            verifying: false,
+            finished: None,
+            told: false,
+        };
+        for entry in entries {
+            progress.take(entry);
+        }
+        Some(progress)
+    }
+
+    /// Moves on by one entry.
+    pub fn take(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Accepted { .. } => {}
+            Entry::Running { .. } => self.running = true,
+            Entry::Resumed { .. } => self.resumes += 1,
+            Entry::GaveUp { reason, cancelled } => {
+                if self.failure.is_none() {
+                    let waiting = self.steps.iter().position(|s| *s == StepProgress::Waiting);
+                    self.failed_at = waiting.unwrap_or(self.steps.len());
+                    self.failure = Some(reason.clone());
+                    self.cancelled = *cancelled;
+                }
+            }
+            Entry::Verifying { .. } => self.verifying = true,
+            Entry::Finished { update } => self.finished = Some((**update).clone()),
+            Entry::Told => self.told = true,
+            Entry::Intent { step, undoing, undo, boot } => {
+                let undo = undo.clone();
+                *self.at(*step) = if *undoing {
+                    StepProgress::Undoing { undo }
+                } else {
+                    StepProgress::Intent { undo, boot: boot.clone() }
+                };
+            }
+            Entry::NotDone { step } => *self.at(*step) = StepProgress::Waiting,
+            Entry::Outcome { step, state, detail } => self.outcome(*step, *state, detail),
+        }
+    }
+
+    /// How far a step came.
+    pub fn step(&self, index: usize) -> &StepProgress {
+        self.steps.get(index).unwrap_or(&StepProgress::Waiting)
+    }
+
+    fn at(&mut self, step: u32) -> &mut StepProgress {
+        let index = (step as usize).min(fleetmend_core::limits::STEPS);
+        if self.steps.len() <= index {
+            self.steps.resize(index + 1, StepProgress::Waiting);
+        }
+        &mut self.steps[index]
+    }
+
+    fn outcome(&mut self, step: u32, state: StepState, detail: &str) {
+        let place = self.at(step);
+        let undo = match place {
+            StepProgress::Intent { undo, .. }
+            | StepProgress::Done { undo, .. }
+            | StepProgress::Failed { undo }
+            | StepProgress::Undoing { undo } => undo.clone(),
+            StepProgress::Waiting
+            | StepProgress::Undone
+            | StepProgress::UndoFailed
+            | StepProgress::Unknown => UndoRecord::Nothing,
+        };
+        *place = match state {
+            StepState::Running => return,
+            StepState::AlreadyDone | StepState::Done => StepProgress::Done { undo, state },
+            StepState::Failed => StepProgress::Failed { undo },
+            StepState::Undone => StepProgress::Undone,
+            StepState::UndoFailed => StepProgress::UndoFailed,
+            StepState::Unknown => StepProgress::Unknown,
+        };
+        if matches!(state, StepState::Failed | StepState::Unknown) && self.failure.is_none() {
+            self.failure = Some(detail.to_owned());
+            self.failed_at = step as usize + 1;
+        }
+    }
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    /// How far the job is; always what the file says.
+    pub progress: Progress,
+    /// Whether a whole line was unsound, not only a torn end: what followed it is lost, so the
+    /// progress may lag behind what was done.
+    pub damaged: bool,
+}
+
+impl Journal {
+    /// Begins the journal of an order. Fails where there is one already: a try is taken once.
+    pub fn begin(dir: &Path, order: Order) -> io::Result<Self> {
+        let path = dir.join(name(order.job, order.attempt));
+        let file = state::private().create_new(true).append(true).open(&path)?;
+        state::sync_dir(dir)?;
+        let entry = Entry::Accepted { order: Box::new(order) };
+        let Some(progress) = Progress::of(std::slice::from_ref(&entry)) else {
+            return Err(io::Error::other("a journal begins with its order"));
+        };
+        let mut journal = Self { file, path, progress, damaged: false };
+        journal.write(&entry)?;
+        Ok(journal)
+    }
+
+    /// Opens a journal as a crash left it; a torn last line is cut off. `None` where not even the
+    /// order was written: nothing was done then, and the file is removed.
+    pub fn reopen(path: &Path) -> io::Result<Option<Self>> {
+        let bytes = fs::read(path)?;
+        let (entries, whole) = parse(&bytes);
+        let Some(progress) = Progress::of(&entries) else {
+            fs::remove_file(path)?;
+            return Ok(None);
+        };
+        let file = fs::OpenOptions::new().append(true).open(path)?;
+        let damaged = memchr::memchr(b'\n', &bytes[whole..]).is_some();
+        if whole < bytes.len() {
+            file.set_len(whole as u64)?;
+            file.sync_all()?;
+        }
+        Ok(Some(Self { file, path: path.to_owned(), progress, damaged }))
+    }
+
+    /// How far a journal on disk is, without touching it.
+    pub fn read(path: &Path) -> io::Result<Option<Progress>> {
+        Ok(Progress::of(&parse(&fs::read(path)?).0))
+    }
+
+    /// Adds an entry: on disk when this returns, and only then part of the progress.
+    pub fn add(&mut self, entry: Entry) -> io::Result<()> {
+        self.write(&entry)?;
+        self.progress.take(&entry);
+        Ok(())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        let body = serde_json::to_string(entry).map_err(io::Error::other)?;
+        let line = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
+        self.file.write_all(line.as_bytes())?;
+        self.file.sync_data()
+    }
+}
+
+/// The journals of a folder, oldest order first.
+pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = fs::read_dir(dir)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "journal"))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// A journal's file name; ids sort by time.
+pub fn name(job: JobId, attempt: u32) -> String {
+    format!("{job}-{attempt}.journal")
+}
+
+/// The sound entries from the beginning, and the bytes they take. A damaged line ends the reading:
+/// what follows it cannot be put in order.
+fn parse(bytes: &[u8]) -> (Vec<Entry>, usize) {
+    let (mut entries, mut whole) = (Vec::new(), 0);
+    while let Some(length) = memchr::memchr(b'\n', &bytes[whole..]) {
+        let line = std::str::from_utf8(&bytes[whole..whole + length]).unwrap_or_default();
+        let Some((crc, body)) = line.split_once(' ') else { break };
+        let sound = u32::from_str_radix(crc, 16).ok() == Some(crc32fast::hash(body.as_bytes()));
+        let Some(entry) = sound.then(|| serde_json::from_str(body).ok()).flatten() else { break };
+        entries.push(entry);
+        whole += length + 1;
+    }
+    (entries, whole)
+}

@@ -1,0 +1,507 @@
+//! One job, from its order to its end. Every decision is made from the journal, so that a job that
+//! was stopped goes on where it was; every effect stands in the journal before it happens.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::ids::JobId;
+use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport, StepState};
+use fleetmend_core::knowledge::{Cause, Remediation};
+use fleetmend_core::limits;
+use fleetmend_core::order::Order;
+use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::step::{Action, Step};
+use fleetmend_core::words::{self, Slug};
+use tokio_util::sync::CancellationToken;
+
+use super::ceiling::{Ceiling, Objection, halted};
+use super::journal::{Entry, Journal, StepProgress};
+use super::next::{Next, next};
+use super::output::StepLog;
+use super::steps::{self, AfterCrash, Bench, Checked, StepError, UndoRecord};
+use super::verify::{self, Court, Proof};
+use super::{Recalls, Shop};
+use crate::prober;
+
+/// Beyond a step's own time: for its checks.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A job at work.
+pub struct Runner<'a> {
+    shop: &'a Shop,
+    journal: Journal,
+    remediation: &'a Remediation,
+    cause: &'a Cause,
+    /// The values of the agent's own evidence that the order names.
+    values: Arc<BTreeMap<Slug, String>>,
+    recalls: &'a Recalls,
+    /// The boot this agent runs in.
+    boot: String,
+    /// What the updates call the job's state now.
+    state: JobState,
+}
+
+/// How a run came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// The job is over, and its end is told.
+    ToItsEnd,
+    /// The agent stops; the job goes on when it is started again.
+    Stopped,
+}
+
+impl<'a> Runner<'a> {
+    /// Takes up a job where its journal stands.
+    pub fn new(
+        shop: &'a Shop,
+        journal: Journal,
+        remediation: &'a Remediation,
+        cause: &'a Cause,
+        recalls: &'a Recalls,
+    ) -> io::Result<Self> {
+        let boot = shop.platform.facts()?.boot_id;
+        let values = Arc::new(shop.values_of(&journal.progress.order));
+        let state = JobState::Running;
+        Ok(Self { shop, journal, remediation, cause, values, recalls, boot, state })
+    }
+
+    /// Runs it until its end, or until the agent is stopped. An error is the journal's disk: nothing
+    /// is done that cannot be written down first.
+    pub async fn run(mut self, stop: &CancellationToken) -> io::Result<Came> {
+        if self.journal.progress.finished.is_some() {
+            return self.tell_end();
+        }
+        if self.journal.damaged {
+            let why = "the job's journal was damaged: what was done cannot be known".to_owned();
+            return self.finish(JobState::Unknown, why, None).await;
+        }
+        if self.journal.progress.running {
+            self.journal.add(Entry::Resumed { at: self.shop.clock.now() })?;
+            if self.journal.progress.resumes > limits::RESUMES {
+                let why = format!("the agent was stopped {} times under it", limits::RESUMES + 1);
+                self.give_up(&why, false)?;
+            }
+        } else if let Some(came) = self.gate(stop).await? {
+            return Ok(came);
+        }
+        loop {
+            if stop.is_cancelled() {
+                return Ok(Came::Stopped);
+            }
+            if self.journal.progress.failure.is_none() {
+                self.look_for_recall()?;
+            }
+            match next(&self.remediation.steps, &self.journal.progress) {
+                Next::Clear(index) => self.clear(index).await?,
+                Next::Do(index) => self.do_step(index).await?,
+                Next::Undo(index) => self.undo_step(index).await?,
+                Next::Verify => {
+                    if let Some(came) = self.prove().await? {
+                        return Ok(came);
+                    }
+                }
+                Next::RolledBack => {
+                    let why = format!("{}; all that was done was taken back", self.failure());
+                    return self.finish(JobState::RolledBack, why, None).await;
+                }
+                Next::Failed if self.untouched_and_recalled() => {
+                    let why = self.failure();
+                    return self.finish(JobState::Cancelled, why, None).await;
+                }
+                Next::Failed => {
+                    let why = self.failure();
+                    return self.finish(JobState::Failed, why, None).await;
+                }
+                Next::Unknown => {
+                    let why = self.failure();
+                    return self.finish(JobState::Unknown, why, None).await;
+                }
+            }
+        }
+    }
+
+    /// Ceiling, blockers and cause, before the first step. `Some` where the job ends here.
+    async fn gate(&mut self, stop: &CancellationToken) -> io::Result<Option<Came>> {
+        let mut told = String::new();
+        loop {
+            let now = self.shop.clock.now();
+            if let Some(reason) = self.recalls.of(self.order().job) {
+                return self.finish(JobState::Cancelled, reason, None).await.map(Some);
+            }
+            if let Some(file) = halted(self.shop.state.path(), &self.shop.ceiling_file) {
+                let why = format!("the host's kill switch is set: {}", file.display());
+                return self.finish(JobState::Skipped, why, None).await.map(Some);
+            }
+            let loaded = Ceiling::load(&self.shop.ceiling_file);
+            if let Some(problem) = &loaded.problem {
+                tracing::error!("{problem}");
+            }
+            let begun = self.shop.book().begun_today(now);
+            let obstacle = match loaded.ceiling.objection(self.remediation, begun, now) {
+                Some(Objection::Refused(why)) => {
+                    return self.finish(JobState::Skipped, why, None).await.map(Some);
+                }
+                Some(Objection::NotNow(why)) => Some(why),
+                None => self.blocker().await,
+            };
+            let Some(why) = obstacle else { break };
+            if now > self.order().expires {
+                let why = format!("its time was over before it could begin: {why}");
+                return self.finish(JobState::Skipped, why, None).await.map(Some);
+            }
+            if told != why {
+                self.tell(JobState::Blocked, &why, None, Vec::new(), None);
+                told = why;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(Some(Came::Stopped)),
+                () = self.recalls.changed() => {}
+                () = tokio::time::sleep(self.shop.recheck_every) => {}
+            }
+        }
+        let mut note = String::new();
+        if let Some(probe) = &self.cause.own_probe {
+            let seen = self.shop.prober.ask(probe, None).await;
+            match seen.answer {
+                Answer::No => {
+                    let why = format!("the cause is not there any more: {}", seen.proof);
+                    return self.finish(JobState::NotApplicable, why, None).await.map(Some);
+                }
+                Answer::Unknown => {
+                    note = format!("whether the cause is still there is not known: {}", seen.proof);
+                }
+                Answer::Yes => note = format!("the cause is there: {}", seen.proof),
+            }
+        }
+        let now = self.shop.clock.now();
+        self.shop.begin(now).map_err(io::Error::other)?;
+        self.journal.add(Entry::Running { at: now })?;
+        self.tell(JobState::Running, &note, None, Vec::new(), None);
+        Ok(None)
+    }
+
+    async fn blocker(&self) -> Option<String> {
+        for probe in &self.remediation.blockers {
+            let seen = self.shop.prober.ask(probe, None).await;
+            if prober::is_yes(&seen) {
+                return Some(format!("{probe}: {}", seen.proof));
+            }
+        }
+        None
+    }
+
+    fn look_for_recall(&mut self) -> io::Result<()> {
+        let file = halted(self.shop.state.path(), &self.shop.ceiling_file);
+        if let Some(file) = file {
+            return self
+                .give_up(&format!("the host's kill switch is set: {}", file.display()), false);
+        }
+        match self.recalls.of(self.order().job) {
+            Some(reason) => self.give_up(&format!("taken back: {reason}"), true),
+            None => Ok(()),
+        }
+    }
+
+    async fn do_step(&mut self, index: usize) -> io::Result<()> {
+        let step = self.remediation.steps[index].clone();
+        let log = self.log(index);
+        let earlier = self.earlier(index);
+        let values = Arc::clone(&self.values);
+        let bench = bench(self.shop, self.order().job, (index, &step), &values, &earlier, &log);
+        let undo = match steps::check(&step.action, &bench).await {
+            Err(error) => return self.outcome(index, &step, StepState::Failed, error, &log),
+            Ok(Checked::AlreadySo(detail)) => {
+                return self.went(index, &step, StepState::AlreadyDone, &detail, None, &log);
+            }
+            Ok(Checked::Todo(undo)) => undo,
+        };
+        self.intent(index, false, undo.clone())?;
+        if matches!(step.action, Action::Reboot {}) {
+            self.tell(
+                JobState::RebootPending,
+                "a restart is the next step",
+                None,
+                Vec::new(),
+                None,
+            );
+            self.state = JobState::Rebooting;
+        }
+        self.tell_step(index, &step, StepState::Running, "", None, &log);
+        let time = Duration::from_secs(step.timeout_s.into());
+        let work = async {
+            let applied = steps::apply(&step.action, &undo, &bench).await?;
+            steps::verify(&step.action, &undo, &bench).await?;
+            Ok::<_, StepError>(applied)
+        };
+        let done = match tokio::time::timeout(time + GRACE, work).await {
+            Ok(done) => done,
+            Err(_) => Err(StepError::failed(format!("it took longer than {} s", time.as_secs()))),
+        };
+        match done {
+            Ok(applied) => {
+                self.went(index, &step, StepState::Done, &applied.detail, applied.exit, &log)
+            }
+            Err(error) => self.outcome(index, &step, StepState::Failed, error, &log),
+        }
+    }
+
+    async fn undo_step(&mut self, index: usize) -> io::Result<()> {
+        let step = self.remediation.steps[index].clone();
+        let log = self.log(index);
+        let undo = match self.journal.progress.step(index) {
+            StepProgress::Done { undo, .. }
+            | StepProgress::Failed { undo }
+            | StepProgress::Undoing { undo } => undo.clone(),
+            _ => UndoRecord::Nothing,
+        };
+        self.intent(index, true, undo.clone())?;
+        let earlier = self.earlier(index);
+        let values = Arc::clone(&self.values);
+        let bench = bench(self.shop, self.order().job, (index, &step), &values, &earlier, &log);
+        let time = Duration::from_secs(step.timeout_s.into()) + GRACE;
+        let undone = match tokio::time::timeout(time, steps::undo(&undo, &bench)).await {
+            Ok(undone) => undone,
+            Err(_) => Err(StepError::failed("taking it back took too long")),
+        };
+        match undone {
+            Ok(detail) => self.went(index, &step, StepState::Undone, &detail, None, &log),
+            Err(error) => self.outcome(index, &step, StepState::UndoFailed, error, &log),
+        }
+    }
+
+    async fn clear(&mut self, index: usize) -> io::Result<()> {
+        let step = self.remediation.steps[index].clone();
+        let StepProgress::Intent { undo, boot } = self.journal.progress.step(index).clone() else {
+            return Ok(());
+        };
+        let log = self.log(index);
+        let earlier = self.earlier(index);
+        let same_boot = boot == self.boot;
+        let values = Arc::clone(&self.values);
+        let bench = bench(self.shop, self.order().job, (index, &step), &values, &earlier, &log);
+        match steps::after_crash(&step.action, &undo, same_boot, &bench).await {
+            AfterCrash::Done(detail) => {
+                self.went(index, &step, StepState::Done, &detail, None, &log)
+            }
+            AfterCrash::NotDone => self.journal.add(Entry::NotDone { step: place(index) }),
+            AfterCrash::Unclear(why) => {
+                self.went(index, &step, StepState::Unknown, &why, None, &log)
+            }
+        }
+    }
+
+    async fn prove(&mut self) -> io::Result<Option<Came>> {
+        if !self.journal.progress.verifying {
+            self.journal.add(Entry::Verifying { at: self.shop.clock.now() })?;
+        }
+        self.state = JobState::Verifying;
+        self.tell(JobState::Verifying, "the failing operation is repeated", None, Vec::new(), None);
+        let log = self.log(self.remediation.steps.len());
+        let court = Court {
+            platform: self.shop.platform.as_ref(),
+            prober: self.shop.prober.as_ref(),
+            unit: self.values.values().map(String::as_str).find(|v| steps::is_unit(v)),
+            log: &log,
+        };
+        match verify::verify(self.remediation, self.cause, &court).await {
+            Proof::Fixed(level, why) => {
+                self.finish(JobState::Fixed, why, Some(level)).await.map(Some)
+            }
+            Proof::Unproved(why) => self.finish(JobState::Unverified, why, None).await.map(Some),
+            Proof::NotCured(why) => {
+                self.give_up(&format!("the steps went well, and it is not cured: {why}"), false)?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn finish(
+        &mut self,
+        state: JobState,
+        why: String,
+        proof: Option<ProofLevel>,
+    ) -> io::Result<Came> {
+        let evidence = self.fresh_evidence().await;
+        let update = self.update(state, &why, None, evidence, proof);
+        self.journal.add(Entry::Finished { update: Box::new(update) })?;
+        self.tell_end()
+    }
+
+    /// Puts the end into the spool. Where the disk does not take it now, it is tried again when the
+    /// agent starts: the journal has it.
+    fn tell_end(&mut self) -> io::Result<Came> {
+        if self.journal.progress.told {
+            return Ok(Came::ToItsEnd);
+        }
+        if let Some(update) = self.journal.progress.finished.clone() {
+            tracing::info!(job.id = %update.job, state = %update.state, detail = %update.detail, "job ended");
+            let item = SpoolItem::Job(Box::new(update));
+            if self.shop.spool.put(&[item], self.shop.clock.now()) {
+                self.journal.add(Entry::Told)?;
+            }
+        }
+        Ok(Came::ToItsEnd)
+    }
+
+    /// What the cause's probes say now.
+    async fn fresh_evidence(&self) -> Vec<Evidence> {
+        let indications = self.cause.indications.iter().map(|i| &i.probe);
+        let mut probes: Vec<&Slug> = self.cause.own_probe.iter().chain(indications).collect();
+        probes.dedup();
+        let mut seen: Vec<Evidence> = Vec::new();
+        for probe in probes.into_iter().take(8) {
+            if seen.iter().all(|e| e.probe != *probe) {
+                seen.push(self.shop.prober.ask(probe, None).await);
+            }
+        }
+        self.shop.remember(&seen);
+        seen
+    }
+
+    fn order(&self) -> &Order {
+        &self.journal.progress.order
+    }
+
+    fn failure(&self) -> String {
+        self.journal.progress.failure.clone().unwrap_or_default()
+    }
+
+    fn untouched_and_recalled(&self) -> bool {
+        let progress = &self.journal.progress;
+        let untouched = |step: &StepProgress| match step {
+            StepProgress::Waiting => true,
+            StepProgress::Done { state, .. } => *state == StepState::AlreadyDone,
+            _ => false,
+        };
+        progress.cancelled && progress.steps.iter().all(untouched)
+    }
+
+    fn give_up(&mut self, reason: &str, cancelled: bool) -> io::Result<()> {
+        self.journal.add(Entry::GaveUp { reason: reason.to_owned(), cancelled })
+    }
+
+    fn intent(&mut self, index: usize, undoing: bool, undo: UndoRecord) -> io::Result<()> {
+        let boot = self.boot.clone();
+        self.journal.add(Entry::Intent { step: place(index), undoing, undo, boot })
+    }
+
+    fn outcome(
+        &mut self,
+        index: usize,
+        step: &Step,
+        state: StepState,
+        error: StepError,
+        log: &StepLog,
+    ) -> io::Result<()> {
+        self.went(index, step, state, &error.to_string(), error.exit(), log)
+    }
+
+    fn went(
+        &mut self,
+        index: usize,
+        step: &Step,
+        state: StepState,
+        detail: &str,
+        exit: Option<i32>,
+        log: &StepLog,
+    ) -> io::Result<()> {
+        let told = format!("step {} ({}): {detail}", index + 1, step.action.title());
+        let detail_kept = if matches!(state, StepState::Failed | StepState::Unknown) {
+            told
+        } else {
+            detail.to_owned()
+        };
+        self.journal.add(Entry::Outcome { step: place(index), state, detail: detail_kept })?;
+        self.tell_step(index, step, state, detail, exit, log);
+        Ok(())
+    }
+
+    fn tell_step(
+        &self,
+        index: usize,
+        step: &Step,
+        state: StepState,
+        detail: &str,
+        exit: Option<i32>,
+        log: &StepLog,
+    ) {
+        let report = StepReport {
+            index: place(index),
+            title: words::cut(&step.action.title(), limits::FACT_BYTES).to_owned(),
+            state,
+            exit,
+            detail: words::cut(detail, limits::DETAIL_BYTES).to_owned(),
+            output_dropped: log.dropped(),
+        };
+        self.tell(self.state, "", Some(report), Vec::new(), None);
+    }
+
+    fn tell(
+        &self,
+        state: JobState,
+        detail: &str,
+        step: Option<StepReport>,
+        evidence: Vec<Evidence>,
+        proof: Option<ProofLevel>,
+    ) {
+        let update = self.update(state, detail, step, evidence, proof);
+        self.shop.spool.put(&[SpoolItem::Job(Box::new(update))], self.shop.clock.now());
+    }
+
+    fn update(
+        &self,
+        state: JobState,
+        detail: &str,
+        step: Option<StepReport>,
+        evidence: Vec<Evidence>,
+        proof: Option<ProofLevel>,
+    ) -> JobUpdate {
+        let order = self.order();
+        super::update(order, state, detail, step, evidence, proof, self.shop.clock.now())
+    }
+
+    fn log(&self, index: usize) -> StepLog {
+        let order = self.order();
+        let (spool, clock) = (self.shop.spool.clone(), Arc::clone(&self.shop.clock));
+        StepLog::new(spool, clock, (order.job, order.attempt), place(index))
+    }
+
+    fn earlier(&self, index: usize) -> Vec<UndoRecord> {
+        let steps = self.journal.progress.steps.iter().take(index);
+        steps
+            .filter_map(|step| match step {
+                StepProgress::Done { undo, .. } => Some(undo.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn bench<'b>(
+    shop: &'b Shop,
+    job: JobId,
+    (index, step): (usize, &Step),
+    values: &'b BTreeMap<Slug, String>,
+    earlier: &'b [UndoRecord],
+    log: &'b StepLog,
+) -> Bench<'b> {
+    Bench {
+        platform: shop.platform.as_ref(),
+        prober: shop.prober.as_ref(),
+        job,
+        index: place(index),
+        values,
+        earlier,
+        quarantine: &shop.quarantine,
+        timeout: Duration::from_secs(step.timeout_s.into()),
+        look_every: shop.recheck_every,
+        log,
+    }
+}
+
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,152 @@
+//! `service.*` and `reboot` through systemctl. What a service was is saved before it is changed.
+
+use fleetmend_core::step::{Action, StartType};
+
+use super::{Applied, Bench, Checked, StepError, UndoRecord, plain_name, run};
+
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
+/// What systemd says of a unit.
+struct Unit {
+    active: String,
+    start: String,
+}
+
+pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepError> {
+    let service = name(action)?;
+    let unit = show(service, bench).await?;
+    let ran = || UndoRecord::ServiceRan { service: service.to_owned(), ran: unit.runs() };
+    match action {
+        Action::ServiceStart { .. } if unit.runs() => {
+            Ok(Checked::AlreadySo(format!("{service} runs")))
+        }
+        Action::ServiceStop { .. } if !unit.runs() => {
+            Ok(Checked::AlreadySo(format!("{service} does not run")))
+        }
+        Action::ServiceSetStart { start, .. } => set_start(service, *start, &unit),
+        _ => Ok(Checked::Todo(ran())),
+    }
+}
+
+pub(super) async fn apply(action: &Action, bench: &Bench<'_>) -> Result<Applied, StepError> {
+    let service = name(action)?;
+    let verb = match action {
+        Action::ServiceStop { .. } => "stop",
+        Action::ServiceRestart { .. } => "restart",
+        Action::ServiceSetStart { .. } => "enable",
+        _ => "start",
+    };
+    systemctl(&[verb, service], bench).await
+}
+
+pub(super) async fn verify(action: &Action, bench: &Bench<'_>) -> Result<(), StepError> {
+    let service = name(action)?;
+    let unit = show(service, bench).await?;
+    let so = match action {
+        Action::ServiceStop { .. } => !unit.runs(),
+        Action::ServiceSetStart { .. } => unit.start == "enabled",
+        _ => unit.runs(),
+    };
+    if so {
+        return Ok(());
+    }
+    Err(StepError::failed(format!("{service} is {} and {}", unit.active, unit.start)))
+}
+
+pub(super) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String, StepError> {
+    match undo {
+        UndoRecord::ServiceRan { service, ran } => {
+            if show(service, bench).await?.runs() == *ran {
+                return Ok(format!("{service} is as it was"));
+            }
+            let verb = if *ran { "start" } else { "stop" };
+            systemctl(&[verb, service], bench).await?;
+            if show(service, bench).await?.runs() == *ran {
+                Ok(format!("{service}: {verb}"))
+            } else {
+                Err(StepError::failed(format!("{service} did not {verb}")))
+            }
+        }
+        UndoRecord::ServiceStart { service, was } => {
+            if show(service, bench).await?.start != *was {
+                systemctl(&["disable", service], bench).await?;
+            }
+            Ok(format!("{service} is {was} again"))
+        }
+        _ => Ok("nothing to take back".to_owned()),
+    }
+}
+
+/// Asks for a restart, and waits: the agent is stopped by it. Coming back from the wait means that
+/// nothing happened.
+pub(super) async fn reboot(bench: &Bench<'_>) -> Result<Applied, StepError> {
+    systemctl(&["reboot"], bench).await?;
+    tokio::time::sleep(bench.timeout).await;
+    Err(StepError::failed("the host did not restart"))
+}
+
+fn set_start(service: &str, start: StartType, unit: &Unit) -> Result<Checked, StepError> {
+    let undo = UndoRecord::ServiceStart { service: service.to_owned(), was: unit.start.clone() };
+    match start {
+        StartType::Auto if unit.start == "enabled" => {
+            Ok(Checked::AlreadySo(format!("{service} is enabled")))
+        }
+        StartType::Auto if unit.start == "disabled" => Ok(Checked::Todo(undo)),
+        StartType::Auto => Err(StepError::Impossible(format!(
+            "{service} is {}, and only a disabled service is enabled",
+            unit.start
+        ))),
+        StartType::Manual | StartType::Disabled => Err(StepError::Impossible(format!(
+            "systemd services are only ever enabled by this step, not set to {start}"
+        ))),
+    }
+}
+
+fn name(action: &Action) -> Result<&str, StepError> {
+    let (Action::ServiceStart { service }
+    | Action::ServiceStop { service }
+    | Action::ServiceRestart { service }
+    | Action::ServiceSetStart { service, .. }) = action
+    else {
+        return Err(StepError::Impossible("no service step".to_owned()));
+    };
+    if plain_name(service) {
+        return Ok(service);
+    }
+    Err(StepError::Impossible(format!("\"{service}\" is no service name")))
+}
+
+async fn show(service: &str, bench: &Bench<'_>) -> Result<Unit, StepError> {
+    let query = ["show", service, "-p", "LoadState", "-p", "ActiveState", "-p", "UnitFileState"];
+    let exit = run(bench, SYSTEMCTL, &query).await?;
+    let text = exit.text();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().to_owned()
+    };
+    if exit.status != Some(0) || value("LoadState").is_empty() {
+        let said = text.lines().next().unwrap_or("nothing").to_owned();
+        return Err(StepError::Impossible(format!("systemd does not answer on this host: {said}")));
+    }
+    if value("LoadState") != "loaded" {
+        let state = value("LoadState");
+        return Err(StepError::Impossible(format!("{service} is {state} on this host")));
+    }
+    Ok(Unit { active: value("ActiveState"), start: value("UnitFileState") })
+}
+
+async fn systemctl(arguments: &[&str], bench: &Bench<'_>) -> Result<Applied, StepError> {
+    let exit = run(bench, SYSTEMCTL, arguments).await?;
+    if exit.status == Some(0) {
+        return Ok(Applied { detail: arguments.join(" "), exit: Some(0) });
+    }
+    let said = exit.text().lines().next().unwrap_or_default().to_owned();
+    let detail = format!("systemctl {} failed: {said}", arguments.join(" "));
+    Err(StepError::Failed { detail, exit: exit.status })
+}
+
+impl Unit {
+    fn runs(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "activating" | "reloading")
+    }
+}

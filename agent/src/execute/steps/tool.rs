@@ -1,0 +1,81 @@
+//! `tool.run`: a system program in its one fixed form, by its absolute path.
+
+use fleetmend_core::step::Tool;
+use fleetmend_core::words::Slug;
+
+use super::{Applied, Bench, Checked, NOT_HERE, StepError, UndoRecord, plain_name, run};
+
+pub(super) fn check(
+    tool: Tool,
+    value_from: Option<&Slug>,
+    bench: &Bench<'_>,
+) -> Result<Checked, StepError> {
+    let (path, _) = arguments(tool, value_from, bench)?;
+    let program = bench.platform.root().join(path.trim_start_matches('/'));
+    if program.is_file() {
+        Ok(Checked::Todo(UndoRecord::Nothing))
+    } else {
+        Err(StepError::Impossible(format!("{path} is not on this host")))
+    }
+}
+
+pub(super) async fn apply(
+    tool: Tool,
+    value_from: Option<&Slug>,
+    bench: &Bench<'_>,
+) -> Result<Applied, StepError> {
+    let (path, arguments) = arguments(tool, value_from, bench)?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let exit = run(bench, path, &arguments).await?;
+    if exit.timed_out {
+        let detail = format!("{path} was ended: it took longer than {} s", bench.timeout.as_secs());
+        return Err(StepError::Failed { detail, exit: exit.status });
+    }
+    match exit.status {
+        Some(status) if tool.success().contains(&status) => {
+            Ok(Applied { detail: format!("exit {status}"), exit: Some(status) })
+        }
+        Some(status) => {
+            let detail = format!("{path} ended with exit {status}: {}", last_words(&exit.text()));
+            Err(StepError::Failed { detail, exit: Some(status) })
+        }
+        None => Err(StepError::failed(format!("{path} was ended by a signal"))),
+    }
+}
+
+fn arguments(
+    tool: Tool,
+    value_from: Option<&Slug>,
+    bench: &Bench<'_>,
+) -> Result<(&'static str, Vec<String>), StepError> {
+    let (path, fixed) = tool.command();
+    if !path.starts_with('/') {
+        return Err(StepError::Impossible(NOT_HERE.to_owned()));
+    }
+    let mut arguments = Vec::new();
+    for argument in fixed {
+        if *argument != "{value}" {
+            arguments.push((*argument).to_owned());
+            continue;
+        }
+        let value = value_from.and_then(|probe| bench.values.get(probe));
+        let Some(value) = value else {
+            return Err(StepError::Impossible(format!(
+                "{tool} needs the value of evidence that this agent collected, and the order names none"
+            )));
+        };
+        if !plain_name(value) {
+            return Err(StepError::Impossible(format!("{tool}: \"{value}\" is no plain name")));
+        }
+        arguments.push(value.clone());
+    }
+    Ok((path, arguments))
+}
+
+/// The last lines of an output, for a detail of one line.
+fn last_words(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let tail = lines.len().saturating_sub(3);
+    let words = lines[tail..].join(" / ");
+    fleetmend_core::words::cut(&words, 600).to_owned()
+}

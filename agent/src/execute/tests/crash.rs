@@ -1,0 +1,192 @@
+//! A crash at every point of a job: what is on disk then is all that the next agent knows.
+
+use std::fs;
+
+use fleetmend_core::evidence::Answer;
+use fleetmend_core::job::JobState;
+use fleetmend_core::step::{Action, Tool};
+
+use super::world::{World, end, rename, settle, step, told, tool};
+use crate::execute::journal;
+
+fn steps() -> Vec<fleetmend_core::step::Step> {
+    vec![rename("pkg/lists"), tool(Tool::DpkgConfigureAll)]
+}
+
+/// The journal of a whole run, line by line.
+async fn whole_journal() -> Vec<String> {
+    let world = World::new(steps());
+    world.write("var/lib/pkg/lists");
+    assert_eq!(end(&world.run(&world.order(1)).await).0, JobState::Fixed);
+    let path = world.state().join("journal").join(journal::name(world.order(1).job, 1));
+    fs::read_to_string(path).expect("read").lines().map(str::to_owned).collect()
+}
+
+/// A world in which an agent died after these lines were written.
+fn crashed(lines: &[String], renamed: bool) -> World {
+    let world = World::new(steps());
+    let job = world.order(1).job;
+    if renamed {
+        world.write(&format!("var/lib/pkg/lists.fleetmend-{job}"));
+    } else {
+        world.write("var/lib/pkg/lists");
+    }
+    let folder = world.state().dir("journal").expect("made");
+    let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
+    fs::write(folder.join(journal::name(job, 1)), text).expect("written");
+    world.answer("test.fault", &[Answer::Yes, Answer::No]);
+    world
+}
+
+#[tokio::test]
+async fn no_step_runs_twice_whatever_line_was_the_last() {
+    let lines = whole_journal().await;
+    let is = |line: &String, words: &[&str]| words.iter().all(|w| line.contains(w));
+    let intent = |line: &String, n: &str| is(line, &["\"intent\"", n]);
+    let outcome = |line: &String, n: &str| is(line, &["\"outcome\"", n]);
+    for cut in 1..=lines.len() {
+        let kept = &lines[..cut];
+        let begun = |n: &str| kept.iter().any(|l| intent(l, n));
+        let over = |n: &str| kept.iter().any(|l| outcome(l, n));
+        let (first, second) = ("\"step\":0", "\"step\":1");
+        // Where the rename's outcome is not written, it may have happened or not.
+        let variants: &[bool] = match (begun(first), over(first)) {
+            (false, _) => &[false],
+            (true, true) => &[true],
+            (true, false) => &[false, true],
+        };
+        for renamed in variants {
+            let world = crashed(kept, *renamed);
+            if kept.iter().any(|l| l.contains("\"verifying\"")) || over(second) {
+                world.answer("test.fault", &[Answer::No]);
+            }
+            let executor = world.executor();
+            settle(&executor).await;
+            let (state, why) = end(&told_or_journal(&world, &executor));
+            let runs = world.calls().iter().filter(|c| c.contains("--configure")).count();
+            let hidden = begun(second) && !over(second);
+            let wanted = usize::from(!begun(second));
+            assert_eq!(runs, wanted, "cut {cut}, renamed {renamed}: {why}");
+            let end_wanted = if hidden { JobState::Unknown } else { JobState::Fixed };
+            assert_eq!(state, end_wanted, "cut {cut}, renamed {renamed}: {why}");
+            assert!(!world.path("var/lib/pkg/lists").exists(), "cut {cut}");
+        }
+    }
+}
+
+/// What is told now; for a job that was told before, what its journal holds.
+fn told_or_journal(
+    world: &World,
+    executor: &crate::execute::Executor,
+) -> Vec<fleetmend_core::job::JobUpdate> {
+    let updates = told(executor);
+    if !updates.is_empty() {
+        return updates;
+    }
+    let path = world.state().join("journal").join(journal::name(world.order(1).job, 1));
+    let progress = journal::Journal::read(&path).expect("read").expect("whole");
+    assert!(progress.told, "an end that was not told is told");
+    vec![progress.finished.expect("finished")]
+}
+
+#[tokio::test]
+async fn a_line_cut_at_any_byte_counts_as_not_written() {
+    let lines = whole_journal().await;
+    let last = lines.iter().position(|l| l.contains("\"intent\"")).expect("an intent");
+    let before = &lines[..last];
+    for length in (0..lines[last].len()).step_by(7) {
+        let world = crashed(before, false);
+        let path = world.state().join("journal").join(journal::name(world.order(1).job, 1));
+        let mut text = fs::read_to_string(&path).expect("read");
+        text.push_str(&lines[last][..length]);
+        fs::write(&path, text).expect("written");
+        let executor = world.executor();
+        settle(&executor).await;
+        assert_eq!(end(&told(&executor)).0, JobState::Fixed, "cut at {length}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_journal_ends_unknown_and_does_nothing() {
+    let lines = whole_journal().await;
+    let mut bad = lines.clone();
+    let place = bad.iter().position(|l| l.contains("\"outcome\"")).expect("an outcome");
+    bad[place] = bad[place].replace("outcome", "outcame");
+    bad.truncate(place + 2);
+    let world = crashed(&bad, true);
+    let executor = world.executor();
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Unknown);
+    assert!(world.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_job_is_taken_up_three_times_at_most() {
+    let lines = whole_journal().await;
+    let until = lines.iter().position(|l| l.contains("\"running\"")).expect("running");
+    let mut kept = lines[..=until].to_vec();
+    let body = r#"{"entry":"resumed","at":"2027-01-15T08:00:00.000Z"}"#;
+    let resumed = format!("{:08x} {body}", crc32fast::hash(body.as_bytes()));
+    kept.extend([resumed.clone(), resumed.clone(), resumed]);
+    let world = crashed(&kept, false);
+    let executor = world.executor();
+    settle(&executor).await;
+    let (state, why) = end(&told(&executor));
+    assert_eq!(state, JobState::Failed);
+    assert!(why.contains("stopped 4 times"), "{why}");
+    assert!(world.calls().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_still_starts_what_was_stopped() {
+    let start = fleetmend_core::step::Step {
+        always: true,
+        ..step(Action::ServiceStart { service: "a.service".to_owned() })
+    };
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll), start.clone()]);
+    assert_eq!(end(&world.run(&world.order(1)).await).0, JobState::Fixed);
+    let name = journal::name(world.order(1).job, 1);
+    let text = fs::read_to_string(world.state().join("journal").join(&name)).expect("read");
+    let cut = text.lines().position(|l| l.contains("\"intent\"")).expect("an intent");
+    let kept: String = text.lines().take(cut + 1).map(|l| format!("{l}\n")).collect();
+    let again = World::new(vec![tool(Tool::DpkgConfigureAll), start]);
+    fs::write(again.state().dir("journal").expect("made").join(name), kept).expect("written");
+    let executor = again.executor();
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Unknown);
+    assert_eq!(again.calls(), ["start a.service"]);
+}
+
+#[tokio::test]
+async fn a_restart_is_seen_by_the_boot() {
+    let lines = {
+        let world = World::new(vec![step(Action::Reboot {})]);
+        world.ceiling("risk = \"safe\"\nreboot = true");
+        let executor = world.executor();
+        executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+        // The agent is stopped by the restart that it asked for.
+        let asked = async {
+            while !told(&executor).iter().any(|u| u.state == JobState::Rebooting) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = settle(&executor) => panic!("the host did not restart"),
+            () = asked => {}
+        }
+        let states: Vec<JobState> = told(&executor).iter().map(|u| u.state).collect();
+        assert!(states.contains(&JobState::Rebooting), "{states:?}");
+        let path = world.state().join("journal").join(journal::name(world.order(1).job, 1));
+        fs::read_to_string(path).expect("read")
+    };
+    let world = World::new(vec![step(Action::Reboot {})]);
+    let folder = world.state().dir("journal").expect("made");
+    fs::write(folder.join(journal::name(world.order(1).job, 1)), lines).expect("written");
+    *world.machine.boot.lock().expect("lock") = "boot-2".to_owned();
+    world.answer("test.fault", &[Answer::No]);
+    let executor = world.executor();
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
+    assert!(world.calls().is_empty(), "no second restart");
+}

@@ -1,0 +1,8 @@
+//! The executor against a fake machine: what is believed, what is allowed, what is done, and what a
+//! crash at any point leaves.
+
+mod crash;
+mod files;
+mod orders;
+mod runs;
+mod world;

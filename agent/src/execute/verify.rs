@@ -1,0 +1,150 @@
+//! The proof: the failing operation is repeated, in the way that the remediation names. An exit
+//! status of the repair itself proves nothing and is not looked at here.
+
+use std::time::Duration;
+
+use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::job::ProofLevel;
+use fleetmend_core::knowledge::{Cause, Remediation, Verification};
+use fleetmend_core::step::Tool;
+
+use super::output::StepLog;
+use crate::platform::{Exit, Platform, Program};
+use crate::prober::Prober;
+
+/// What the proof gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// It works again.
+    Fixed(ProofLevel, String),
+    /// It does not.
+    NotCured(String),
+    /// That cannot be found out here and now.
+    Unproved(String),
+}
+
+/// What a proof uses.
+pub struct Court<'a> {
+    /// The machine.
+    pub platform: &'a dyn Platform,
+    /// Its probes.
+    pub prober: &'a dyn Prober,
+    /// The unit that the agent's own evidence names, where one does.
+    pub unit: Option<&'a str>,
+    /// Where output goes.
+    pub log: &'a StepLog,
+}
+
+/// Repeats what failed.
+pub async fn verify(remediation: &Remediation, cause: &Cause, court: &Court<'_>) -> Proof {
+    let own = match &cause.own_probe {
+        Some(probe) => Some(court.prober.ask(probe, None).await),
+        None => None,
+    };
+    if let Some(seen) = own.as_ref().filter(|seen| seen.answer == Answer::Yes) {
+        return Proof::NotCured(format!("the cause is still there: {}", seen.proof));
+    }
+    let method = remediation.verification;
+    let repeated = match method {
+        Verification::AptCheck => apt_check(court).await,
+        Verification::AptUpdate => apt_update(court).await,
+        Verification::SystemdUnit => systemd_unit(court).await,
+        Verification::OwnProbe => return own_probe(own.as_ref()),
+        Verification::UpdateScan => Err(Proof::Unproved(
+            "a search for updates cannot be repeated by this agent on this system".to_owned(),
+        )),
+        Verification::NextRun => Err(Proof::Unproved(
+            "only the next natural run of the failing operation can prove it".to_owned(),
+        )),
+    };
+    match (repeated, own) {
+        (Err(proof), _) => proof,
+        (Ok(_), Some(seen)) if seen.answer == Answer::Unknown => {
+            Proof::Unproved(format!("whether the cause is gone is not known: {}", seen.proof))
+        }
+        (Ok(detail), _) => Proof::Fixed(method.level(), detail),
+    }
+}
+
+fn own_probe(own: Option<&Evidence>) -> Proof {
+    match own {
+        Some(seen) if seen.answer == Answer::No => {
+            Proof::Fixed(ProofLevel::ProbeOnly, format!("the cause is gone: {}", seen.proof))
+        }
+        Some(seen) => {
+            Proof::Unproved(format!("whether the cause is gone is not known: {}", seen.proof))
+        }
+        None => Proof::Unproved("the cause has no probe of its own".to_owned()),
+    }
+}
+
+async fn apt_check(court: &Court<'_>) -> Result<String, Proof> {
+    let audit = run(court, "/usr/bin/dpkg", &["--audit"]).await?;
+    let text = audit.text();
+    if audit.status != Some(0) || !text.trim().is_empty() {
+        return Err(Proof::NotCured(format!("dpkg --audit says: {}", first_words(&text))));
+    }
+    let (path, arguments) = Tool::AptCheck.command();
+    let check = run(court, path, arguments).await?;
+    if check.status != Some(0) {
+        let text = check.text();
+        return Err(Proof::NotCured(format!("apt-get check says: {}", first_words(&text))));
+    }
+    Ok("dpkg --audit names nothing and apt-get check is clean".to_owned())
+}
+
+async fn apt_update(court: &Court<'_>) -> Result<String, Proof> {
+    let (path, arguments) = Tool::AptUpdate.command();
+    let update = run(court, path, arguments).await?;
+    let text = update.text();
+    let complaint = text.lines().find(|l| l.starts_with("W:") || l.starts_with("E:"));
+    match (update.status, complaint) {
+        (Some(0), None) => Ok("apt-get update ended without a warning".to_owned()),
+        (_, Some(line)) => Err(Proof::NotCured(format!("apt-get update says: {line}"))),
+        (status, None) => Err(Proof::NotCured(format!("apt-get update ended with {status:?}"))),
+    }
+}
+
+async fn systemd_unit(court: &Court<'_>) -> Result<String, Proof> {
+    const SYSTEMCTL: &str = "/usr/bin/systemctl";
+    let Some(unit) = court.unit else {
+        return Err(Proof::Unproved(
+            "the order names no evidence of this agent that holds the unit".to_owned(),
+        ));
+    };
+    let start = run(court, SYSTEMCTL, &["start", unit]).await?;
+    let show = run(court, SYSTEMCTL, &["show", unit, "-p", "Result", "-p", "ActiveState"]).await?;
+    let text = show.text();
+    let value = |key: &str| {
+        text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
+    };
+    if start.status == Some(0) && value("Result") == "success" && value("ActiveState") != "failed" {
+        return Ok(format!("{unit} was started and its result is success"));
+    }
+    if value("Result").is_empty() {
+        return Err(Proof::Unproved(format!("systemd does not answer: {}", first_words(&text))));
+    }
+    let (result, active) = (value("Result"), value("ActiveState"));
+    Err(Proof::NotCured(format!("{unit} was started; it is {active}, its result {result}")))
+}
+
+async fn run(court: &Court<'_>, path: &str, arguments: &[&str]) -> Result<Exit, Proof> {
+    let program = Program {
+        path: path.to_owned(),
+        args: arguments.iter().map(|a| (*a).to_owned()).collect(),
+        timeout: Duration::from_mins(10),
+        max_output: fleetmend_core::limits::PROBE_OUTPUT_BYTES,
+    };
+    match court.log.run(court.platform, &program).await {
+        Ok(exit) if exit.timed_out => {
+            Err(Proof::Unproved(format!("{path} gave no answer within ten minutes")))
+        }
+        Ok(exit) => Ok(exit),
+        Err(error) => Err(Proof::Unproved(format!("{path} cannot be run: {error}"))),
+    }
+}
+
+fn first_words(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).take(4).collect();
+    fleetmend_core::words::cut(&lines.join(" / "), 600).to_owned()
+}

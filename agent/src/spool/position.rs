@@ -1,0 +1,63 @@
+//! How far the spool was taken: one small checksummed file, replaced whole.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use fleetmend_core::ids::SpoolEpoch;
+use serde::{Deserialize, Serialize};
+
+use crate::state;
+
+const NAME: &str = "position";
+
+/// What must survive a restart beside the records themselves. Sequences here are those of the
+/// records; on the wire `base` is taken off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The spool's life as the server knows it.
+    pub epoch: SpoolEpoch,
+    /// The last sequence before this epoch: the epoch's own count starts at 1 after it.
+    pub base: u64,
+    /// Everything up to here was acknowledged.
+    pub committed: u64,
+    /// Everything up to here may have been dropped because the spool was full.
+    pub dropped_through: u64,
+    /// How many were dropped so.
+    pub dropped: u64,
+    /// Holes up to here were counted as corrupt.
+    pub corrupt_through: u64,
+    /// How many records were found damaged.
+    pub corrupt: u64,
+}
+
+impl Position {
+    /// A new spool's.
+    pub fn new(epoch: SpoolEpoch) -> Self {
+        Self {
+            epoch,
+            base: 0,
+            committed: 0,
+            dropped_through: 0,
+            dropped: 0,
+            corrupt_through: 0,
+            corrupt: 0,
+        }
+    }
+
+    /// Reads it; `None` where it is missing or damaged, which a caller treats alike: the records
+    /// are then delivered again under a new epoch.
+    pub fn read(dir: &Path) -> Option<Self> {
+        let text = fs::read_to_string(dir.join(NAME)).ok()?;
+        let (crc, body) = text.trim_end().split_once(' ')?;
+        let crc = u32::from_str_radix(crc, 16).ok()?;
+        (crc32fast::hash(body.as_bytes()) == crc).then(|| serde_json::from_str(body).ok())?
+    }
+
+    /// Replaces it; durable when this returns.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        let body = serde_json::to_string(self).map_err(io::Error::other)?;
+        let text = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
+        state::replace(&dir.join(NAME), text.as_bytes())
+    }
+}

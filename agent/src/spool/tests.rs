@@ -1,0 +1,220 @@
+use std::fs;
+use std::path::Path;
+
+use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::Slug;
+use proptest::prelude::*;
+
+use super::{Bounds, Spool};
+use crate::random;
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+fn item(n: u64) -> SpoolItem {
+    SpoolItem::Evidence(vec![Evidence {
+        id: random::evidence_id(NOW),
+        probe: Slug::new("test.probe").expect("valid"),
+        answer: Answer::Yes,
+        proof: format!("item {n}"),
+        value: None,
+        at: NOW,
+    }])
+}
+
+/// The item's number, or how many a gap stands for.
+fn read(item: &SpoolItem) -> Result<u64, u64> {
+    match item {
+        SpoolItem::Evidence(list) => Ok(list[0].proof[5..].parse().expect("numbered")),
+        SpoolItem::Gap(gap) => Err(gap.items),
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+fn drain(spool: &mut Spool) -> Vec<(u64, Result<u64, u64>)> {
+    let mut all = Vec::new();
+    while let Some(lease) = spool.lease(7, NOW) {
+        all.extend((lease.first..).zip(lease.items.iter().map(read)));
+    }
+    all
+}
+
+fn small(dir: &Path) -> Spool {
+    Spool::open_with(dir, Bounds { total: 4_000, segment: 700 }, NOW).expect("opens")
+}
+
+fn filled(dir: &Path, items: u64) -> Spool {
+    let mut spool = small(dir);
+    for n in 1..=items {
+        spool.append(&[item(n)], NOW).expect("kept");
+    }
+    spool
+}
+
+#[test]
+fn items_come_in_order_and_again_until_committed() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut spool = filled(dir.path(), 5);
+    assert_eq!(drain(&mut spool), (1..=5).map(|n| (n, Ok(n))).collect::<Vec<_>>());
+    spool.commit(2).expect("committed");
+    spool.rollback();
+    let epoch = spool.epoch();
+    drop(spool);
+    let mut spool = small(dir.path());
+    assert_eq!(spool.epoch(), epoch);
+    assert_eq!(drain(&mut spool), (3..=5).map(|n| (n, Ok(n))).collect::<Vec<_>>());
+    assert_eq!(spool.stats().items, 3);
+}
+
+#[test]
+fn the_oldest_goes_first_and_is_counted_and_told() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut spool = filled(dir.path(), 40);
+    let stats = spool.stats();
+    assert!(stats.dropped > 0 && stats.bytes <= 4_000, "{stats:?}");
+    let all = drain(&mut spool);
+    let told: u64 = all.iter().filter_map(|(_, read)| read.err()).sum();
+    assert_eq!(told, stats.dropped);
+    assert_eq!(all.iter().map(|(n, _)| *n).collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
+    assert_eq!(all.last(), Some(&(40, Ok(40))));
+    let files: u64 = fs::read_dir(dir.path())
+        .expect("listed")
+        .map(|e| e.expect("entry").metadata().expect("there").len())
+        .sum();
+    assert!(files < 4_500, "{files} bytes on disk");
+}
+
+#[test]
+fn any_flipped_byte_costs_one_record_and_is_told() {
+    let dir = tempfile::tempdir().expect("temp");
+    drop(filled(dir.path(), 4));
+    let segments = super::segment::list(dir.path()).expect("listed");
+    for (_, path) in segments {
+        let sound = fs::read(&path).expect("read");
+        for at in 0..sound.len() {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 0x41;
+            fs::write(&path, &bytes).expect("written");
+            let mut spool = small(dir.path());
+            let all = drain(&mut spool);
+            let kept: Vec<u64> = all.iter().filter_map(|(_, read)| read.ok()).collect();
+            assert_eq!(kept.len(), 3, "byte {at} of {}: {all:?}", path.display());
+            assert_eq!(spool.stats().corrupt, 1, "byte {at}");
+            assert!(all.iter().zip(1..).all(|((n, _), want)| *n == want), "{all:?}");
+            assert!(all.iter().all(|(n, read)| read.is_err() || *read == Ok(*n)), "{all:?}");
+        }
+        fs::write(&path, &sound).expect("restored");
+    }
+}
+
+#[test]
+fn a_tail_cut_at_any_byte_keeps_what_is_whole_and_takes_new_items() {
+    let dir = tempfile::tempdir().expect("temp");
+    drop(filled(dir.path(), 2));
+    let (_, path) = super::segment::list(dir.path()).expect("listed").pop().expect("one");
+    let sound = fs::read(&path).expect("read");
+    for length in 0..sound.len() {
+        let copy = tempfile::tempdir().expect("temp");
+        for entry in fs::read_dir(dir.path()).expect("listed") {
+            let entry = entry.expect("entry");
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
+        }
+        let tail = copy.path().join(path.file_name().expect("named"));
+        fs::write(&tail, &sound[..length]).expect("cut");
+        let mut spool = small(copy.path());
+        spool.append(&[item(99)], NOW).expect("kept");
+        let all = drain(&mut spool);
+        assert_eq!(all.last().map(|(_, read)| *read), Some(Ok(99)), "cut at {length}: {all:?}");
+        assert!(all.iter().zip(1..).all(|((n, _), want)| *n == want), "cut at {length}: {all:?}");
+    }
+}
+
+#[test]
+fn a_damaged_position_starts_a_new_life_and_loses_nothing() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut spool = filled(dir.path(), 4);
+    spool.commit(1).expect("committed");
+    let epoch = spool.epoch();
+    drop(spool);
+    fs::write(dir.path().join("position"), b"00000000 {}").expect("damaged");
+    let mut spool = small(dir.path());
+    assert_ne!(spool.epoch(), epoch);
+    let all: Vec<_> = drain(&mut spool).into_iter().filter_map(|(_, read)| read.ok()).collect();
+    assert_eq!(all, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_server_that_forgot_gets_a_new_epoch_from_one() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut spool = filled(dir.path(), 5);
+    spool.commit(3).expect("committed");
+    let epoch = spool.epoch();
+    assert!(!spool.agree(3, NOW).expect("agrees"));
+    assert!(spool.agree(1, NOW).expect("written"));
+    assert_ne!(spool.epoch(), epoch);
+    assert_eq!(drain(&mut spool), [(1, Ok(4)), (2, Ok(5))]);
+    assert!(!spool.agree(1, NOW).expect("agrees"));
+    assert_eq!(spool.stats().items, 1);
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Append(u8),
+    Lease(u8),
+    CommitLeased(u8),
+    Rollback,
+    Reopen,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        4 => (1..5u8).prop_map(Act::Append),
+        3 => (1..9u8).prop_map(Act::Lease),
+        2 => (0..9u8).prop_map(Act::CommitLeased),
+        1 => Just(Act::Rollback),
+        1 => Just(Act::Reopen),
+    ];
+    proptest::collection::vec(act, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Against a plain list: everything comes, in order, each committed item once only.
+    #[test]
+    fn behaves_as_a_list(acts in acts()) {
+        let dir = tempfile::tempdir().expect("temp");
+        let bounds = Bounds { total: 1 << 20, segment: 700 };
+        let open = || Spool::open_with(dir.path(), bounds, NOW).expect("opens");
+        let mut spool = open();
+        let (mut appended, mut leased, mut committed) = (0u64, 0u64, 0u64);
+        for act in acts {
+            match act {
+                Act::Append(count) => {
+                    let items: Vec<_> = (1..=u64::from(count)).map(|n| item(appended + n)).collect();
+                    spool.append(&items, NOW).expect("kept");
+                    appended += u64::from(count);
+                }
+                Act::Lease(most) => match spool.lease(usize::from(most), NOW) {
+                    None => prop_assert_eq!(leased, appended),
+                    Some(lease) => {
+                        prop_assert_eq!(lease.first, leased + 1);
+                        for (n, item) in (lease.first..).zip(&lease.items) {
+                            prop_assert_eq!(read(item), Ok(n));
+                        }
+                        leased = lease.last();
+                    }
+                },
+                Act::CommitLeased(back) => {
+                    let through = leased.saturating_sub(u64::from(back));
+                    spool.commit(through).expect("committed");
+                    committed = committed.max(through);
+                }
+                Act::Rollback => { spool.rollback(); leased = committed; }
+                Act::Reopen => { drop(spool); spool = open(); leased = committed; }
+            }
+            prop_assert_eq!(spool.stats().items, appended - committed);
+        }
+    }
+}

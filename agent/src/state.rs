@@ -1,0 +1,215 @@
+//! The agent's state directory: who may read it, how files in it are replaced, and the lock that
+//! keeps a second agent out.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It or a file in it cannot be read or written.
+    #[error("{what} {path}: {source}; the agent needs its own directory, readable by root only")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another agent runs on it.
+    #[error("another agent already uses {0}: stop it first, or give --state-dir another directory")]
+    Locked(PathBuf),
+    /// A file in it is not what the agent wrote.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl StateError {
+    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+/// The directory, checked and open.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// Held while an agent runs on a state directory.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateDir {
+    /// Makes the directory where it is missing, 0700, and narrows it where it is wider.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        make_dir(path)?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file or folder in it.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A folder in it, made 0700 where it is missing.
+    pub fn dir(&self, name: &str) -> Result<PathBuf, StateError> {
+        let path = self.join(name);
+        make_dir(&path)?;
+        Ok(path)
+    }
+
+    /// Takes the lock; a second agent is refused.
+    pub fn lock(&self) -> Result<StateLock, StateError> {
+        let path = self.join("lock");
+        let file = private().create(true).write(true).truncate(false).open(&path);
+        let file = file.map_err(StateError::io("cannot open", &path))?;
+        #[cfg(unix)]
+        if let Err(error) =
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        {
+            return Err(if error == rustix::io::Errno::WOULDBLOCK {
+                StateError::Locked(self.path.clone())
+            } else {
+                StateError::io("cannot lock", &path)(error.into())
+            });
+        }
+        Ok(StateLock { _file: file })
+    }
+
+    /// Reads a JSON file of ours; `None` where there is none.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StateError> {
+        let path = self.join(name);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StateError::io("cannot read", &path)(error)),
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| StateError::Damaged { path, why: error.to_string() })
+    }
+
+    /// Replaces a JSON file of ours: whole or not at all, on disk when this returns.
+    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StateError> {
+        let path = self.join(name);
+        let bytes = serde_json::to_vec_pretty(value)
+            .map_err(|error| StateError::Damaged { path: path.clone(), why: error.to_string() })?;
+        replace(&path, &bytes).map_err(StateError::io("cannot write", &path))
+    }
+
+    /// Removes a file of ours, where it is.
+    pub fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::io("cannot remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Options for a new file that only its owner reads.
+pub fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
+}
+
+/// Replaces a file: written beside it, fsynced, renamed over it, and the folder fsynced.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    let mut file = private().create(true).write(true).truncate(true).open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&beside, path)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        File::open(path)?.sync_all()
+    }
+    #[cfg(not(unix))]
+    {
+        // Windows makes names durable with the file itself.
+        let _ = path;
+        Ok(())
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), StateError> {
+    let made = (|| {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            let mode = fs::metadata(path)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+            }
+        }
+        #[cfg(not(unix))]
+        fs::create_dir_all(path)?;
+        Ok(())
+    })();
+    made.map_err(StateError::io("cannot make", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_agent_is_refused() {
+        let dir = tempfile::tempdir().expect("temp");
+        let state = StateDir::open(&dir.path().join("state")).expect("opens");
+        let held = state.lock().expect("free");
+        assert!(matches!(state.lock(), Err(StateError::Locked(_))));
+        drop(held);
+        state.lock().expect("free again");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_wide_directory_is_narrowed_and_files_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("temp");
+        let path = dir.path().join("state");
+        fs::create_dir(&path).expect("made");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set");
+        let state = StateDir::open(&path).expect("opens");
+        state.write_json("x.json", &7).expect("written");
+        let mode = |p: &Path| fs::metadata(p).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&state.join("x.json"))), (0o700, 0o600));
+        assert_eq!(state.read_json::<u8>("x.json").expect("read"), Some(7));
+    }
+}
