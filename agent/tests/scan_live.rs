@@ -417,6 +417,14 @@ async fn a_real_dpkg_leaves_what_is_expected() {
     let unpacked = look(&mut live, &host).await;
     assert_eq!(codes(&unpacked), ["apt.dpkg_interrupted"]);
     assert_eq!(host.ask(Question::DpkgScriptFails, None).await.0, Answer::No);
+    // dpkg itself is ended in the middle: its script is not to blame.
+    host.write("kill", "");
+    assert!(!dpkg(&host, &["--configure", "-a"]), "dpkg is killed");
+    fs::remove_file(host.path("kill")).expect("removed");
+    assert!(fs::read_dir(host.path("var/lib/dpkg/updates")).expect("read").count() > 0);
+    assert_eq!(host.ask(Question::DpkgInterrupted, None).await.0, Answer::Yes);
+    assert_eq!(host.ask(Question::DpkgScriptFails, None).await.0, Answer::No);
+    assert_eq!(look(&mut live, &host).await.failures, []);
     assert!(!dpkg(&host, &["--configure", "-a"]), "the script fails");
     assert_eq!(codes(&look(&mut live, &host).await), ["apt.maintainer_script demo"]);
     assert_eq!(host.ask(Question::DpkgScriptFails, None).await.0, Answer::Yes);
@@ -450,7 +458,11 @@ fn build(host: &Host) -> String {
     let text = "Package: demo\nVersion: 1.0\nArchitecture: all\nMaintainer: Demo <demo@example.com>\nDescription: demo\n";
     fs::write(control.join("control"), text).expect("written");
     let script = control.join("postinst");
-    fs::write(&script, "#!/bin/sh\ntest -e \"$DPKG_ROOT/works\"\n").expect("written");
+    fs::write(
+        &script,
+        "#!/bin/sh\ntest -e \"$DPKG_ROOT/kill\" && kill -9 $PPID\ntest -e \"$DPKG_ROOT/works\"\n",
+    )
+    .expect("written");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&script, mode).expect("set");
     let deb = host.state.path().join("demo.deb");

@@ -10,32 +10,26 @@ use fleetmend_core::time::Timestamp;
 
 use super::{evidence, words};
 
-/// What a folder of logs holds.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Folder<'a> {
-    /// All failures found in it.
-    pub reports: &'a [FailureReport],
-    /// The kinds of source found in it.
-    pub sources: &'a [Source],
-}
+/// How far apart damage and failure may lie to be about one machine's one trouble: 30 days.
+const NEAR_MS: i64 = 30 * 86_400_000;
 
-/// Answers one probe from the logs alone.
+/// Answers one probe from the logs alone: `reports` are all failures found beside this one.
 pub fn answer(
-    folder: Folder<'_>,
+    reports: &[FailureReport],
     probe: &Probe,
     failure: &FailureReport,
     now: Timestamp,
     random: [u8; 10],
 ) -> Evidence {
-    evidence(find(folder, &probe.question, failure), probe, now, random)
+    evidence(find(reports, &probe.question, failure), probe, now, random)
 }
 
-fn find(folder: Folder<'_>, question: &Question, failure: &FailureReport) -> Finding {
+fn find(reports: &[FailureReport], question: &Question, failure: &FailureReport) -> Finding {
     match question {
         Question::StoreDamaged => {
-            said(folder, &["servicing.store_corrupt", "servicing.sfc_unrepairable"])
+            said(reports, &["servicing.store_corrupt", "servicing.sfc_unrepairable"], failure)
         }
-        Question::SfcUnrepairable => said(folder, &["servicing.sfc_unrepairable"]),
+        Question::SfcUnrepairable => said(reports, &["servicing.sfc_unrepairable"], failure),
         // A log that does not hold the text may have been cut: only *yes* is certain here.
         Question::LogSays { contains } | Question::AptUpdateError { contains } => {
             if failure.message.to_lowercase().contains(&contains.to_lowercase()) {
@@ -49,21 +43,23 @@ fn find(folder: Folder<'_>, question: &Question, failure: &FailureReport) -> Fin
     }
 }
 
-/// Whether CBS.log tells of damage; *no* only where a CBS.log was read.
-fn said(folder: Folder<'_>, slugs: &[&str]) -> Finding {
+/// Whether CBS.log tells of damage near the failure; *no* only where the failure itself is of a
+/// CBS.log, so that the log is known to reach there.
+fn said(reports: &[FailureReport], slugs: &[&str], failure: &FailureReport) -> Finding {
     let tells = |r: &&FailureReport| {
         r.kind == Kind::Failure
             && matches!(&r.code, Some(FailureCode::Slug(s)) if slugs.contains(&s.as_str()))
+            && (r.time.wall_ms() - failure.time.wall_ms()).abs() <= NEAR_MS
     };
-    if let Some(report) = folder.reports.iter().rev().find(tells) {
+    if let Some(report) = reports.iter().rev().find(tells) {
         let code = report.code.as_ref().map(FailureCode::to_string).unwrap_or_default();
         let count = report.count.map(|n| format!(" ({n})")).unwrap_or_default();
         let proof = format!("{code}{count} at {}: {}", report.time, words(&report.message));
         return Finding::new(Answer::Yes, proof);
     }
-    if folder.sources.contains(&Source::Cbs) {
-        Finding::new(Answer::No, "CBS.log tells of none")
+    if failure.source == Source::Cbs {
+        Finding::new(Answer::No, "CBS.log tells of none in the 30 days around")
     } else {
-        Finding::unknown("there is no CBS.log among the logs")
+        Finding::unknown("no CBS.log of that time tells of any, or there is none")
     }
 }

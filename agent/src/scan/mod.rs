@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::Catalogue;
-use fleetmend_core::report::{FailureReport, Kind, Source};
+use fleetmend_core::report::{FailureReport, Kind};
 use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_core::triage::Verdict;
 use serde::Serialize;
@@ -64,18 +64,17 @@ pub struct IncidentVerdict {
 /// Scans files and folders.
 pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanResult {
     let mut result = ScanResult::default();
-    let mut sources: Vec<Source> = Vec::new();
     for path in paths {
         let found = walk::files(path);
+        let before = result.reports.len();
         result.failed |= found.missing;
         result.notes.extend(found.notes);
         for file in found.files {
             match collect::file(&file, catalogue) {
                 Ok(read) => {
                     let name = file.display();
-                    match read.source {
-                        Some(source) => sources.push(source),
-                        None => result.notes.push(format!("{name}: no log that is known here")),
+                    if read.source.is_none() {
+                        result.notes.push(format!("{name}: no log that is known here"));
                     }
                     if read.damaged > 0 {
                         let words = format!("{name}: {} damaged parts passed over", read.damaged);
@@ -92,11 +91,10 @@ pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanRe
                 }
             }
         }
+        let judged = verdicts::offline(&result.reports[before..], catalogue, now);
+        result.verdicts.extend(judged);
     }
-    sources.sort_unstable();
-    sources.dedup();
     result.by_code = by_code(&result.reports);
-    result.verdicts = verdicts::offline(&result.reports, &sources, catalogue, now);
     result
 }
 
@@ -139,7 +137,12 @@ pub async fn command(
     } else {
         files(&args.paths, catalogue, clock.now())
     };
-    output::print(&result, args.output, catalogue, &mut std::io::stdout().lock())?;
-    output::notes(&result.notes, &mut std::io::stderr().lock())?;
+    let printed = output::print(&result, args.output, catalogue, &mut std::io::stdout().lock())
+        .and_then(|()| output::notes(&result.notes, &mut std::io::stderr().lock()));
+    match printed {
+        // Whoever read has read enough.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {}
+        other => other?,
+    }
     Ok(if result.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

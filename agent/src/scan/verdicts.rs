@@ -6,7 +6,7 @@ use fleetmend_core::evidence::Evidence;
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
-use fleetmend_core::report::{FailureReport, IncidentKey, Kind, Source};
+use fleetmend_core::report::{FailureReport, IncidentKey, Kind};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::{probes_for, triage};
 
@@ -34,19 +34,17 @@ fn incidents(reports: &[FailureReport]) -> Vec<(IncidentKey, &FailureReport, u64
     found
 }
 
-/// By the logs alone.
+/// By the logs alone: those given as one path, which are taken to be of one machine.
 pub(super) fn offline(
     reports: &[FailureReport],
-    sources: &[Source],
     catalogue: &Catalogue,
     now: Timestamp,
 ) -> Vec<IncidentVerdict> {
-    let folder = offline::Folder { reports, sources };
     let judged = incidents(reports).into_iter().map(|(key, latest, count)| {
         let evidence: Vec<Evidence> = probes_for(catalogue, &key, OsFamily::Windows)
             .into_iter()
             .take(limits::EVIDENCE_PER_REPORT)
-            .map(|probe| offline::answer(folder, probe, latest, now, crate::random::ten()))
+            .map(|probe| offline::answer(reports, probe, latest, now, crate::random::ten()))
             .collect();
         let verdict = triage(catalogue, &key, None, &evidence);
         IncidentVerdict { key, reports: count, verdict }
