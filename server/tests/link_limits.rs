@@ -123,3 +123,34 @@ async fn metrics_and_people_have_their_own_ports() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("fleetmend_enrolments_total{result=\"ok\"}"), "{answer}");
 }
+
+#[tokio::test]
+async fn people_reach_the_server_by_tls_where_it_has_a_certificate() {
+    let files = tempfile::tempdir().expect("a directory");
+    let made = rcgen::generate_simple_self_signed(vec!["fleet.example".to_owned()]).expect("made");
+    let (cert, key) = (files.path().join("crt.pem"), files.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let server = TestServer::start_with(|config| {
+        config.http_cert = Some(cert);
+        config.http_key = Some(key);
+    })
+    .await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a root");
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(server.running.http_addr).await.expect("connected");
+    let name = "fleet.example".try_into().expect("a name");
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let mut tls = connector.connect(name, stream).await.expect("a handshake");
+    let request = b"GET /livez HTTP/1.1\r\nhost: fleet.example\r\nconnection: close\r\n\r\n";
+    tls.write_all(request).await.expect("written");
+    let mut answer = Vec::new();
+    let _ = tls.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}

@@ -129,6 +129,17 @@ async fn an_acknowledgement_means_stored_and_a_repeat_is_stored_once() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_stored_is_not_acknowledged() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    server.running.shared.db.close().await;
+    session.reports(1, vec![failure("p", server.now())]).await;
+    let ended = session.next().await.expect_err("no acknowledgement");
+    assert_eq!(ended.code(), Code::Unavailable, "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_bad_item_is_named_and_set_aside_and_its_neighbours_are_stored() {
     let server = TestServer::start().await;
     let host = server.enrol().await;

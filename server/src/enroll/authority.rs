@@ -380,3 +380,7 @@ fn chain(
 fn since_epoch(at: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(at.as_millis() / 1_000).unwrap_or(0))
 }
+
+#[cfg(test)]
+#[path = "authority_tests.rs"]
+mod tests;
