@@ -68,7 +68,7 @@ pub(super) async fn dispatch(site: Arc<Site>, route: &'static Route, request: Re
 }
 
 /// What answers where no row fits: the same for everybody, so that it tells nothing.
-pub(super) async fn no_route(site: Arc<Site>, request: Request) -> Response {
+pub(super) fn no_route(site: &Site, request: &Request) -> Response {
     let page = !request.uri().path().starts_with("/api")
         && request
             .headers()

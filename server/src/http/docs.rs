@@ -24,7 +24,6 @@ pub(crate) fn described() -> impl Iterator<Item = &'static Route> {
 }
 
 /// Serves the description.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn openapi(_call: Call) -> Answer {
     ok(&description())
 }

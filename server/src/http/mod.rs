@@ -56,7 +56,9 @@ pub fn router(shared: Shared) -> Router {
         router = router.route(path, methods);
     }
     router
-        .fallback(move |request: Request| dispatch::no_route(nowhere.clone(), request))
+        .fallback(move |request: Request| {
+            std::future::ready(dispatch::no_route(&nowhere, &request))
+        })
         .method_not_allowed_fallback(|| async {
             problem::Problem::new(
                 axum::http::StatusCode::METHOD_NOT_ALLOWED,

@@ -170,7 +170,6 @@ pub(crate) fn explained(
 }
 
 /// Explains a code in any spelling.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn code(call: Call) -> Answer {
     let reading = read_code(&call, call.part("code"), "code")?;
     let product = call.query.word::<Product>("product")?;

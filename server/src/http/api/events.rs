@@ -18,7 +18,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Streams hints. Each has an id; a listener that comes back with `Last-Event-ID` is told to look
 /// at everything again, since hints are not kept.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn stream(mut call: Call) -> Answer {
     let place = call.place.take();
     let heard = call.shared().events.listen();

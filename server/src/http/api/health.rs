@@ -8,7 +8,6 @@ use crate::http::problem::Problem;
 use crate::http::route::Answer;
 
 /// The process answers: nothing else is asked.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn live(_call: Call) -> Answer {
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ok\n")
         .into_response())

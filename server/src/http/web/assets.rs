@@ -5,19 +5,16 @@ use crate::http::docs::file;
 use crate::http::route::Answer;
 
 /// The style.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn style(_call: Call) -> Answer {
     Ok(file("text/css; charset=utf-8", include_bytes!("../../../assets/style.css")))
 }
 
 /// Live updates.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn live(_call: Call) -> Answer {
     Ok(file("text/javascript; charset=utf-8", include_bytes!("../../../assets/live.js")))
 }
 
 /// The icon.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn icon(_call: Call) -> Answer {
     Ok(file("image/svg+xml", include_bytes!("../../../assets/icon.svg")))
 }

@@ -28,7 +28,6 @@ struct Section {
 }
 
 /// The page.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn page(call: Call) -> Answer {
     let routes = described().map(section).collect();
     html(&DocsPage { p: Frame::new(&call, "docs"), routes })

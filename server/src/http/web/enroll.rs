@@ -68,7 +68,7 @@ pub(crate) async fn create(call: Call) -> Answer {
 pub(crate) async fn revoke(call: Call) -> Answer {
     call.form(&[])?;
     tokens::void(&call, call.id()?).await?;
-    see("/enroll")
+    Ok(see("/enroll"))
 }
 
 async fn show(call: &Call, made: String) -> Answer {

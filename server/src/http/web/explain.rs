@@ -34,8 +34,8 @@ pub(crate) async fn page(call: Call) -> Answer {
             html(&ExplainPage { p, found, problem: String::new(), accepted: vec![] })
         }
         Err(problem) => match search(&call, &text).await? {
-            Found::One(id) => see(&format!("/hosts/{id}")),
-            Found::Many => see(&format!("/hosts?search={}", encode(&text))),
+            Found::One(id) => Ok(see(&format!("/hosts/{id}"))),
+            Found::Many => Ok(see(&format!("/hosts?search={}", encode(&text)))),
             Found::None => html(&ExplainPage {
                 p,
                 found: None,

@@ -1,7 +1,5 @@
 //! What every page has: language, person, search box, and the small pieces that templates print.
 
-use std::borrow::Borrow;
-
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::Permission;
 
@@ -18,6 +16,24 @@ pub(crate) struct Who {
     pub(crate) name: String,
     /// Its role.
     pub(crate) role: &'static str,
+}
+
+/// A moment, however deep a template's loops refer to it.
+pub(crate) trait Moment {
+    /// It.
+    fn moment(&self) -> Timestamp;
+}
+
+impl Moment for Timestamp {
+    fn moment(&self) -> Timestamp {
+        *self
+    }
+}
+
+impl<T: Moment> Moment for &T {
+    fn moment(&self) -> Timestamp {
+        (*self).moment()
+    }
 }
 
 /// What every page has. Templates call it `p`.
@@ -104,8 +120,8 @@ impl Frame {
     }
 
     /// A moment: how long ago, and exactly on hover. Safe as HTML: all of it is our own.
-    pub(crate) fn when(&self, at: impl Borrow<Timestamp>) -> String {
-        let at = *at.borrow();
+    pub(crate) fn when(&self, at: impl Moment) -> String {
+        let at = at.moment();
         format!(
             "<time datetime=\"{at}\" title=\"{}\">{}</time>",
             self.t.exact(at),

@@ -137,7 +137,7 @@ pub(crate) async fn accept(call: Call) -> Answer {
     call.form(&[])?;
     let id: HostId = call.id()?;
     hosts::move_to(&call, id, Lifecycle::Active, "accepted").await?;
-    see(&format!("/hosts/{id}"))
+    Ok(see(&format!("/hosts/{id}")))
 }
 
 /// Revokes a host.
@@ -146,7 +146,7 @@ pub(crate) async fn revoke(call: Call) -> Answer {
     let id: HostId = call.id()?;
     let reason = crate::http::api::reason(form.text("reason").unwrap_or_default())?;
     hosts::move_to(&call, id, Lifecycle::Revoked, reason).await?;
-    see(&format!("/hosts/{id}"))
+    Ok(see(&format!("/hosts/{id}")))
 }
 
 fn facts(p: &Frame, host: &Host, state: Option<&HostState>) -> Vec<(String, String)> {

@@ -20,7 +20,7 @@ pub(crate) struct Words(pub Lang);
 
 impl Words {
     /// The text of a key; the key itself where there is none.
-    pub(crate) fn s<'a>(self, key: &'a str) -> &'a str {
+    pub(crate) fn s(self, key: &str) -> &str {
         self.texts().get(key).map_or(key, String::as_str)
     }
 
@@ -48,7 +48,7 @@ impl Words {
         let count = count.to_string().parse().unwrap_or(0);
         let form = plural(self.0, count);
         let text = self.texts().get(&format!("{key}.{form}")).map_or(key, String::as_str);
-        text.replace("{n}", self.num(count))
+        text.replace("{n}", &self.num(count))
     }
 
     /// The page's word for a word of a closed set, such as `state.open`; the word itself where the

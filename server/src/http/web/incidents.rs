@@ -144,7 +144,7 @@ pub(crate) async fn remediate(call: Call) -> Answer {
         reason: reason(form.text("reason").unwrap_or_default())?.to_owned(),
     };
     let job = orders::order(&call, call.id()?, &wish).await?;
-    see(&format!("/jobs/{}", job.id))
+    Ok(see(&format!("/jobs/{}", job.id)))
 }
 
 /// Hides the incident for the days that the form names.
@@ -157,7 +157,7 @@ pub(crate) async fn ignore(call: Call) -> Answer {
     let id: IncidentId = call.id()?;
     let until = call.now.after(Duration::from_hours(24) * days);
     incidents::ignore_until(&call, id, form.text("reason").unwrap_or_default(), until).await?;
-    see(&format!("/incidents/{id}"))
+    Ok(see(&format!("/incidents/{id}")))
 }
 
 /// Takes the incident back.
@@ -165,5 +165,5 @@ pub(crate) async fn reopen(call: Call) -> Answer {
     call.form(&[])?;
     let id: IncidentId = call.id()?;
     incidents::reopen_ignored(&call, id).await?;
-    see(&format!("/incidents/{id}"))
+    Ok(see(&format!("/incidents/{id}")))
 }

@@ -79,7 +79,7 @@ pub(crate) async fn cancel(call: Call) -> Answer {
     let form = call.form(&[Param::one("reason", "")])?;
     let id: JobId = call.id()?;
     jobs::stop(&call, id, form.text("reason").unwrap_or_default()).await?;
-    see(&format!("/jobs/{id}"))
+    Ok(see(&format!("/jobs/{id}")))
 }
 
 /// The last lines that fit.

@@ -38,8 +38,8 @@ pub(crate) fn html_with(
 }
 
 /// After a form: to the page that shows what became of it.
-pub(crate) fn see(path: &str) -> Answer {
-    Ok(Redirect::to(path).into_response())
+pub(crate) fn see(path: &str) -> Response {
+    Redirect::to(path).into_response()
 }
 
 /// A choice of a filter.

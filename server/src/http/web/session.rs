@@ -27,7 +27,6 @@ struct LoginPage {
 }
 
 /// The log-in page.
-#[expect(clippy::unused_async, reason = "every handler of the table is async")]
 pub(crate) async fn page(call: Call) -> Answer {
     let next = inside(call.query.text("next").unwrap_or_default());
     html(&LoginPage { p: alone(&call), next, problem: String::new() })
@@ -61,7 +60,7 @@ pub(crate) async fn log_in(call: Call) -> Answer {
     };
     call.db().create_session(&session).await?;
     record(&call, &caller.actor(), &session.id.to_string()).await?;
-    let mut response = see(&next)?;
+    let mut response = see(&next);
     set_cookie(&mut response, &auth::session_cookie(Some(&secret), call.site.secure));
     Ok(response)
 }
@@ -74,7 +73,7 @@ pub(crate) async fn log_out(call: Call) -> Answer {
         call.db().end_session(&auth::hash(secret)).await?;
         record(&call, &call.actor(), "").await?;
     }
-    let mut response = see("/login")?;
+    let mut response = see("/login");
     set_cookie(&mut response, &auth::session_cookie(None, secure));
     Ok(response)
 }
