@@ -29,5 +29,7 @@ pub fn print(text: &str) -> io::Result<()> {
 /// A two-column table of names and values.
 fn table(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+    let lines: Vec<String> =
+        rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect();
+    lines.concat()
 }

@@ -8,7 +8,7 @@ use crate::execute::ceiling::{Ceiling, halted};
 use crate::execute::{BOOK_FILE, Book};
 use crate::identity::{Identity, IdentityError};
 use crate::link::contact::Contact;
-use crate::spool::{self, Stats};
+use crate::spool;
 use crate::state::StateDir;
 
 /// The answer.
@@ -61,7 +61,7 @@ pub fn status(config: &AgentConfig, now: Timestamp) -> Result<Status, IdentityEr
     let identity = Identity::load(&state)?;
     let contact = Contact::read(&state);
     let book: Book = state.read_json(BOOK_FILE)?.unwrap_or_default();
-    let stats = spool::peek(&state.join("spool"), now).unwrap_or(Stats::default());
+    let stats = spool::peek(&state.join("spool"), now).unwrap_or_default();
     let ceiling = Ceiling::load(&config.ceiling_file);
     let validity = identity.as_ref().and_then(|i| i.validity().ok());
     Ok(Status {

@@ -20,7 +20,7 @@ use crate::state;
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "entry")]
-pub enum Entry {
+pub(crate) enum Entry {
     /// The order was verified and taken.
     Accepted {
         /// It.
@@ -84,7 +84,7 @@ pub enum Entry {
 
 /// How far one step came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum StepProgress {
+pub(crate) enum StepProgress {
     /// Not begun.
     #[default]
     Waiting,
@@ -122,7 +122,7 @@ pub enum StepProgress {
 
 /// How far a job came, by its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// The order.
     pub order: Order,
     /// Whether its steps were begun.
@@ -148,7 +148,7 @@ pub struct Progress {
 
 impl Progress {
     /// What the entries say; `None` where the first is no acceptance.
-    pub fn of(entries: &[Entry]) -> Option<Self> {
+    pub(crate) fn of(entries: &[Entry]) -> Option<Self> {
         let Some(Entry::Accepted { order }) = entries.first() else { return None };
         let mut progress = Self {
             order: (**order).clone(),
@@ -169,7 +169,7 @@ impl Progress {
     }
 
     /// Moves on by one entry.
-    pub fn take(&mut self, entry: &Entry) {
+    pub(crate) fn take(&mut self, entry: &Entry) {
         match entry {
             Entry::Accepted { .. } => {}
             Entry::Running { .. } => self.running = true,
@@ -199,7 +199,7 @@ impl Progress {
     }
 
     /// How far a step came.
-    pub fn step(&self, index: usize) -> &StepProgress {
+    pub(crate) fn step(&self, index: usize) -> &StepProgress {
         self.steps.get(index).unwrap_or(&StepProgress::Waiting)
     }
 
@@ -240,7 +240,7 @@ impl Progress {
 
 /// An open journal.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     file: File,
     path: PathBuf,
     /// How far the job is; always what the file says.
@@ -252,7 +252,7 @@ pub struct Journal {
 
 impl Journal {
     /// Begins the journal of an order. Fails where there is one already: a try is taken once.
-    pub fn begin(dir: &Path, order: Order) -> io::Result<Self> {
+    pub(crate) fn begin(dir: &Path, order: Order) -> io::Result<Self> {
         let path = dir.join(name(order.job, order.attempt));
         let file = state::private().create_new(true).append(true).open(&path)?;
         state::sync_dir(dir)?;
@@ -267,7 +267,7 @@ impl Journal {
 
     /// Opens a journal as a crash left it; a torn last line is cut off. `None` where not even the
     /// order was written: nothing was done then, and the file is removed.
-    pub fn reopen(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn reopen(path: &Path) -> io::Result<Option<Self>> {
         let bytes = fs::read(path)?;
         let (entries, whole) = parse(&bytes);
         let Some(progress) = Progress::of(&entries) else {
@@ -284,19 +284,19 @@ impl Journal {
     }
 
     /// How far a journal on disk is, without touching it.
-    pub fn read(path: &Path) -> io::Result<Option<Progress>> {
+    pub(crate) fn read(path: &Path) -> io::Result<Option<Progress>> {
         Ok(Progress::of(&parse(&fs::read(path)?).0))
     }
 
     /// Adds an entry: on disk when this returns, and only then part of the progress.
-    pub fn add(&mut self, entry: Entry) -> io::Result<()> {
+    pub(crate) fn add(&mut self, entry: Entry) -> io::Result<()> {
         self.write(&entry)?;
         self.progress.take(&entry);
         Ok(())
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -309,7 +309,7 @@ impl Journal {
 }
 
 /// The journals of a folder, oldest order first.
-pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = fs::read_dir(dir)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "journal"))
@@ -319,7 +319,7 @@ pub fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// A journal's file name; ids sort by time.
-pub fn name(job: JobId, attempt: u32) -> String {
+pub(crate) fn name(job: JobId, attempt: u32) -> String {
     format!("{job}-{attempt}.journal")
 }
 

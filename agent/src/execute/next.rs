@@ -8,7 +8,7 @@ use super::steps::UndoRecord;
 
 /// The next thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Ask the host what became of this step, which a crash hid.
     Clear(usize),
     /// Do this step.
@@ -28,7 +28,7 @@ pub enum Next {
 /// Decides. After a failure: what was done is taken back, last first; then the steps marked
 /// *always* run. After an unknown outcome nothing is taken back (it might be the wrong thing), and
 /// the steps marked *always* still run.
-pub fn next(steps: &[Step], progress: &Progress) -> Next {
+pub(crate) fn next(steps: &[Step], progress: &Progress) -> Next {
     let hidden = |i: &usize| matches!(progress.step(*i), StepProgress::Intent { .. });
     if let Some(index) = (0..steps.len()).find(hidden) {
         return Next::Clear(index);
@@ -72,8 +72,9 @@ fn to_undo(step: &StepProgress) -> bool {
 /// Whether nothing of the step's effect is left that should have been taken back.
 fn left_nothing(step: &Step, progress: &StepProgress) -> bool {
     match progress {
-        StepProgress::Waiting | StepProgress::Undone => true,
-        StepProgress::Done { state: StepState::AlreadyDone, .. } => true,
+        StepProgress::Waiting
+        | StepProgress::Undone
+        | StepProgress::Done { state: StepState::AlreadyDone, .. } => true,
         StepProgress::Done { undo, .. } | StepProgress::Failed { undo } => {
             *undo == UndoRecord::Nothing && step.action.undo() != Undo::None
         }

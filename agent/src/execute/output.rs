@@ -20,7 +20,7 @@ const PIECE: usize = limits::LOG_CHUNK_BYTES / 3;
 
 /// The log of one step.
 #[derive(Debug)]
-pub struct StepLog {
+pub(crate) struct StepLog {
     spool: SharedSpool,
     clock: Arc<dyn Clock>,
     job: JobId,
@@ -39,7 +39,7 @@ struct State {
 
 impl StepLog {
     /// Begins the log of a step.
-    pub fn new(
+    pub(crate) fn new(
         spool: SharedSpool,
         clock: Arc<dyn Clock>,
         (job, attempt): (JobId, u32),
@@ -49,7 +49,7 @@ impl StepLog {
     }
 
     /// Runs a program; its output is sent as it comes.
-    pub async fn run(&self, platform: &dyn Platform, program: &Program) -> io::Result<Exit> {
+    pub(crate) async fn run(&self, platform: &dyn Platform, program: &Program) -> io::Result<Exit> {
         let mut sink = |piece: &[u8]| self.take(piece);
         let run = platform.run(program, &mut sink);
         tokio::pin!(run);
@@ -65,7 +65,7 @@ impl StepLog {
     }
 
     /// Bytes dropped over the bound.
-    pub fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.lock().dropped
     }
 
@@ -115,9 +115,8 @@ fn piece_size(bytes: &[u8], end: bool) -> usize {
         return whole.len();
     }
     match std::str::from_utf8(whole) {
-        Ok(_) => whole.len(),
         // A character that may go on in the next bytes.
         Err(error) if error.error_len().is_none() => error.valid_up_to(),
-        Err(_) => whole.len(),
+        Ok(_) | Err(_) => whole.len(),
     }
 }

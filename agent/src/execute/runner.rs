@@ -30,7 +30,7 @@ use crate::prober;
 const GRACE: Duration = Duration::from_secs(30);
 
 /// A job at work.
-pub struct Runner<'a> {
+pub(crate) struct Runner<'a> {
     shop: &'a Shop,
     journal: Journal,
     remediation: &'a Remediation,
@@ -46,7 +46,7 @@ pub struct Runner<'a> {
 
 /// How a run came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Came {
+pub(crate) enum Came {
     /// The job is over, and its end is told.
     ToItsEnd,
     /// The agent stops; the job goes on when it is started again.
@@ -55,7 +55,7 @@ pub enum Came {
 
 impl<'a> Runner<'a> {
     /// Takes up a job where its journal stands.
-    pub fn new(
+    pub(crate) fn new(
         shop: &'a Shop,
         journal: Journal,
         remediation: &'a Remediation,
@@ -70,7 +70,7 @@ impl<'a> Runner<'a> {
 
     /// Runs it until its end, or until the agent is stopped. An error is the journal's disk: nothing
     /// is done that cannot be written down first.
-    pub async fn run(mut self, stop: &CancellationToken) -> io::Result<Came> {
+    pub(crate) async fn run(mut self, stop: &CancellationToken) -> io::Result<Came> {
         if self.journal.progress.finished.is_some() {
             return self.tell_end();
         }

@@ -14,7 +14,7 @@ use crate::prober::Prober;
 
 /// What the proof gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
+pub(crate) enum Proof {
     /// It works again.
     Fixed(ProofLevel, String),
     /// It does not.
@@ -24,7 +24,7 @@ pub enum Proof {
 }
 
 /// What a proof uses.
-pub struct Court<'a> {
+pub(crate) struct Court<'a> {
     /// The machine.
     pub platform: &'a dyn Platform,
     /// Its probes.
@@ -36,7 +36,7 @@ pub struct Court<'a> {
 }
 
 /// Repeats what failed.
-pub async fn verify(remediation: &Remediation, cause: &Cause, court: &Court<'_>) -> Proof {
+pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Court<'_>) -> Proof {
     let own = match &cause.own_probe {
         Some(probe) => Some(court.prober.ask(probe, None).await),
         None => None,

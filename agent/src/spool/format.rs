@@ -10,13 +10,13 @@
 use fleetmend_core::limits;
 
 /// The first bytes of a frame.
-pub const MAGIC: [u8; 4] = [0xF5, b'S', 0xFE, b'P'];
+pub(crate) const MAGIC: [u8; 4] = [0xF5, b'S', 0xFE, b'P'];
 /// Bytes before the payload.
-pub const HEADER: usize = 20;
+pub(crate) const HEADER: usize = 20;
 
 /// A whole, sound record within a piece of a segment.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// Its sequence.
     pub sequence: u64,
     /// What it carries.
@@ -28,7 +28,7 @@ pub struct Frame<'a> {
 }
 
 /// Adds a frame to `out`.
-pub fn encode(sequence: u64, payload: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(sequence: u64, payload: &[u8], out: &mut Vec<u8>) {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&length.to_le_bytes());
@@ -38,7 +38,7 @@ pub fn encode(sequence: u64, payload: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The first sound frame at or after `from`; what lies before it is damaged or torn.
-pub fn next(bytes: &[u8], from: usize) -> Option<Frame<'_>> {
+pub(crate) fn next(bytes: &[u8], from: usize) -> Option<Frame<'_>> {
     let mut at = from;
     loop {
         at += find_magic(bytes.get(at..)?)?;
@@ -50,7 +50,7 @@ pub fn next(bytes: &[u8], from: usize) -> Option<Frame<'_>> {
 }
 
 /// How many frames seem to begin in these bytes.
-pub fn beginnings(bytes: &[u8]) -> u64 {
+pub(crate) fn beginnings(bytes: &[u8]) -> u64 {
     memchr::memmem::find_iter(bytes, &MAGIC).count() as u64
 }
 

@@ -177,12 +177,11 @@ impl Spool {
             return Ok(());
         }
         let result = self.try_append(items, now);
-        match &result {
-            Ok(()) => self.refused = 0,
-            Err(_) => {
-                self.refused += items.len() as u64;
-                self.position.dropped += items.len() as u64;
-            }
+        if result.is_ok() {
+            self.refused = 0;
+        } else {
+            self.refused += items.len() as u64;
+            self.position.dropped += items.len() as u64;
         }
         result
     }
@@ -217,7 +216,8 @@ impl Spool {
             self.cursor = Cursor { sequence: sequence + 1, ..after };
         }
         let first = first - self.position.base;
-        (!items.is_empty()).then(|| Lease { epoch: self.position.epoch, first, items })
+        let epoch = self.position.epoch;
+        (!items.is_empty()).then_some(Lease { epoch, first, items })
     }
 
     /// Forgets everything up to `sequence` (as the wire counts): the server has it.

@@ -14,7 +14,7 @@ const NAME: &str = "position";
 /// What must survive a restart beside the records themselves. Sequences here are those of the
 /// records; on the wire `base` is taken off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
+pub(crate) struct Position {
     /// The spool's life as the server knows it.
     pub epoch: SpoolEpoch,
     /// The last sequence before this epoch: the epoch's own count starts at 1 after it.
@@ -33,7 +33,7 @@ pub struct Position {
 
 impl Position {
     /// A new spool's.
-    pub fn new(epoch: SpoolEpoch) -> Self {
+    pub(crate) fn new(epoch: SpoolEpoch) -> Self {
         Self {
             epoch,
             base: 0,
@@ -47,7 +47,7 @@ impl Position {
 
     /// Reads it; `None` where it is missing or damaged, which a caller treats alike: the records
     /// are then delivered again under a new epoch.
-    pub fn read(dir: &Path) -> Option<Self> {
+    pub(crate) fn read(dir: &Path) -> Option<Self> {
         let text = fs::read_to_string(dir.join(NAME)).ok()?;
         let (crc, body) = text.trim_end().split_once(' ')?;
         let crc = u32::from_str_radix(crc, 16).ok()?;
@@ -55,7 +55,7 @@ impl Position {
     }
 
     /// Replaces it; durable when this returns.
-    pub fn write(&self, dir: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
         let body = serde_json::to_string(self).map_err(io::Error::other)?;
         let text = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
         state::replace(&dir.join(NAME), text.as_bytes())

@@ -9,7 +9,7 @@ use crate::state;
 
 /// What is known of a segment without holding its bytes.
 #[derive(Debug, Clone)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// Where it is.
     pub path: PathBuf,
     /// The first sequence it may hold.
@@ -25,7 +25,7 @@ pub struct Segment {
 impl Segment {
     /// Reads a segment through, and notes what it holds. A file that cannot be read counts as
     /// empty: its records become a hole, which is told.
-    pub fn scan(path: PathBuf, first: u64) -> Self {
+    pub(crate) fn scan(path: PathBuf, first: u64) -> Self {
         let bytes = fs::read(&path).unwrap_or_default();
         let (mut at, mut last) = (0, first.saturating_sub(1));
         while let Some(frame) = format::next(&bytes, at) {
@@ -38,7 +38,7 @@ impl Segment {
     }
 
     /// Starts a new segment: the file exists and its name is durable when this returns.
-    pub fn create(dir: &Path, first: u64) -> io::Result<(Self, File)> {
+    pub(crate) fn create(dir: &Path, first: u64) -> io::Result<(Self, File)> {
         let path = dir.join(name(first));
         let file = state::private().create(true).append(true).open(&path)?;
         file.set_len(0)?;
@@ -48,7 +48,7 @@ impl Segment {
 
     /// Adds bytes that hold records up to `last`, and makes them durable. What was written of a
     /// refused write is cut off again where the disk lets us.
-    pub fn append(&mut self, file: &mut File, bytes: &[u8], last: u64) -> io::Result<()> {
+    pub(crate) fn append(&mut self, file: &mut File, bytes: &[u8], last: u64) -> io::Result<()> {
         if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_data()) {
             let _ = file.set_len(self.bytes);
             return Err(error);
@@ -59,7 +59,7 @@ impl Segment {
     }
 
     /// Up to `most` bytes from `from` on.
-    pub fn read(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, from: u64, most: usize) -> io::Result<Vec<u8>> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
@@ -69,7 +69,7 @@ impl Segment {
 }
 
 /// The segments of a folder in order, by their names.
-pub fn list(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();

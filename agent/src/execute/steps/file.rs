@@ -93,7 +93,6 @@ pub(super) fn after_crash(undo: &UndoRecord, bench: &Bench<'_>) -> AfterCrash {
             }
         }
         // Making a folder that is there already changes nothing.
-        UndoRecord::Made { .. } => AfterCrash::NotDone,
         _ => AfterCrash::NotDone,
     }
 }

@@ -24,7 +24,7 @@ use crate::prober::Prober;
 /// What undoing a step takes. Written to the journal before the step's effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case", tag = "undo")]
-pub enum UndoRecord {
+pub(crate) enum UndoRecord {
     /// Nothing can or need be taken back.
     #[default]
     Nothing,
@@ -59,7 +59,7 @@ pub enum UndoRecord {
 /// Where a moved thing is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kept", content = "name")]
-pub enum Kept {
+pub(crate) enum Kept {
     /// In its own folder, under another name.
     Beside(String),
     /// In the agent's quarantine, under this name.
@@ -68,7 +68,7 @@ pub enum Kept {
 
 /// What a look before the step gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Checked {
+pub(crate) enum Checked {
     /// It is so already.
     AlreadySo(String),
     /// It is to be done; this is what undoing it will take.
@@ -77,7 +77,7 @@ pub enum Checked {
 
 /// What a step did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// In words.
     pub detail: String,
     /// The exit status, where a program ran.
@@ -86,7 +86,7 @@ pub struct Applied {
 
 /// What the host says of a step that a crash hid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AfterCrash {
+pub(crate) enum AfterCrash {
     /// It was done.
     Done(String),
     /// It had no effect: it may be done now.
@@ -97,7 +97,7 @@ pub enum AfterCrash {
 
 /// A step that cannot be done, or was not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StepError {
+pub(crate) enum StepError {
     /// It cannot be done on this host.
     #[error("{0}")]
     Impossible(String),
@@ -117,7 +117,7 @@ impl StepError {
     }
 
     /// The exit status, where a program ran.
-    pub fn exit(&self) -> Option<i32> {
+    pub(crate) fn exit(&self) -> Option<i32> {
         match self {
             Self::Failed { exit, .. } => *exit,
             Self::Impossible(_) => None,
@@ -126,7 +126,7 @@ impl StepError {
 }
 
 /// All that a step may use.
-pub struct Bench<'a> {
+pub(crate) struct Bench<'a> {
     /// The machine.
     pub platform: &'a dyn Platform,
     /// Its probes.
@@ -152,7 +152,7 @@ pub struct Bench<'a> {
 const NOT_HERE: &str = "not on this system: this step is for Windows";
 
 /// Looks whether the step is needed and possible, and what undoing it will take.
-pub async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepError> {
+pub(crate) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepError> {
     match action {
         Action::ToolRun { tool, value_from } => tool::check(*tool, value_from.as_ref(), bench),
         Action::FileRename { .. }
@@ -172,7 +172,7 @@ pub async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepEr
 }
 
 /// Does it. `undo` stands in the journal already.
-pub async fn apply(
+pub(crate) async fn apply(
     action: &Action,
     undo: &UndoRecord,
     bench: &Bench<'_>,
@@ -198,7 +198,7 @@ pub async fn apply(
 }
 
 /// Looks whether it is so now. A program's own exit status was looked at by [`apply`].
-pub async fn verify(
+pub(crate) async fn verify(
     action: &Action,
     undo: &UndoRecord,
     bench: &Bench<'_>,
@@ -221,7 +221,7 @@ pub async fn verify(
 }
 
 /// Takes it back. Harmless where it was never done, or was taken back already.
-pub async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String, StepError> {
+pub(crate) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String, StepError> {
     match undo {
         UndoRecord::Nothing => Ok("nothing to take back".to_owned()),
         UndoRecord::Moved { .. } | UndoRecord::Made { .. } => file::undo(undo, bench),
@@ -232,7 +232,7 @@ pub async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String, StepEr
 }
 
 /// Asks the host what became of a step that a crash hid.
-pub async fn after_crash(
+pub(crate) async fn after_crash(
     action: &Action,
     undo: &UndoRecord,
     same_boot: bool,
@@ -272,7 +272,7 @@ pub async fn after_crash(
 }
 
 /// Whether a value of evidence is the name of a systemd unit.
-pub fn is_unit(value: &str) -> bool {
+pub(crate) fn is_unit(value: &str) -> bool {
     let kinds = [".service", ".timer", ".mount", ".socket", ".path", ".target"];
     plain_name(value) && kinds.iter().any(|kind| value.ends_with(kind))
 }

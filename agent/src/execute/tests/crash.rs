@@ -32,9 +32,11 @@ fn crashed(lines: &[String], renamed: bool) -> World {
         world.write("var/lib/pkg/lists");
     }
     let folder = world.state().dir("journal").expect("made");
-    let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
-    fs::write(folder.join(journal::name(job, 1)), text).expect("written");
-    world.answer("test.fault", &[Answer::Yes, Answer::No]);
+    fs::write(folder.join(journal::name(job, 1)), lines.join("\n") + "\n").expect("written");
+    // A job that runs already asks only at its end.
+    if lines.iter().any(|l| l.contains("\"running\"")) {
+        world.answer("test.fault", &[Answer::No]);
+    }
     world
 }
 
@@ -57,9 +59,6 @@ async fn no_step_runs_twice_whatever_line_was_the_last() {
         };
         for renamed in variants {
             let world = crashed(kept, *renamed);
-            if kept.iter().any(|l| l.contains("\"verifying\"")) || over(second) {
-                world.answer("test.fault", &[Answer::No]);
-            }
             let executor = world.executor();
             settle(&executor).await;
             let (state, why) = end(&told_or_journal(&world, &executor));
@@ -148,7 +147,7 @@ async fn an_unknown_outcome_still_starts_what_was_stopped() {
     let name = journal::name(world.order(1).job, 1);
     let text = fs::read_to_string(world.state().join("journal").join(&name)).expect("read");
     let cut = text.lines().position(|l| l.contains("\"intent\"")).expect("an intent");
-    let kept: String = text.lines().take(cut + 1).map(|l| format!("{l}\n")).collect();
+    let kept = text.lines().take(cut + 1).collect::<Vec<_>>().join("\n") + "\n";
     let again = World::new(vec![tool(Tool::DpkgConfigureAll), start]);
     fs::write(again.state().dir("journal").expect("made").join(name), kept).expect("written");
     let executor = again.executor();

@@ -81,7 +81,7 @@ fn a_folder_that_becomes_a_link_under_the_step_is_not_followed() {
                     world.answer("test.fault", &[Answer::Yes, Answer::No]);
                     world.run(&world.order(counter)).await;
                 }
-            })
+            });
         }));
         over.store(true, std::sync::atomic::Ordering::Relaxed);
         ran.expect("no panic");

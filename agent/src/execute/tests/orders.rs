@@ -123,8 +123,8 @@ async fn what_the_own_catalogue_does_not_hold_is_refused_by_name() {
         (Order { cause: slug("test.nothing"), ..right.clone() }, "no cause \"test.nothing\""),
         (Order { cause: slug("test.other"), ..right }, "no remediation against"),
     ];
-    for (counter, (order, words)) in (1..).zip(cases) {
-        let order = Order { counter, job: JobId::at(NOW, [50 + counter as u8; 10]), ..order };
+    for (n, (order, words)) in (1u8..).zip(cases) {
+        let order = Order { counter: n.into(), job: JobId::at(NOW, [50 + n; 10]), ..order };
         let (state, why) = end(&world.run(&order).await);
         assert_eq!(state, JobState::Skipped);
         assert!(why.contains(words), "{why}");
