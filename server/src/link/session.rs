@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use fleetmend_core::ids::{HostId, JobId};
+use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
+use fleetmend_core::time::Timestamp;
 use fleetmend_proto::v1::agent_message::Body as FromAgent;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
 use fleetmend_proto::{ConvertError, Hello, v1};
-use fleetmend_store::StoreError;
+use fleetmend_store::{JobFilter, PageRequest, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
@@ -27,6 +29,7 @@ use crate::enroll::identity::HostCertificate;
 use crate::events::Event;
 use crate::ingest;
 use crate::metrics::{self, StreamEnd};
+use crate::state::Shared;
 
 /// Time for a slow agent to take one message.
 const SEND: Duration = Duration::from_secs(30);
@@ -87,13 +90,7 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
     let shared = link.shared.clone();
     let host = identity.host;
     let now = shared.clock.now();
-    shared.db.save_facts(host, &hello.facts, now).await.map_err(store)?;
-    let acknowledged = shared.db.spool_position(host, hello.epoch).await.map_err(store)?;
-    if hello.order_counter > 0 {
-        shared.db.raise_counter(host, hello.order_counter).await.map_err(store)?;
-    }
-    let known: Vec<JobId> = hello.open_jobs.iter().map(|open| open.job).collect();
-    shared.db.requeue_offered(host, &known, now).await.map_err(store)?;
+    let acknowledged = note_hello(&shared, host, &hello, now).await.map_err(store)?;
     let place = shared.registry.register(host, &identity.serial);
     // Looked at again now that an end asked by somebody else would be heard.
     let standing = standing::check(&shared, &identity).await.map_err(Ended::refused)?;
@@ -139,6 +136,31 @@ async fn hello(inbound: &mut Streaming<v1::AgentMessage>) -> Result<Hello, Ended
             Status::failed_precondition("the first message must be a hello"),
         )),
     }
+}
+
+/// Writes what a hello changes, and gives the position of its spool. Most change nothing and cost
+/// reads only: after an outage a whole fleet says hello at once.
+async fn note_hello(
+    shared: &Shared,
+    host: HostId,
+    hello: &Hello,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let db = &shared.db;
+    if db.host(host).await?.is_none_or(|stored| stored.facts != hello.facts) {
+        db.save_facts(host, &hello.facts, now).await?;
+    }
+    if hello.order_counter > 0 {
+        db.raise_counter(host, hello.order_counter).await?;
+    }
+    let offered =
+        JobFilter { host: Some(host), state: vec![JobState::Offered], ..JobFilter::default() };
+    if db.jobs(&offered, &PageRequest::first(1)).await?.total > 0 {
+        let known: Vec<JobId> = hello.open_jobs.iter().map(|open| open.job).collect();
+        let again = db.requeue_offered(host, &known, now).await?;
+        again.into_iter().for_each(|id| shared.events.tell(Event::Job { id }));
+    }
+    db.spool_position(host, hello.epoch).await
 }
 
 impl Session {
