@@ -48,11 +48,11 @@ async fn enrolment_sessions_and_ingest() {
     let done = futures_util::future::join_all(sending).await;
     say("reports stored and acknowledged", u64::from(HOSTS) * MESSAGES * ITEMS, started.elapsed());
     let slowest = done.into_iter().filter_map(Result::ok).map(|(_, slowest)| slowest).max();
-    println!("slowest acknowledgement: {slowest:?}");
+    eprintln!("slowest acknowledgement: {slowest:?}");
 }
 
 fn say(what: &str, count: u64, took: Duration) {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let rate = count as f64 / took.as_secs_f64();
-    println!("{what}: {count} in {took:?}, {rate:.0} a second");
+    eprintln!("{what}: {count} in {took:?}, {rate:.0} a second");
 }

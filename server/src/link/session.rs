@@ -158,7 +158,9 @@ async fn note_hello(
     if db.jobs(&offered, &PageRequest::first(1)).await?.total > 0 {
         let known: Vec<JobId> = hello.open_jobs.iter().map(|open| open.job).collect();
         let again = db.requeue_offered(host, &known, now).await?;
-        again.into_iter().for_each(|id| shared.events.tell(Event::Job { id }));
+        for id in again {
+            shared.events.tell(Event::Job { id });
+        }
     }
     db.spool_position(host, hello.epoch).await
 }
