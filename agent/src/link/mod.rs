@@ -42,7 +42,8 @@ pub struct Wishes {
 }
 
 impl Wishes {
-    /// How often failures are looked for, within a minute's tenth and a day.
+    /// How often failures are looked for: every minute, unless the server wishes otherwise (five
+    /// seconds to a day).
     pub fn collect_every(&self) -> Duration {
         Self::span(&self.scan_seconds, 60)
     }

@@ -54,7 +54,6 @@ struct Talk {
     /// The last sequence of each report message under way.
     under_way: Vec<u64>,
     key: OrderKey,
-    pending: bool,
 }
 
 impl Session<'_> {
@@ -90,7 +89,6 @@ impl Session<'_> {
             out,
             under_way: Vec::new(),
             key: OrderKey::new(welcome.order_chain, pin),
-            pending: welcome.pending,
         };
         let ended = self.talk(&mut talk, &mut incoming, beat, stop).await;
         self.link.spool.lock().rollback();
@@ -166,7 +164,10 @@ impl Session<'_> {
                 }
                 () = self.link.spool.changed(), if talk.under_way.len() < WINDOW => {}
                 changed = state.changed() => {
-                    changed.map_err(|e| Trouble::Own(e.to_string()))?;
+                    // Whoever gathers the state stops only with the agent.
+                    if changed.is_err() {
+                        return Ok(Ended::Stopped);
+                    }
                     let current = state.borrow_and_update().clone();
                     send_state(talk, current.as_ref())?;
                 }
@@ -242,10 +243,6 @@ impl Session<'_> {
     }
 
     fn ordered(&self, talk: &Talk, order: v1::Order) {
-        if talk.pending {
-            tracing::warn!("order refused: the server itself says that this host is not accepted");
-            return;
-        }
         match Envelope::try_from(order) {
             Ok(envelope) => {
                 let offered = self.link.executor.offer(&talk.key, &envelope);
