@@ -83,7 +83,11 @@ impl Words {
 
     /// A share in per cent.
     pub(crate) fn percent(self, share: impl Borrow<f64>) -> String {
-        let whole = (share.borrow() * 100.0).round().clamp(0.0, 100.0);
+        let share = *share.borrow();
+        let whole = (share * 100.0).round().clamp(0.0, 100.0);
+        if whole < 1.0 && share > 0.0 {
+            return if self.0 == Lang::En { "<1%" } else { "<1\u{a0}%" }.to_owned();
+        }
         match self.0 {
             Lang::En => format!("{whole:.0}%"),
             Lang::Ru => format!("{whole:.0}\u{a0}%"),

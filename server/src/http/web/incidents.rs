@@ -6,8 +6,10 @@ use askama::Template;
 use fleetmend_core::ids::IncidentId;
 use fleetmend_core::incident::IncidentState;
 use fleetmend_core::knowledge::Risk;
+use fleetmend_core::plan::PlannedStep;
 use fleetmend_store::{Incident, Job, PageRequest, StoredReport};
 
+use super::i18n::Words;
 use super::verdict::{self, CauseCard};
 use super::{Choice, Frame, choices, html, see};
 use crate::http::api::model::{PlannedView, cause_name};
@@ -55,6 +57,7 @@ struct IncidentPage {
 struct PlanCard {
     view: PlannedView,
     automatic: bool,
+    why: String,
 }
 
 /// The list.
@@ -120,6 +123,7 @@ pub(crate) async fn page(call: Call) -> Answer {
                     .remediations
                     .get(&step.remediation)
                     .is_some_and(fleetmend_core::knowledge::Remediation::is_automatic),
+                why: why(step, t),
                 view: PlannedView::new(step, catalogue, t.0),
             })
             .collect(),
@@ -166,4 +170,16 @@ pub(crate) async fn reopen(call: Call) -> Answer {
     let id: IncidentId = call.id()?;
     incidents::reopen_ignored(&call, id).await?;
     Ok(see(&format!("/incidents/{id}")))
+}
+
+/// Why a remediation stands where it stands, in the reader's language.
+fn why(step: &PlannedStep, t: Words) -> String {
+    match step.risk {
+        Risk::Guided => t.s("plan.guided").to_owned(),
+        Risk::Refused => t.s("plan.refused").to_owned(),
+        Risk::Safe | Risk::Disruptive | Risk::Dangerous if step.allowed => {
+            t.f2("plan.chance", t.percent(step.chance), t.num(step.cost.round()))
+        }
+        Risk::Safe | Risk::Disruptive | Risk::Dangerous => t.s("plan.tried").to_owned(),
+    }
 }

@@ -1,0 +1,225 @@
+//! The program itself, against a small server that gives canned answers.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+/// What the server was asked: `GET /path` and the body.
+type Asked = Arc<Mutex<Vec<(String, String)>>>;
+
+/// A server that knows some answers: `GET /path?query` → status and body.
+struct Canned {
+    url: String,
+    asked: Asked,
+}
+
+impl Canned {
+    fn new(answers: &[(&str, u16, Value)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let answers: BTreeMap<String, (u16, Value)> =
+            answers.iter().map(|(k, s, v)| ((*k).to_owned(), (*s, v.clone()))).collect();
+        let asked = Asked::default();
+        let seen = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                let mut lines = BufReader::new(stream.try_clone().expect("a stream"));
+                let mut first = String::new();
+                lines.read_line(&mut first).expect("a line");
+                let target = first.rsplit_once(' ').map_or("", |(t, _)| t).to_owned();
+                let (mut length, mut csv) = (0, false);
+                loop {
+                    let mut line = String::new();
+                    lines.read_line(&mut line).expect("a header");
+                    let line = line.trim_end().to_ascii_lowercase();
+                    if line.is_empty() {
+                        break;
+                    }
+                    if let Some(n) = line.strip_prefix("content-length: ") {
+                        length = n.parse().expect("a number");
+                    }
+                    csv |= line == "accept: text/csv";
+                    assert!(!line.starts_with("authorization: ") || line.contains("fmt_test"));
+                }
+                let mut body = vec![0; length];
+                lines.read_exact(&mut body).expect("a body");
+                let body = String::from_utf8(body).expect("text");
+                seen.lock().expect("a lock").push((target.clone(), body));
+                let key = if csv { format!("{target} csv") } else { target };
+                let missing =
+                    (404, json!({ "detail": format!("nothing canned for {key}"), "status": 404 }));
+                let (status, value) = answers.get(&key).cloned().unwrap_or(missing);
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+                    text.len()
+                )
+                .expect("sent");
+            }
+        });
+        Self { url, asked }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test runs the program that it tests")]
+    fn run(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_fleetmend"))
+            .args(args)
+            .env_clear()
+            .env("FLEETMEND_URL", &self.url)
+            .env("FLEETMEND_TOKEN", "fmt_test")
+            .stdin(Stdio::null())
+            .output()
+            .expect("runs")
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn host(name: &str) -> Value {
+    json!({
+        "id": "01990000-0000-7000-8000-000000000001", "name": name, "state": "active",
+        "connected": true, "simulated": false, "open_incidents": 2, "os_name": "Debian 12",
+        "last_seen": "2026-11-22T12:00:00.000Z", "labels": { "site": "north" },
+    })
+}
+
+const HOSTILE: &str = "web\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}1";
+
+#[test]
+fn lists_are_tables_json_and_csv_without_control_characters() {
+    let page = json!({ "items": [host("web-1"), host(HOSTILE)], "next_cursor": null, "total": 2 });
+    let csv = json!("id,name\r\n1,\u{1b}[31mred\r\n");
+    let server = Canned::new(&[
+        ("GET /api/v1/hosts?limit=200", 200, page),
+        ("GET /api/v1/hosts?limit=200 csv", 200, csv),
+    ]);
+    let table = server.run(&["hosts"]);
+    assert_eq!(table.status.code(), Some(0), "{}", text(&table.stderr));
+    insta::assert_snapshot!("hosts_table", text(&table.stdout));
+    for form in ["table", "json", "csv"] {
+        let out = text(&server.run(&["hosts", "-o", form]).stdout);
+        let raw = out.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+        assert!(!raw && !out.is_empty(), "{form}: {out:?}");
+        if form == "json" {
+            let value: Value = serde_json::from_str(&out).expect("JSON");
+            assert_eq!(value["items"][1]["name"], HOSTILE, "escaped, not changed");
+        }
+    }
+}
+
+#[test]
+fn pages_are_followed_to_the_limit() {
+    let page =
+        |name: &str, next: Value| json!({ "items": [host(name)], "next_cursor": next, "total": 3 });
+    let server = Canned::new(&[
+        ("GET /api/v1/hosts?limit=2", 200, page("a", json!("c=1"))),
+        ("GET /api/v1/hosts?limit=1&cursor=c%3D1", 200, page("b", json!("c2"))),
+    ]);
+    let out = text(&server.run(&["hosts", "--limit", "2"]).stdout);
+    assert!(out.contains("(2 of 3; --limit 3 shows all)"), "{out}");
+}
+
+#[test]
+fn refusals_are_one_line_with_the_remedy() {
+    let problem = json!({
+        "type": "urn:fleetmend:problem:guided", "status": 409,
+        "detail": "a person does this; the guide says how", "guide": ["Free space", "Try\u{1b} again"],
+    });
+    let server = Canned::new(&[("POST /api/v1/incidents/i1/remediate", 409, problem)]);
+    let out = server.run(&["remediate", "i1", "--reason", "x"]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = text(&out.stderr);
+    assert_eq!(
+        said,
+        "fleetmend: a person does this; the guide says how Steps for a person: Free space / Try\u{fffd} again\n"
+    );
+}
+
+#[test]
+fn wrong_use_ends_with_2() {
+    let server = Canned::new(&[]);
+    for args in [
+        &["hosts", "--colour"][..],
+        &["frobnicate"],
+        &["hosts", "--url", "http://192.0.2.1:7080"],
+        &["hosts", "--url", "fleet.example"],
+        &["explain", "banana"],
+        &["explain", "0x80070003", "--product", "toaster"],
+        &["hosts", "label", "01990000-0000-7000-8000-000000000001", "plain"],
+    ] {
+        let out = server.run(args);
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {}", text(&out.stderr));
+    }
+    assert!(server.asked.lock().expect("a lock").is_empty(), "nothing was sent");
+    let out = server.run(&["hosts", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text(&out.stderr).contains("cannot reach http://127.0.0.1:1"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn a_followed_job_ends_with_its_outcome() {
+    let job = |state: &str, end: bool| {
+        json!({ "id": "j1", "state": state, "final": end, "updated_at": "2026-11-22T12:00:00.000Z",
+            "host": { "name": "web-1" }, "remediation": "apt.configure_pending",
+            "steps": [{ "index": 0, "state": "done", "title": "tool.run dpkg", "exit": 0, "detail": "" }] })
+    };
+    for (state, code) in [("fixed", 0), ("failed", 1), ("unverified", 1)] {
+        let server = Canned::new(&[
+            ("GET /api/v1/jobs/j1", 200, job(state, true)),
+            (
+                "GET /api/v1/jobs/j1/log",
+                200,
+                json!("== attempt 1, step 0: x\nSetting up\u{1b}[2J nginx\n"),
+            ),
+        ]);
+        let out = server.run(&["jobs", "show", "j1", "--log", "--follow"]);
+        assert_eq!(out.status.code(), Some(code), "{state}: {}", text(&out.stderr));
+        if state == "fixed" {
+            insta::assert_snapshot!("job_followed", text(&out.stdout));
+        }
+    }
+}
+
+#[test]
+fn hosts_are_named_by_name_and_changed() {
+    let page = json!({ "items": [host("web-1"), host("web-10")], "next_cursor": null, "total": 2 });
+    let id = "01990000-0000-7000-8000-000000000001";
+    let path = format!("POST /api/v1/hosts/{id}/labels");
+    let server = Canned::new(&[
+        ("GET /api/v1/hosts?search=WEB-1&limit=500", 200, page),
+        (&path, 200, host("web-1")),
+    ]);
+    let out = server.run(&["hosts", "label", "WEB-1", "ring=1", "old-"]);
+    assert_eq!(text(&out.stdout), "web-1 is labelled.\n", "{}", text(&out.stderr));
+    let asked = server.asked.lock().expect("a lock");
+    let (_, body) = asked.last().expect("asked");
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(body, json!({ "set": { "ring": "1" }, "remove": ["old"] }));
+}
+
+#[test]
+fn codes_are_explained_without_a_server() {
+    let server = Canned::new(&[]);
+    for spelled in ["80070003", "-2147024893", "0х80070003"] {
+        let out = server.run(&["explain", spelled, "-o", "json"]);
+        let told: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        assert_eq!(told["code"], "0x80070003", "{spelled}");
+    }
+    let out = server.run(&["explain", "apt.dpkg_interrupted", "--lang", "ru"]);
+    let said = text(&out.stdout);
+    assert!(said.starts_with("apt.dpkg_interrupted") && said.contains("dpkg"), "{said}");
+    assert_eq!(server.run(&["catalog", "lint"]).status.code(), Some(0));
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        assert!(server.run(&["completion", shell]).stdout.len() > 1_000, "{shell}");
+    }
+    assert!(text(&server.run(&["--version"]).stdout).starts_with("fleetmend "));
+    assert!(server.asked.lock().expect("a lock").is_empty(), "a server was asked");
+}
