@@ -1,9 +1,12 @@
 //! What agents say of their hosts: facts, state, evidence.
 
+use std::collections::BTreeMap;
+
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::host::{HostFacts, HostState};
 use fleetmend_core::ids::HostId;
 use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::Slug;
 use uuid::Uuid;
 
 use crate::backend::{Db, Tx, on_tx};
@@ -76,7 +79,17 @@ impl Db {
 
 /// Keeps the latest answer of each probe.
 pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) -> Result<()> {
-    for piece in chunks(found) {
+    // One statement must not meet a row twice.
+    let mut latest: BTreeMap<(HostId, &Slug), &Evidence> = BTreeMap::new();
+    for (host, evidence) in found {
+        let kept = latest.entry((*host, &evidence.probe)).or_insert(evidence);
+        if evidence.at >= kept.at {
+            *kept = evidence;
+        }
+    }
+    let latest: Vec<(HostId, &Evidence)> =
+        latest.into_iter().map(|((host, _), evidence)| (host, evidence)).collect();
+    for piece in chunks(&latest) {
         let mut query = sqlx::query(SAVE_EVIDENCE.sql(piece.len()));
         for (host, evidence) in piece {
             query = query

@@ -10,7 +10,6 @@ use fleetmend_core::incident::{IncidentState, recurs_within};
 use fleetmend_core::limits;
 use fleetmend_core::report::{IncidentKey, Kind, ReportedFailure};
 use fleetmend_core::time::Timestamp;
-use fleetmend_core::words::Slug;
 use uuid::Uuid;
 
 use super::Random;
@@ -383,21 +382,16 @@ async fn keep_evidence(
     failures: &[(HostId, &ReportedFailure)],
     effects: &mut Effects,
 ) -> Result<()> {
-    let mut latest: BTreeMap<(HostId, &Slug), &Evidence> = BTreeMap::new();
-    for (host, failure) in failures {
-        for evidence in bounded(failure) {
-            let kept = latest.entry((*host, &evidence.probe)).or_insert(evidence);
-            if evidence.at >= kept.at {
-                *kept = evidence;
-            }
-        }
-    }
-    if latest.is_empty() {
+    let found: Vec<(HostId, &Evidence)> = failures
+        .iter()
+        .flat_map(|(host, failure)| bounded(failure).iter().map(|evidence| (*host, evidence)))
+        .collect();
+    if found.is_empty() {
         return Ok(());
     }
-    let found: Vec<_> = latest.iter().map(|((host, _), evidence)| (*host, *evidence)).collect();
     save_evidence(tx, &found).await?;
     let mut hosts: Vec<HostId> = found.iter().map(|(host, _)| *host).collect();
+    hosts.sort_unstable();
     hosts.dedup();
     want_triage_of(tx, &hosts).await?;
     effects.triage = true;

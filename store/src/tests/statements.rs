@@ -121,6 +121,20 @@ async fn the_schema_is_as_it_was_reviewed() {
 }
 
 #[tokio::test]
+async fn a_commit_is_on_disk_and_readers_cannot_write() {
+    let store = super::Store::sqlite().await;
+    let Backend::Sqlite { write, read } = &store.db.backend;
+    for (pragma, wanted) in [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1)] {
+        let value: i64 = sqlx::query_scalar(pragma).fetch_one(write).await.expect("reads");
+        assert_eq!(value, wanted, "{pragma}");
+    }
+    let mode: String =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(write).await.expect("reads");
+    assert_eq!(mode, "wal");
+    sqlx::query("DELETE FROM setting").execute(read).await.expect_err("readers cannot write");
+}
+
+#[tokio::test]
 async fn migrating_twice_changes_nothing_and_the_file_is_private() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("db");

@@ -1,0 +1,152 @@
+//! The tasks on a real database: what they leave behind, and that doing it twice changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::host::{HostFacts, Labels, Lifecycle, OsFamily};
+use fleetmend_core::ids::{EnrollmentTokenId, EvidenceId, HostId, ReportId, SpoolEpoch};
+use fleetmend_core::limits;
+use fleetmend_core::report::{FailureReport, Kind, Operation, Product, ReportedFailure, Source};
+use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::{Clock as _, ManualClock, SourceTime, Timestamp};
+use fleetmend_core::token::TokenKind;
+use fleetmend_store::{
+    Db, Enrolment, HostItems, IncidentFilter, NewCertificate, NewEnrollmentToken, PageRequest,
+};
+use uuid::Uuid;
+
+use super::{Deadlines, Triage};
+use crate::background::{BackgroundTask as _, Outcome};
+use crate::events::{Event, Events};
+
+struct Fleet {
+    db: Db,
+    clock: Arc<ManualClock>,
+    host: HostId,
+    _folder: tempfile::TempDir,
+}
+
+/// A fleet of one host.
+async fn fleet() -> Fleet {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", folder.path().join("db").display());
+    let db = Db::connect(&url).await.expect("opens");
+    db.migrate().await.expect("migrates");
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_790_000_000_000)));
+    let (now, host) = (clock.now(), HostId(Uuid::from_u128(1)));
+    let token = NewEnrollmentToken {
+        id: EnrollmentTokenId(Uuid::from_u128(2)),
+        name: "t".to_owned(),
+        kind: TokenKind::OneUse,
+        secret_hash: [1; 32],
+        uses: 1,
+        expires: now.after(Duration::from_hours(1)),
+        labels: Labels::new(),
+        networks: Vec::new(),
+    };
+    db.create_enrollment_token(&token, "test", now).await.expect("token");
+    let facts = HostFacts {
+        name: "host".to_owned(),
+        os: OsFamily::Linux,
+        os_name: "Debian GNU/Linux 12".to_owned(),
+        os_build: "6.1".to_owned(),
+        arch: "x86_64".to_owned(),
+        agent_version: "0.1.0".to_owned(),
+        boot_id: "b".to_owned(),
+        simulated: false,
+    };
+    let certificate = NewCertificate {
+        serial: "01".to_owned(),
+        public_key: vec![1],
+        not_before: now,
+        not_after: now.after(Duration::from_hours(1)),
+    };
+    let peer = std::net::Ipv4Addr::LOCALHOST.into();
+    let enrolment = Enrolment { token_hash: [1; 32], peer, host, facts, certificate };
+    db.enrol(&enrolment, now).await.expect("enrols");
+    Fleet { db, clock, host, _folder: folder }
+}
+
+impl Fleet {
+    async fn send(&self, sequence: u64, item: SpoolItem) {
+        let epoch = SpoolEpoch(Uuid::from_u128(9));
+        let batch = [HostItems { host: self.host, epoch, items: vec![(sequence, item.into())] }];
+        let mut random = || sequence.to_be_bytes().repeat(2)[..10].try_into().expect("ten");
+        self.db.ingest(&batch, self.clock.now(), &mut random).await.expect("ingests");
+    }
+
+    async fn fail(&self) {
+        let at = self.clock.now();
+        let failure = FailureReport {
+            product: Product::Apt,
+            operation: Operation::Install,
+            code: Some("apt.dpkg_interrupted".parse().expect("a code")),
+            symbol: None,
+            kind: Kind::Failure,
+            subject: None,
+            time: SourceTime::utc(at),
+            source: Source::Dpkg,
+            provider: None,
+            event_id: None,
+            record_id: None,
+            line: None,
+            count: None,
+            message: "dpkg was interrupted".to_owned(),
+        };
+        let id = ReportId(Uuid::from_u128(3));
+        let report = ReportedFailure { id, at, failure, evidence: Vec::new() };
+        self.send(1, SpoolItem::Failure(Box::new(report))).await;
+    }
+}
+
+#[tokio::test]
+async fn an_incident_gets_its_verdict_once_and_again_with_new_evidence() {
+    let fleet = fleet().await;
+    fleet.fail().await;
+    let events = Events::default();
+    let mut heard = events.listen();
+    let mut task = Triage::new(fleet.db.clone(), fleetmend_catalog::builtin(), events);
+    let first = task.activate().await;
+    assert_eq!((first.outcome, first.acted), (Outcome::Done, 1));
+    assert!(matches!(heard.try_recv(), Ok(Event::Incident { id: Some(_) })));
+    assert_eq!(task.activate().await.acted, 0, "idempotent");
+
+    let of_all = IncidentFilter::default();
+    let page = fleet.db.incidents(&of_all, &PageRequest::default()).await.expect("lists");
+    let verdict = page.items[0].verdict.clone().expect("there is a verdict");
+    let sum: f64 = verdict.causes.iter().map(|c| c.share).sum();
+    assert!((sum - 1.0).abs() < 1e-6 && verdict.causes.iter().any(|c| c.cause.is_none()));
+
+    let evidence = Evidence {
+        id: EvidenceId(Uuid::from_u128(4)),
+        probe: "apt.dpkg_interrupted".parse().expect("a slug"),
+        answer: Answer::Yes,
+        proof: "3 files".to_owned(),
+        value: None,
+        at: fleet.clock.now(),
+    };
+    fleet.send(2, SpoolItem::Evidence(vec![evidence])).await;
+    assert_eq!(task.activate().await.acted, 1, "new evidence, new verdict");
+}
+
+#[tokio::test]
+async fn a_silent_host_grows_stale_once() {
+    let fleet = fleet().await;
+    let mut task = Deadlines::new(fleet.db.clone(), fleet.clock.clone(), Events::default());
+    fleet.clock.advance(limits::SILENT_AFTER);
+    assert_eq!(task.activate().await.acted, 0, "not before its time");
+    fleet.clock.advance(Duration::from_secs(1));
+    assert_eq!(task.activate().await.acted, 1);
+    assert_eq!(task.activate().await.acted, 0, "idempotent");
+    let host = fleet.db.host(fleet.host).await.expect("reads").expect("is there");
+    assert_eq!(host.lifecycle, Lifecycle::Stale);
+}
+
+#[tokio::test]
+async fn a_task_whose_database_is_gone_says_so() {
+    let fleet = fleet().await;
+    fleet.db.close().await;
+    let mut task = Deadlines::new(fleet.db.clone(), fleet.clock.clone(), Events::default());
+    assert!(matches!(task.activate().await.outcome, Outcome::Failed(why) if !why.is_empty()));
+}
