@@ -17,6 +17,7 @@ use fleetmend_core::ids::ApiTokenId;
 use fleetmend_core::limits;
 use fleetmend_core::time::{Clock, SystemClock};
 use fleetmend_core::token::Role;
+use fleetmend_proto::trust::TokenText;
 use fleetmend_server::enroll::token::{self, TokenWish};
 use fleetmend_server::{App as ServerApp, Config, RunningServer, entropy, http};
 use fleetmend_store::NewApiToken;
@@ -132,7 +133,7 @@ impl Agents {
     async fn start(
         &self,
         server: &RunningServer,
-        token: &token::TokenText,
+        token: &TokenText,
         home: &Path,
         platform: Arc<dyn Platform>,
         ceiling: Option<&str>,
@@ -182,7 +183,7 @@ async fn login(server: &RunningServer) -> anyhow::Result<String> {
     Ok(text)
 }
 
-async fn enrollment(server: &RunningServer, uses: u32) -> anyhow::Result<token::TokenText> {
+async fn enrollment(server: &RunningServer, uses: u32) -> anyhow::Result<TokenText> {
     let shared = &server.shared;
     let wish = TokenWish {
         name: "demo".to_owned(),

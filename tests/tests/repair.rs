@@ -37,8 +37,8 @@ fn an_interrupted_dpkg_is_found_repaired_and_proved() {
     // Found, with the evidence that settles it.
     let incident = wait_incident(&api, "apt.dpkg_interrupted");
     assert_eq!((&incident["product"], &incident["operation"]), (&json!("apt"), &json!("install")));
-    assert_eq!(incident["cause"], "dpkg_interrupted", "{incident}");
-    assert_eq!(incident["certainty"], "confirmed", "{incident}");
+    assert_eq!(incident["cause"]["id"], "dpkg_interrupted", "{incident}");
+    assert_eq!(incident["cause"]["certainty"], "confirmed", "{incident}");
     let id = incident["id"].as_str().expect("an id");
     let (_, detail) = api.get(&format!("/api/v1/incidents/{id}"));
     let evidence = detail["verdict"].to_string();
