@@ -24,10 +24,10 @@ fn admitted(route: &Route) -> u16 {
     match (route.verb, route.path) {
         (Verb::Post, "/login") => 401,
         (Verb::Post, "/logout") => 303,
-        (Verb::Post, "/hosts/{id}/accept" | "/incidents/{id}/reopen" | "/enroll/{id}/revoke") => {
-            404
+        (Verb::Post, path) if route.face == Face::Page => {
+            let bare = ["/hosts/{id}/accept", "/incidents/{id}/reopen", "/enroll/{id}/revoke"];
+            if bare.contains(&path) { 404 } else { 400 }
         }
-        (Verb::Post, _) if route.face == Face::Page => 400,
         (Verb::Post | Verb::Put, _) => 415,
         (Verb::Delete, _) => 404,
         (Verb::Get, path) if path.contains("{id}") => 404,

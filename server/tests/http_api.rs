@@ -190,7 +190,8 @@ async fn codes_are_read_in_any_spelling() {
 }
 
 fn percent(text: &str) -> String {
-    text.bytes().map(|b| format!("%{b:02X}")).collect()
+    let hex: Vec<String> = text.bytes().map(|b| format!("%{b:02X}")).collect();
+    hex.concat()
 }
 
 #[tokio::test]
