@@ -1,6 +1,8 @@
 //! One job, from its order to its end. Every decision is made from the journal, so that a job that
 //! was stopped goes on where it was; every effect stands in the journal before it happens.
 
+mod news;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -8,13 +10,13 @@ use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::ids::JobId;
-use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport, StepState};
+use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::knowledge::{Cause, Remediation};
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::step::{Action, Step};
-use fleetmend_core::words::{self, Slug};
+use fleetmend_core::words::Slug;
 use tokio_util::sync::CancellationToken;
 
 use super::ceiling::{Ceiling, Objection, halted};
@@ -386,81 +388,6 @@ impl<'a> Runner<'a> {
     fn intent(&mut self, index: usize, undoing: bool, undo: UndoRecord) -> io::Result<()> {
         let boot = self.boot.clone();
         self.journal.add(Entry::Intent { step: place(index), undoing, undo, boot })
-    }
-
-    fn outcome(
-        &mut self,
-        index: usize,
-        step: &Step,
-        state: StepState,
-        error: StepError,
-        log: &StepLog,
-    ) -> io::Result<()> {
-        self.went(index, step, state, &error.to_string(), error.exit(), log)
-    }
-
-    fn went(
-        &mut self,
-        index: usize,
-        step: &Step,
-        state: StepState,
-        detail: &str,
-        exit: Option<i32>,
-        log: &StepLog,
-    ) -> io::Result<()> {
-        let told = format!("step {} ({}): {detail}", index + 1, step.action.title());
-        let detail_kept = if matches!(state, StepState::Failed | StepState::Unknown) {
-            told
-        } else {
-            detail.to_owned()
-        };
-        self.journal.add(Entry::Outcome { step: place(index), state, detail: detail_kept })?;
-        self.tell_step(index, step, state, detail, exit, log);
-        Ok(())
-    }
-
-    fn tell_step(
-        &self,
-        index: usize,
-        step: &Step,
-        state: StepState,
-        detail: &str,
-        exit: Option<i32>,
-        log: &StepLog,
-    ) {
-        let report = StepReport {
-            index: place(index),
-            title: words::cut(&step.action.title(), limits::FACT_BYTES).to_owned(),
-            state,
-            exit,
-            detail: words::cut(detail, limits::DETAIL_BYTES).to_owned(),
-            output_dropped: log.dropped(),
-        };
-        self.tell(self.state, "", Some(report), Vec::new(), None);
-    }
-
-    fn tell(
-        &self,
-        state: JobState,
-        detail: &str,
-        step: Option<StepReport>,
-        evidence: Vec<Evidence>,
-        proof: Option<ProofLevel>,
-    ) {
-        let update = self.update(state, detail, step, evidence, proof);
-        self.shop.spool.put(&[SpoolItem::Job(Box::new(update))], self.shop.clock.now());
-    }
-
-    fn update(
-        &self,
-        state: JobState,
-        detail: &str,
-        step: Option<StepReport>,
-        evidence: Vec<Evidence>,
-        proof: Option<ProofLevel>,
-    ) -> JobUpdate {
-        let order = self.order();
-        super::update(order, state, detail, step, evidence, proof, self.shop.clock.now())
     }
 
     fn log(&self, index: usize) -> StepLog {
