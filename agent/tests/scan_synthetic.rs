@@ -325,6 +325,14 @@ fn events_of_every_form_are_read_by_name() {
         Event::new("Microsoft-Windows-Bits-Client", 61, 3)
             .data("name", "WU Client Download")
             .data("hr", "2149580817"),
+        Event::new("Microsoft-Windows-Bits-Client", 61, 3)
+            .data("name", "job")
+            .data("url", "http://au.download.WINDOWSUPDATE.com/x.cab")
+            .data("hr", "2149580817"),
+        Event::new("Microsoft-Windows-Bits-Client", 61, 3)
+            .data("name", "Font Download")
+            .data("url", "https://fs.example.com/x")
+            .data("hr", "2149580817"),
     ];
     let reports = read(Source::Evtx, &file(&[events]));
     assert_eq!(
@@ -334,6 +342,7 @@ fn events_of_every_form_are_read_by_name() {
             "vss snapshot none D:",
             "vss snapshot 0x80070005",
             "windows_update download 0x80200011 WU Client Download",
+            "windows_update download 0x80200011 job",
         ]
     );
     assert_eq!(reports[0].time.to_string(), "2026-01-02T03:04:05.678Z");

@@ -2,6 +2,7 @@
 //! `UserData`, named and unnamed fields.
 
 use fleetmend_core::time::{SourceTime, Timestamp};
+use memchr::memmem;
 use serde_json::Value;
 
 use crate::collect::text;
@@ -56,15 +57,38 @@ impl Event {
     }
 }
 
-/// Provider, id and level, as far as the first words of a rendered record tell them without being
-/// read whole.
-pub(crate) fn head(json: &[u8]) -> Option<Head<'_>> {
-    let system = text::after(&json[..json.len().min(2_048)], "\"System\":")?;
-    let name = text::until(text::after(system, "\"Name\":\"")?, "\"");
-    let id = text::after(system, "\"EventID\":")?;
-    let id = if id.starts_with(b"{") { text::after(id, "\"#text\":")? } else { id };
-    let level = text::after(system, "\"Level\":").and_then(digits);
-    Some(Head { provider: name, id: digits(id)?, level: level.unwrap_or(0) })
+/// Finds the marks of a rendered record's first words. Made once: making a searcher costs more than
+/// searching so little text.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    name: memmem::Finder<'static>,
+    id: memmem::Finder<'static>,
+    text: memmem::Finder<'static>,
+    level: memmem::Finder<'static>,
+}
+
+impl Marks {
+    pub(crate) fn new() -> Self {
+        Self {
+            name: memmem::Finder::new("\"Name\":\""),
+            id: memmem::Finder::new("\"EventID\":"),
+            text: memmem::Finder::new("\"#text\":"),
+            level: memmem::Finder::new("\"Level\":"),
+        }
+    }
+
+    /// Provider, id and level, as far as the first words tell them without being read whole.
+    pub(crate) fn head<'j>(&self, json: &'j [u8]) -> Option<Head<'j>> {
+        let after = |mark: &memmem::Finder<'_>, text: &'j [u8]| {
+            mark.find(text).map(|at| &text[at + mark.needle().len()..])
+        };
+        let rest = after(&self.name, &json[..json.len().min(2_048)])?;
+        let provider = &rest[..memchr::memchr(b'"', rest)?];
+        let id = after(&self.id, &rest[provider.len()..])?;
+        let level = after(&self.level, id).and_then(digits);
+        let id = if id.starts_with(b"{") { after(&self.text, id)? } else { id };
+        Some(Head { provider, id: digits(id)?, level: level.unwrap_or(0) })
+    }
 }
 
 /// What the first words of a record tell.
@@ -222,11 +246,12 @@ mod tests {
     fn the_head_is_read_without_the_rest() {
         let json = br##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"volsnap"}},"EventID":{"#attributes":{"Qualifiers":49158},"#text":36},"Level":2,broken"##;
         let wanted = Head { provider: b"volsnap", id: 36, level: 2 };
-        assert_eq!(head(json), Some(wanted));
+        let marks = Marks::new();
+        assert_eq!(marks.head(json), Some(wanted));
         let json =
             br##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"x"}},"EventID":20}}}"##;
-        assert_eq!(head(json).map(|h| (h.id, h.level)), Some((20, 0)));
-        assert_eq!(head(b"{}"), None);
+        assert_eq!(marks.head(json).map(|h| (h.id, h.level)), Some((20, 0)));
+        assert_eq!(marks.head(b"{}"), None);
     }
 
     #[test]

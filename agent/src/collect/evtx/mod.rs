@@ -88,8 +88,9 @@ fn records(
         };
         // Reading the rendered form whole costs more than rendering it: most events are told to
         // be of no use by their first words.
-        let head = event::head(&json.data);
-        if !search.in_json(&json.data) || !rules::may_matter(head) {
+        let head = search.marks.head(&json.data);
+        let matters = |head| rules::may_matter(head) && rules::may_be_ours(head, &json.data);
+        if !head.map_or_else(|| search.in_json(&json.data), matters) {
             continue;
         }
         let at = json.timestamp.as_millisecond();
@@ -110,6 +111,8 @@ struct Search {
     raw: Vec<memmem::Finder<'static>>,
     /// As they stand in a rendered record.
     text: Vec<memmem::Finder<'static>>,
+    /// For a record's first words.
+    marks: event::Marks,
 }
 
 impl Search {
@@ -119,6 +122,7 @@ impl Search {
         Self {
             raw: PROVIDERS.iter().map(|n| memmem::Finder::new(&wide(n)).into_owned()).collect(),
             text: PROVIDERS.iter().map(|n| memmem::Finder::new(n.as_bytes())).collect(),
+            marks: event::Marks::new(),
         }
     }
 

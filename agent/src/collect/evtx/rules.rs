@@ -26,9 +26,8 @@ pub(crate) fn apply(event: &Event, sink: &mut Sink<'_>) {
     }
 }
 
-/// Whether an event with such a head can be of use; one whose head cannot be told may.
-pub(crate) fn may_matter(head: Option<Head<'_>>) -> bool {
-    let Some(head) = head else { return true };
+/// Whether an event with such a head can be of use.
+pub(crate) fn may_matter(head: Head<'_>) -> bool {
     let provider = |name: &str| head.provider.eq_ignore_ascii_case(name.as_bytes());
     if provider("Microsoft-Windows-WindowsUpdateClient") {
         matches!(head.id, 19 | 20 | 24 | 25 | 26 | 31 | 34 | 35 | 213 | 217)
@@ -97,6 +96,23 @@ fn servicing(event: &Event, sink: &mut Sink<'_>) {
     }
 }
 
+/// How the names of our transfers begin.
+const TRANSFERS: [&str; 4] =
+    ["WU Client Download", "Windows Update", "Windows Defender", "Microsoft Antimalware"];
+/// The domains of Microsoft's update servers.
+const HOSTS: [&str; 3] = ["windowsupdate.com", "update.microsoft.com", "delivery.mp.microsoft.com"];
+
+/// Whether a rendered transfer names anything of ours at all: most are other programs'.
+pub(crate) fn may_be_ours(head: Head<'_>, json: &[u8]) -> bool {
+    if !head.provider.eq_ignore_ascii_case(b"Microsoft-Windows-Bits-Client") {
+        return true;
+    }
+    // Host names may be written in any case.
+    let lower = json.to_ascii_lowercase();
+    TRANSFERS.iter().any(|name| text::holds(json, name))
+        || HOSTS.iter().any(|host| text::holds(&lower, host))
+}
+
 /// Transfers of other programs are theirs, not ours.
 fn transfer(event: &Event, sink: &mut Sink<'_>) {
     let name = event.field("name").unwrap_or_default();
@@ -157,7 +173,7 @@ fn is_update_host(url: &str) -> bool {
     let host =
         host.split(':').next().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
     !host.starts_with("msedge.")
-        && ["windowsupdate.com", "update.microsoft.com", "delivery.mp.microsoft.com"]
+        && HOSTS
             .iter()
             .any(|ours| host.strip_suffix(ours).is_some_and(|b| b.is_empty() || b.ends_with('.')))
 }
