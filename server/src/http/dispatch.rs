@@ -68,7 +68,7 @@ pub(super) async fn dispatch(site: Arc<Site>, route: &'static Route, request: Re
 }
 
 /// What answers where no row fits: the same for everybody, so that it tells nothing.
-pub(super) fn no_route(site: &Site, request: &Request) -> Response {
+pub(super) fn no_route(site: &Site, request: &Request, wrong_method: bool) -> Response {
     let page = !request.uri().path().starts_with("/api")
         && request
             .headers()
@@ -76,7 +76,16 @@ pub(super) fn no_route(site: &Site, request: &Request) -> Response {
             .and_then(|v| v.to_str().ok())
             .is_some_and(|v| v.contains("text/html"));
     let words = language(request.uri().query(), request.headers());
-    let problem = Problem::not_found("nothing is at this address: /api/docs lists what there is");
+    let problem = if wrong_method {
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+            "Another method is wanted",
+            "the address is right and the method is not: /api/docs lists the methods",
+        )
+    } else {
+        Problem::not_found("nothing is at this address: /api/docs lists what there is")
+    };
     let id = uuid::Builder::from_random_bytes(crate::entropy::bytes()).into_uuid().to_string();
     let mut response =
         if page { web::errors::page(problem, words, &id) } else { problem.into_json(&id) };

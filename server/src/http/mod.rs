@@ -50,23 +50,17 @@ pub fn router(shared: Shared) -> Router {
             None => paths.push((route.path, served)),
         }
     }
-    let nowhere = site.clone();
+    let (nowhere, otherwise) = (site.clone(), site.clone());
     let mut router = Router::new();
     for (path, methods) in paths {
         router = router.route(path, methods);
     }
     router
         .fallback(move |request: Request| {
-            std::future::ready(dispatch::no_route(&nowhere, &request))
+            std::future::ready(dispatch::no_route(&nowhere, &request, false))
         })
-        .method_not_allowed_fallback(|| async {
-            problem::Problem::new(
-                axum::http::StatusCode::METHOD_NOT_ALLOWED,
-                "method",
-                "Another method is wanted",
-                "the address is right and the method is not: /api/docs lists the methods",
-            )
-            .into_json("00000000-0000-0000-0000-000000000000")
+        .method_not_allowed_fallback(move |request: Request| {
+            std::future::ready(dispatch::no_route(&otherwise, &request, true))
         })
 }
 
