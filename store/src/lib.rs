@@ -11,7 +11,7 @@
 //! **Database**: `Db::connect(url)` (`sqlite:///path/db`; made where absent), `migrate()`, `ping()`,
 //! `close()`.
 //!
-//! **Hosts** ([`hosts`]): `enrol(&Enrolment) -> Result<Enrolled, EnrolError>`,
+//! **Hosts** ([`hosts`]): `enrol(&Enrolment, now) -> Result<Enrolled, EnrolError>`,
 //! `host(id) -> Option<Host>`, `hosts(&HostFilter, &PageRequest) -> Page<Host>`,
 //! `host_state(id) -> Option<HostState>`, `evidence(host) -> Vec<Evidence>`,
 //! `timeline(host, before, limit) -> Vec<TimelineEntry>`, `set_lifecycle(host, to, reason, by, now)`,

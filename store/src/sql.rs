@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use crate::backend::Tx;
+
 /// Declares a file's statements as constants and lists them for the test.
 macro_rules! statements {
     ($($(#[$meta:meta])* $name:ident = $sql:expr;)+) => {
@@ -18,7 +20,18 @@ macro_rules! statements {
 }
 pub(crate) use statements;
 
-/// A statement over many rows: `head`, then `($1, $2), ($3, $4)…`, then `tail`.
+/// How values are marked in a text. SQLite finds a numbered mark by walking all of them, so a
+/// thousand numbered values cost a million steps; Postgres knows numbered ones only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Marks {
+    /// `?`
+    Plain,
+    /// `$1`
+    #[cfg_attr(not(test), expect(dead_code, reason = "Postgres joins in the next issue"))]
+    Numbered,
+}
+
+/// A statement over many rows: `head`, then a bracket of values for each, then `tail`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ManyRows {
     pub(crate) head: &'static str,
@@ -31,15 +44,20 @@ const SIZES: [usize; 4] = [64, 16, 4, 1];
 
 impl ManyRows {
     /// The text for so many rows. There are at most four texts a statement; they are kept for ever.
-    pub(crate) fn sql(self, rows: usize) -> &'static str {
-        static TEXTS: LazyLock<Mutex<HashMap<(ManyRows, usize), &'static str>>> =
-            LazyLock::new(Mutex::default);
+    pub(crate) fn sql(self, tx: &Tx, rows: usize) -> &'static str {
+        type Key = (ManyRows, Marks, usize);
+        static TEXTS: LazyLock<Mutex<HashMap<Key, &'static str>>> = LazyLock::new(Mutex::default);
+        let marks = match tx {
+            Tx::Sqlite(_) => Marks::Plain,
+        };
         debug_assert!(SIZES.contains(&rows), "rows come in the sizes of chunks()");
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.entry((self, rows)).or_insert_with(|| Box::leak(self.text(rows).into_boxed_str()))
+        texts
+            .entry((self, marks, rows))
+            .or_insert_with(|| Box::leak(self.text(marks, rows).into_boxed_str()))
     }
 
-    fn text(self, rows: usize) -> String {
+    fn text(self, marks: Marks, rows: usize) -> String {
         let mut sql = String::with_capacity(rows * self.columns * 6 + 512);
         sql.push_str(self.head);
         let mut place = 0;
@@ -47,8 +65,12 @@ impl ManyRows {
             sql.push_str(if row == 0 { " (" } else { ", (" });
             for column in 0..self.columns {
                 place += 1;
+                let comma = if column == 0 { "" } else { ", " };
                 // Writing to a String cannot fail.
-                let _ = write!(sql, "{}${place}", if column == 0 { "" } else { ", " });
+                let _ = match marks {
+                    Marks::Plain => write!(sql, "{comma}?"),
+                    Marks::Numbered => write!(sql, "{comma}${place}"),
+                };
             }
             sql.push(')');
         }
@@ -74,8 +96,13 @@ mod tests {
     #[test]
     fn many_rows_are_numbered_through() {
         let insert = ManyRows { head: "INSERT INTO t VALUES", columns: 2, tail: " END" };
-        assert!(insert.sql(4).starts_with("INSERT INTO t VALUES ($1, $2), ($3, $4), ($5"));
-        assert!(insert.sql(4).ends_with("$8) END"));
+        assert!(
+            insert
+                .text(Marks::Numbered, 4)
+                .starts_with("INSERT INTO t VALUES ($1, $2), ($3, $4), ($5")
+        );
+        assert!(insert.text(Marks::Numbered, 4).ends_with("$8) END"));
+        assert!(insert.text(Marks::Plain, 1).contains("VALUES (?, ?)"));
         let sizes: Vec<usize> = chunks(&[0_u8; 150]).map(<[u8]>::len).collect();
         assert_eq!(sizes, [64, 64, 16, 4, 1, 1]);
     }

@@ -90,7 +90,7 @@ pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) ->
     let latest: Vec<(HostId, &Evidence)> =
         latest.into_iter().map(|((host, _), evidence)| (host, evidence)).collect();
     for piece in chunks(&latest) {
-        let mut query = sqlx::query(SAVE_EVIDENCE.sql(piece.len()));
+        let mut query = sqlx::query(SAVE_EVIDENCE.sql(tx, piece.len()));
         for (host, evidence) in piece {
             query = query
                 .bind(host.0)

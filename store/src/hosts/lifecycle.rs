@@ -111,12 +111,12 @@ impl Db {
         let mut tx = self.begin().await?;
         let mut back = Vec::new();
         for piece in chunks(seen) {
-            let mut query = sqlx::query(TOUCH.sql(piece.len()));
+            let mut query = sqlx::query(TOUCH.sql(&tx, piece.len()));
             for (host, at) in piece {
                 query = query.bind(host.0).bind(at.as_millis());
             }
             on_tx!(&mut tx, |c| query.execute(c).await)?;
-            let mut query = sqlx::query_scalar::<_, Uuid>(BACK.sql(piece.len()));
+            let mut query = sqlx::query_scalar::<_, Uuid>(BACK.sql(&tx, piece.len()));
             for (host, _) in piece {
                 query = query.bind(host.0);
             }

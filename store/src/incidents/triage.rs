@@ -97,7 +97,7 @@ impl Db {
 /// New evidence on a host may bear on every live incident of it. No host twice.
 pub(crate) async fn want_triage_of(tx: &mut Tx, hosts: &[HostId]) -> Result<()> {
     for piece in chunks(hosts) {
-        let mut query = sqlx::query(WANT_OF_HOSTS.sql(piece.len()));
+        let mut query = sqlx::query(WANT_OF_HOSTS.sql(tx, piece.len()));
         for host in piece {
             query = query.bind(host.0);
         }

@@ -164,7 +164,7 @@ fn code_text(code: Option<&FailureCode>) -> String {
 async fn count_in_live(tx: &mut Tx, groups: &mut [Group<'_>]) -> Result<()> {
     let numbers: Vec<usize> = (0..groups.len()).collect();
     for piece in chunks(&numbers) {
-        let mut query = sqlx::query_as::<_, (i64, Uuid)>(LIVE.sql(piece.len()));
+        let mut query = sqlx::query_as::<_, (i64, Uuid)>(LIVE.sql(tx, piece.len()));
         for n in piece {
             query = bind_key!(query, *n, groups[*n]);
         }
@@ -177,7 +177,7 @@ async fn count_in_live(tx: &mut Tx, groups: &mut [Group<'_>]) -> Result<()> {
     let live: Vec<(IncidentId, &Group<'_>)> =
         groups.iter().filter_map(|g| g.incident.map(|id| (id, g))).collect();
     for piece in chunks(&live) {
-        let mut query = sqlx::query(COUNT.sql(piece.len()));
+        let mut query = sqlx::query(COUNT.sql(tx, piece.len()));
         for (id, group) in piece {
             let (first, last) = group.span();
             query = query
@@ -241,7 +241,7 @@ async fn open_new(
         opened.push((n, previous.map(|last| last.id)));
     }
     for piece in chunks(&opened) {
-        let mut query = sqlx::query(OPEN.sql(piece.len()));
+        let mut query = sqlx::query(OPEN.sql(tx, piece.len()));
         for (n, previous) in piece {
             let group = &groups[*n];
             let (first, last) = group.span();
@@ -282,7 +282,8 @@ async fn last_ended(
 ) -> Result<BTreeMap<usize, Ended>> {
     let mut ended = BTreeMap::new();
     for piece in chunks(wanted) {
-        let mut query = sqlx::query_as::<_, (i64, Uuid, String, i64)>(LAST_ENDED.sql(piece.len()));
+        let mut query =
+            sqlx::query_as::<_, (i64, Uuid, String, i64)>(LAST_ENDED.sql(tx, piece.len()));
         for n in piece {
             query = bind_key!(query, *n, groups[*n]);
         }
@@ -304,7 +305,7 @@ async fn write_reports(
 ) -> Result<()> {
     let rows: Vec<_> = failures.iter().zip(incidents).collect();
     for piece in chunks(&rows) {
-        let mut query = sqlx::query(REPORT.sql(piece.len()));
+        let mut query = sqlx::query(REPORT.sql(tx, piece.len()));
         for ((host, failure), incident) in piece {
             let report = &failure.failure;
             let evidence = bounded(failure);
@@ -367,7 +368,7 @@ async fn roll_up(
     }
     let days: Vec<_> = days.into_iter().collect();
     for piece in chunks(&days) {
-        let mut query = sqlx::query(ROLL_UP.sql(piece.len()));
+        let mut query = sqlx::query(ROLL_UP.sql(tx, piece.len()));
         for ((day, product, operation, code), n) in piece {
             query = query.bind(day).bind(product).bind(operation).bind(code).bind(n);
         }

@@ -72,7 +72,7 @@ pub(super) async fn read(
     let mut positions = Positions::new();
     for piece in chunks(&wanted) {
         type Row = (Uuid, Uuid, String, Option<i64>);
-        let mut query = sqlx::query_as::<_, Row>(READ.sql(piece.len()));
+        let mut query = sqlx::query_as::<_, Row>(READ.sql(tx, piece.len()));
         for (host, epoch) in piece {
             query = query.bind(host.0).bind(epoch.0);
         }
@@ -98,7 +98,7 @@ pub(super) async fn write(
     now: Timestamp,
 ) -> Result<()> {
     for piece in chunks(moved) {
-        let mut query = sqlx::query(WRITE.sql(piece.len()));
+        let mut query = sqlx::query(WRITE.sql(tx, piece.len()));
         for ((host, epoch), position) in piece {
             query =
                 query.bind(host.0).bind(epoch.0).bind(big(position.sequence)).bind(now.as_millis());

@@ -51,11 +51,18 @@ async fn every_statement_can_be_prepared_on_sqlite() {
         let prepared = connection.prepare(AssertSqlSafe(*sql).into_sql_str()).await;
         prepared.unwrap_or_else(|e| panic!("{name}: {e}\n{sql}"));
     }
-    for many in MANY.iter().copied().flatten() {
-        for rows in [1, 64] {
-            let prepared = connection.prepare(many.sql(rows).into_sql_str()).await;
-            prepared.unwrap_or_else(|e| panic!("{e}\n{}", many.sql(rows)));
-        }
+    drop(connection);
+    let tx = store.db.begin().await.expect("begins");
+    let texts: Vec<_> = MANY
+        .iter()
+        .copied()
+        .flatten()
+        .flat_map(|many| [many.sql(&tx, 1), many.sql(&tx, 64)])
+        .collect();
+    let crate::backend::Tx::Sqlite(mut connection) = tx;
+    for sql in texts {
+        let prepared = connection.prepare(sql.into_sql_str()).await;
+        prepared.unwrap_or_else(|e| panic!("{e}\n{sql}"));
     }
 }
 
