@@ -189,5 +189,5 @@ fn linux(root: &Path, status: &str) -> io::Result<()> {
 }
 
 fn interrupted(package: &str) -> String {
-    logs::dpkg_package(package, "install reinstreq half-configured").trim_end().to_owned() + "\n"
+    logs::dpkg_package(package, "install ok half-configured").trim_end().to_owned() + "\n"
 }

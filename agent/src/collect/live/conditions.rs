@@ -62,7 +62,7 @@ impl Live {
             Ok(None) => {}
             Err(note) => {
                 // Not found out: what was reported stays as it is.
-                observed.notes.push(note);
+                observed.notes.extend(note);
                 let kept = |f: &&Failing| is(&f.key, "apt.broken_deps");
                 present.extend(self.cursor.failing.iter().find(kept).map(|f| Present {
                     key: f.key.clone(),
@@ -165,7 +165,11 @@ impl Live {
         &mut self,
         platform: &dyn Platform,
         dpkg: &Dpkg,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Option<String>, Option<String>> {
+        if dpkg.journal > 0 {
+            // apt refuses to look at anything before dpkg is configured; that is reported already.
+            return Err(None);
+        }
         let changed = dpkg.changed.as_millis();
         let words = |broken: bool| {
             broken.then(|| "apt-get check: packages have unmet dependencies".to_owned())
@@ -178,7 +182,7 @@ impl Live {
                 self.cursor.checked = Some(Checked { changed, broken: found.is_some() });
                 Ok(found)
             }
-            Err(why) => Err(format!("dependencies could not be checked: {why}")),
+            Err(why) => Err(Some(format!("dependencies could not be checked: {why}"))),
         }
     }
 }

@@ -24,6 +24,9 @@ pub(crate) struct Cursor {
     version: u32,
     /// How far each log was read.
     pub logs: BTreeMap<String, Place>,
+    /// What was told of the files that are read whole.
+    #[serde(default)]
+    pub files: BTreeMap<String, super::files::Seen>,
     /// Failing conditions that were reported and not yet seen to go.
     pub failing: Vec<Failing>,
     /// Milliseconds since the epoch up to which the journal was read.

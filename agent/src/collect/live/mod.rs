@@ -1,4 +1,5 @@
-//! Watching the package tools of a Linux host: apt and dpkg, by their own files.
+//! Watching a host by its own files: the package tools of Linux (apt and dpkg), the logs and event
+//! files of Windows.
 //!
 //! Two kinds of findings. *Conditions* (dpkg interrupted, a package's script fails, dependencies
 //! unmet) are read from the present state: reported once when they appear, recovered when they are
@@ -9,6 +10,7 @@ mod apt_logs;
 mod conditions;
 mod cursor;
 pub mod dpkg;
+mod files;
 pub mod lock;
 mod outcomes;
 mod tail;
@@ -99,6 +101,9 @@ impl Live {
         if self.root.join("var/lib/dpkg/status").exists() {
             self.outcomes(platform, now, &mut observed).await;
             self.conditions(platform, now, &mut observed).await;
+        }
+        if self.root.join("Windows").is_dir() {
+            self.files(now, &mut observed);
         }
         observed
     }
