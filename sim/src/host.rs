@@ -185,6 +185,10 @@ fn linux(root: &Path, status: &str) -> io::Result<()> {
     logs::put(root, "var/lib/dpkg/status", logs::dpkg_package("example-app", status))?;
     std::fs::create_dir_all(root.join("var/lib/dpkg/updates"))?;
     std::fs::create_dir_all(root.join("var/log/apt"))?;
+    // The agent looks whether a program is there before it runs it; here they are only names.
+    for program in ["usr/bin/dpkg", "usr/bin/apt-get"] {
+        logs::put(root, program, "simulated\n")?;
+    }
     logs::put(root, "etc/os-release", "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n")
 }
 

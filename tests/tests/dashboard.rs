@@ -42,7 +42,7 @@ impl Demo {
         browser.go(&self.address);
         browser.type_into("#token", &self.login);
         browser.click("button.primary");
-        browser.wait_text("sim-001.example.com");
+        browser.wait_text("dpkg was interrupted");
     }
 
     fn log_in_russian(&self, browser: &Browser) {
