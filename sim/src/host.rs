@@ -71,7 +71,11 @@ impl SimHost {
                 logs::put(&root, "sim/broken", "")?;
             }
             Fault::SourceMissing => {
-                logs::put(&root, "Windows/Logs/CBS/CBS.log", logs::cbs_source_missing(at, "KB5099001"))?;
+                logs::put(
+                    &root,
+                    "Windows/Logs/CBS/CBS.log",
+                    logs::cbs_source_missing(at, "KB5099001"),
+                )?;
             }
             Fault::PathNotFound => {
                 let row = logs::reporting_events(

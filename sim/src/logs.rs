@@ -28,7 +28,13 @@ pub fn cbs_source_missing(at: Timestamp, kb: &str) -> String {
 }
 
 /// A ReportingEvents.log (UTF-16LE with BOM) with one failing row.
-pub fn reporting_events(at: Timestamp, event: &str, operation: &str, code: u32, title: &str) -> Vec<u8> {
+pub fn reporting_events(
+    at: Timestamp,
+    event: &str,
+    operation: &str,
+    code: u32,
+    title: &str,
+) -> Vec<u8> {
     let stamp = at.to_string();
     let stamp = format!("{} {}:{}+0000", &stamp[..10], &stamp[11..19], &stamp[20..23]);
     let row = [
