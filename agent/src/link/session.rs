@@ -85,11 +85,8 @@ impl Session<'_> {
         let beat = self.welcomed(&welcome)?;
         let Some(beat) = beat else { return Ok(Ended::Again) };
         let pin = self.identity.root_pin().map_err(|e| Trouble::Own(e.to_string()))?;
-        let mut talk = Talk {
-            out,
-            under_way: Vec::new(),
-            key: OrderKey::new(welcome.order_chain, pin),
-        };
+        let mut talk =
+            Talk { out, under_way: Vec::new(), key: OrderKey::new(welcome.order_chain, pin) };
         let ended = self.talk(&mut talk, &mut incoming, beat, stop).await;
         self.link.spool.lock().rollback();
         ended
