@@ -43,6 +43,12 @@ step "build"
 cargo build --workspace --bins --quiet
 
 if [ -z "$quick" ]; then
+  step "the static agent"
+  apt_install binutils
+  static=$(scripts/build-agent.sh --quiet)
+  echo "$static"
+  export FLEETMEND_TEST_AGENT="${static%% *}"
+
   step "a Linux root to break and repair, a browser"
   apt_install debootstrap chromium chromium-driver fonts-dejavu-core util-linux
   . scripts/linux-root.sh

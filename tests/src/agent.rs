@@ -1,5 +1,6 @@
 //! The real agent, in a root that a test broke.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,7 +24,10 @@ impl Agent {
     /// # Panics
     /// Where the root cannot be written.
     pub fn lay(root: &Root) {
-        std::fs::copy(ours("fleetmend-agent"), root.at(PROGRAM)).expect("the agent fits");
+        // The static one where the script built it: it must run in a root that is not its own.
+        let program = std::env::var_os("FLEETMEND_TEST_AGENT").map(PathBuf::from);
+        let program = program.unwrap_or_else(|| ours("fleetmend-agent"));
+        std::fs::copy(program, root.at(PROGRAM)).expect("the agent fits");
         std::fs::create_dir_all(root.at("/etc/fleetmend-agent")).expect("a folder");
         std::fs::write(root.at("/etc/fleetmend-agent/agent.toml"), "collect_every_s = 1\n")
             .expect("written");
