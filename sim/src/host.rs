@@ -12,7 +12,7 @@ use crate::logs;
 
 /// What is wrong with a simulated host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing.
     None,
     /// dpkg was interrupted; configuring helps.
@@ -29,7 +29,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, in the order in which a demo hands them out.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::DpkgInterrupted,
         Self::PathNotFound,
         Self::SourceMissing,
@@ -48,7 +48,7 @@ impl Fault {
 
 /// A simulated host.
 #[derive(Debug)]
-pub struct SimHost {
+pub(crate) struct SimHost {
     root: PathBuf,
     name: String,
     os: OsFamily,
@@ -57,7 +57,12 @@ pub struct SimHost {
 
 impl SimHost {
     /// Lays the host's folder out below `root`, with `fault` visible in its logs or state.
-    pub fn create(root: PathBuf, name: &str, fault: Fault, now: Timestamp) -> io::Result<Self> {
+    pub(crate) fn create(
+        root: PathBuf,
+        name: &str,
+        fault: Fault,
+        now: Timestamp,
+    ) -> io::Result<Self> {
         let at = now.before(std::time::Duration::from_mins(7));
         match fault {
             Fault::None => linux(&root, "install ok installed")?,

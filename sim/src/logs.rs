@@ -12,7 +12,7 @@ fn cbs_time(at: Timestamp) -> String {
 }
 
 /// A CBS.log in which an update's package fails for want of its payload.
-pub fn cbs_source_missing(at: Timestamp, kb: &str) -> String {
+pub(crate) fn cbs_source_missing(at: Timestamp, kb: &str) -> String {
     let t = cbs_time(at);
     let session = "31200411_1889231200";
     [
@@ -28,7 +28,7 @@ pub fn cbs_source_missing(at: Timestamp, kb: &str) -> String {
 }
 
 /// A ReportingEvents.log (UTF-16LE with BOM) with one failing row.
-pub fn reporting_events(
+pub(crate) fn reporting_events(
     at: Timestamp,
     event: &str,
     operation: &str,
@@ -61,14 +61,14 @@ pub fn reporting_events(
 }
 
 /// The lines of dpkg's status file for a package.
-pub fn dpkg_package(name: &str, status: &str) -> String {
+pub(crate) fn dpkg_package(name: &str, status: &str) -> String {
     format!(
         "Package: {name}\nStatus: {status}\nPriority: optional\nSection: misc\nMaintainer: Example <ops@example.com>\nArchitecture: all\nVersion: 1.0\nDescription: simulated package\n\n"
     )
 }
 
 /// Writes a file below a root, with its folders.
-pub fn put(root: &Path, inside: &str, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+pub(crate) fn put(root: &Path, inside: &str, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let path = root.join(inside.trim_start_matches('/'));
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
