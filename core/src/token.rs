@@ -20,7 +20,8 @@ words! {
         Viewer = "viewer",
         /// Reads everything, the audit log too.
         Auditor = "auditor",
-        /// Orders safe remediations, labels and accepts hosts.
+        /// Orders safe and disruptive remediations (nobody may order dangerous ones alone); labels
+        /// and accepts hosts.
         Operator = "operator",
         /// Manages tokens and people.
         Admin = "admin",

@@ -84,7 +84,9 @@ pub(crate) async fn order(call: &Call, incident: IncidentId, wish: &Wish) -> Res
         return Err(Problem::conflict("host_state", text).with("state", host.lifecycle));
     }
     let evidence = call.db().evidence(host.id).await?;
-    let plan = plan_with(call, &detail, &host, &evidence, wish.max_risk);
+    // What is dangerous needs a second person, whoever asks and whatever risk the wish allows.
+    let allowed = wish.max_risk.min(Risk::Disruptive);
+    let plan = plan_with(call, &detail, &host, &evidence, allowed);
     let (step, remediation) = choose(catalogue, &plan, wish)?;
     let new = NewJob {
         id: entropy::id(JobId::at, &*call.shared().clock),
@@ -141,6 +143,9 @@ fn choose<'a>(
     if !remediation.is_automatic() {
         return Err(by_hand(remediation));
     }
+    if remediation.risk == Risk::Dangerous {
+        return Err(needs_approval(remediation));
+    }
     if remediation.risk > wish.max_risk {
         return Err(Problem::conflict(
             "risk",
@@ -166,6 +171,12 @@ fn nothing_automatic(catalogue: &Catalogue, plan: &Plan, wish: &Wish) -> Problem
         .iter()
         .find(|s| catalogue.remediations.get(&s.remediation).is_some_and(Remediation::is_automatic))
     {
+        let dangerous = |r: &&Remediation| r.id == step.remediation && r.risk == Risk::Dangerous;
+        if let Some(remediation) = entries.iter().copied().find(dangerous)
+            && wish.max_risk >= Risk::Dangerous
+        {
+            return needs_approval(remediation);
+        }
         let text = format!("nothing is ordered: {}: {}", step.remediation, step.reason);
         return Problem::conflict("risk", text)
             .field("max_risk")
@@ -179,6 +190,14 @@ fn nothing_automatic(catalogue: &Catalogue, plan: &Plan, wish: &Wish) -> Problem
             "the catalogue knows no remediation for this incident: look at its evidence, and tell us",
         ),
     }
+}
+
+fn needs_approval(remediation: &Remediation) -> Problem {
+    let text = format!(
+        "{} is dangerous: it may only be ordered with the approval of a second person, and approvals do not exist in this version; nothing was ordered",
+        remediation.id
+    );
+    Problem::conflict("approval", text).with("remediation", &remediation.id)
 }
 
 fn by_hand(remediation: &Remediation) -> Problem {
@@ -240,5 +259,42 @@ fn probe_of(action: &Action) -> Option<&Slug> {
         | Action::RegistryDelete { .. }
         | Action::WaitUntil { .. }
         | Action::Reboot {} => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_core::host::OsFamily;
+    use fleetmend_core::report::{IncidentKey, Operation, Product};
+
+    use super::*;
+
+    #[test]
+    fn nobody_orders_what_is_dangerous() {
+        let mut catalogue = fleetmend_catalog::builtin().clone();
+        let id: Slug = "apt.configure_pending".parse().expect("a slug");
+        for remediation in catalogue.remediations.values_mut().filter(|r| r.is_automatic()) {
+            remediation.risk = Risk::Dangerous;
+        }
+        let key = IncidentKey {
+            product: Product::Apt,
+            operation: Operation::Install,
+            code: "apt.dpkg_interrupted".parse().ok(),
+            subject: None,
+        };
+        let verdict = fleetmend_core::triage::triage(&catalogue, &key, None, &[]);
+        let plan = fleetmend_core::plan::plan(
+            &catalogue,
+            &verdict,
+            OsFamily::Linux,
+            Risk::Disruptive,
+            &[],
+        );
+        for remediation in [Some(id.to_string()), None] {
+            let wish = Wish { remediation, max_risk: Risk::Dangerous, reason: "test".to_owned() };
+            let problem = choose(&catalogue, &plan, &wish).expect_err("refused");
+            assert_eq!((problem.status.as_u16(), problem.kind), (409, "approval"));
+            assert!(problem.detail.contains("second person"), "{}", problem.detail);
+        }
     }
 }

@@ -7,7 +7,7 @@ use fleetmend_core::ids::HostId;
 use fleetmend_core::incident::IncidentState;
 use fleetmend_store::{Host, Incident, IncidentFilter, Job, JobFilter, PageRequest, TimelineEntry};
 
-use super::verdict::{self, CauseCard};
+use super::verdict::{self, Causes};
 use super::{Choice, Frame, choices, html, see};
 use crate::http::api::hosts;
 use crate::http::call::Call;
@@ -55,7 +55,7 @@ struct HostPage {
 #[derive(Debug)]
 struct Card {
     incident: Incident,
-    causes: Vec<CauseCard>,
+    causes: Causes,
 }
 
 /// The list.
@@ -118,7 +118,7 @@ pub(crate) async fn page(call: Call) -> Answer {
             .items
             .into_iter()
             .map(|incident| Card {
-                causes: verdict::cards(incident.verdict.as_ref(), &evidence, catalogue, p.t),
+                causes: verdict::causes(incident.verdict.as_ref(), &evidence, catalogue, p.t),
                 incident,
             })
             .collect(),

@@ -10,7 +10,7 @@ use fleetmend_core::plan::PlannedStep;
 use fleetmend_store::{Incident, Job, PageRequest, StoredReport};
 
 use super::i18n::Words;
-use super::verdict::{self, CauseCard};
+use super::verdict::{self, Causes};
 use super::{Choice, Frame, choices, html, see};
 use crate::http::api::model::{PlannedView, cause_name};
 use crate::http::api::orders::{self, Wish};
@@ -44,7 +44,7 @@ struct Row {
 struct IncidentPage {
     p: Frame,
     incident: Incident,
-    causes: Vec<CauseCard>,
+    causes: Causes,
     plan: Vec<PlanCard>,
     can_order: bool,
     why_not: String,
@@ -56,7 +56,7 @@ struct IncidentPage {
 #[derive(Debug)]
 struct PlanCard {
     view: PlannedView,
-    automatic: bool,
+    can_be_ordered: bool,
     why: String,
 }
 
@@ -114,15 +114,15 @@ pub(crate) async fn page(call: Call) -> Answer {
         String::new()
     };
     html(&IncidentPage {
-        causes: verdict::cards(detail.incident.verdict.as_ref(), &evidence, catalogue, t),
+        causes: verdict::causes(detail.incident.verdict.as_ref(), &evidence, catalogue, t),
         plan: plan
             .steps
             .iter()
             .map(|step| PlanCard {
-                automatic: catalogue
+                can_be_ordered: catalogue
                     .remediations
                     .get(&step.remediation)
-                    .is_some_and(fleetmend_core::knowledge::Remediation::is_automatic),
+                    .is_some_and(|r| r.is_automatic() && r.risk != Risk::Dangerous),
                 why: why(step, t),
                 view: PlannedView::new(step, catalogue, t.0),
             })
@@ -177,9 +177,10 @@ fn why(step: &PlannedStep, t: Words) -> String {
     match step.risk {
         Risk::Guided => t.s("plan.guided").to_owned(),
         Risk::Refused => t.s("plan.refused").to_owned(),
-        Risk::Safe | Risk::Disruptive | Risk::Dangerous if step.allowed => {
+        Risk::Dangerous => t.s("plan.needs_approval").to_owned(),
+        Risk::Safe | Risk::Disruptive if step.allowed => {
             t.f2("plan.chance", t.percent(step.chance), t.num(step.cost.round()))
         }
-        Risk::Safe | Risk::Disruptive | Risk::Dangerous => t.s("plan.tried").to_owned(),
+        Risk::Safe | Risk::Disruptive => t.s("plan.tried").to_owned(),
     }
 }

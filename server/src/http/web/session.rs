@@ -24,12 +24,13 @@ struct LoginPage {
     p: Frame,
     next: String,
     problem: String,
+    command: String,
 }
 
 /// The log-in page.
 pub(crate) async fn page(call: Call) -> Answer {
     let next = inside(call.query.text("next").unwrap_or_default());
-    html(&LoginPage { p: alone(&call), next, problem: String::new() })
+    html(&LoginPage { p: alone(&call), next, problem: String::new(), command: command(&call) })
 }
 
 /// Exchanges an API token for a session.
@@ -91,7 +92,36 @@ async fn record(call: &Call, actor: &str, subject: &str) -> Result<(), Problem> 
 
 fn again(call: &Call, next: &str, status: StatusCode, why: &str) -> Answer {
     let problem = call.words.s(why).to_owned();
-    html_with(status, &LoginPage { p: alone(call), next: next.to_owned(), problem })
+    let command = command(call);
+    html_with(status, &LoginPage { p: alone(call), next: next.to_owned(), problem, command })
+}
+
+/// The line that makes a first token. Where this server keeps its data is told to its own machine
+/// only.
+fn command(call: &Call) -> String {
+    let config = &call.shared().config;
+    let mut line =
+        format!("fleetmend-server admin create --name {}", call.words.s("login.example_name"));
+    if call.peer.is_loopback() {
+        let usual = crate::config::Config::default();
+        if config.data_dir != usual.data_dir {
+            line += &format!(" --data-dir {}", quoted(&config.data_dir.to_string_lossy()));
+        }
+        if let Some(url) = config.database_url.as_ref().filter(|u| u.starts_with("sqlite:")) {
+            line += &format!(" --database-url {}", quoted(url));
+        }
+    }
+    line
+}
+
+/// Text as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// The frame of somebody who is not logged in, whoever asks.

@@ -34,6 +34,8 @@ struct Row {
     spark: String,
     hosts_link: String,
     fix_link: String,
+    /// Where the possible causes are explained, where there are some and none leads.
+    causes_link: String,
 }
 
 /// The page.
@@ -54,6 +56,7 @@ pub(crate) async fn page(call: Call) -> Answer {
             } else {
                 format!("/incidents?{}", key(&view))
             },
+            causes_link: causes_link(&view),
             view,
         })
         .collect();
@@ -73,6 +76,16 @@ pub(crate) async fn page(call: Call) -> Answer {
         p,
     };
     html(&page)
+}
+
+fn causes_link(view: &ProblemView) -> String {
+    match (&view.cause, &view.code) {
+        (None, Some(code)) if view.possible_causes > 0 => {
+            let (product, operation) = (view.product, view.operation);
+            format!("/explain?q={}&product={product}&operation={operation}", encode(code))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The filter that finds a problem's incidents and hosts.

@@ -43,7 +43,39 @@ pub(crate) struct EvidenceLine {
 }
 
 /// The causes of a verdict as cards, likeliest first.
-pub(crate) fn cards(
+#[derive(Debug, Default)]
+pub(crate) struct Causes {
+    /// What a reader needs first: all that is confirmed or likely, else the first few.
+    pub(crate) first: Vec<CauseCard>,
+    /// What stands folded below: less likely or ruled out.
+    pub(crate) more: Vec<CauseCard>,
+}
+
+/// Causes that a page shows unfolded where nothing is sure.
+const FIRST: usize = 3;
+
+/// The causes of a verdict, the weightiest apart.
+pub(crate) fn causes(
+    verdict: Option<&Verdict>,
+    evidence: &[Evidence],
+    catalogue: &Catalogue,
+    t: Words,
+) -> Causes {
+    let cards = cards(verdict, evidence, catalogue, t);
+    let sure = cards.iter().any(|c| c.certainty == Certainty::Confirmed);
+    let mut causes = Causes::default();
+    for card in cards {
+        let shown = match card.certainty {
+            Certainty::Confirmed | Certainty::Likely => true,
+            Certainty::Possible => !sure && causes.first.len() < FIRST,
+            Certainty::RuledOut => false,
+        };
+        if shown { causes.first.push(card) } else { causes.more.push(card) }
+    }
+    causes
+}
+
+fn cards(
     verdict: Option<&Verdict>,
     evidence: &[Evidence],
     catalogue: &Catalogue,

@@ -1,6 +1,7 @@
 //! Causes over the fleet.
 
 use fleetmend_core::knowledge::{Catalogue, Lang};
+use fleetmend_core::report::IncidentKey;
 use fleetmend_store as store;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,6 +15,8 @@ pub(crate) struct ProblemView {
     pub(crate) cause: Option<String>,
     /// Its name for people.
     pub(crate) name: Option<String>,
+    /// How many causes the catalogue names for such a failure.
+    pub(crate) possible_causes: usize,
     /// The best certainty among its incidents.
     pub(crate) certainty: Option<&'static str>,
     /// The commonest code.
@@ -64,7 +67,14 @@ impl ProblemView {
             .flat_map(|cause| &cause.remediations)
             .filter_map(|id| catalogue.remediations.get(id))
             .min_by_key(|r| (!r.is_automatic(), r.risk));
+        let key = IncidentKey {
+            product: problem.product,
+            operation: problem.operation,
+            code: problem.code.as_deref().and_then(|code| code.parse().ok()),
+            subject: None,
+        };
         Self {
+            possible_causes: fleetmend_core::triage::priors(catalogue, &key, None).len(),
             name: entry.map(|cause| cause.name.get(lang).to_owned()),
             remediation: best.map(|r| RemediationRef {
                 id: r.id.to_string(),
