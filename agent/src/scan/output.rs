@@ -87,7 +87,8 @@ fn table(result: &ScanResult, catalogue: &Catalogue, to: &mut dyn Write) -> io::
     }
     writeln!(to)?;
     for incident in &result.verdicts {
-        writeln!(to, "{} — {} times", incident_words(&incident.key), incident.reports)?;
+        let times = if incident.reports == 1 { "time" } else { "times" };
+        writeln!(to, "{} — {} {times}", incident_words(&incident.key), incident.reports)?;
         for ranked in incident.verdict.causes.iter().take(4) {
             let name = match &ranked.cause {
                 Some(id) => catalogue.causes.get(id).map_or(id.as_str(), |c| c.name.get(Lang::En)),

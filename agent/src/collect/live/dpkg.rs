@@ -117,12 +117,13 @@ impl Dpkg {
         let names: Vec<_> =
             self.waiting().take(20).map(|(n, p)| format!("{n} ({})", p.state)).collect();
         let more = self.waiting().count().saturating_sub(names.len());
+        let files = if self.journal == 1 { "file" } else { "files" };
         let mut words = match (self.journal, names.is_empty()) {
             (0, true) => return None,
             (0, false) => "packages wait for dpkg --configure: ".to_owned(),
-            (n, true) => format!("dpkg was interrupted: {n} files in /var/lib/dpkg/updates"),
+            (n, true) => format!("dpkg was interrupted: {n} {files} in /var/lib/dpkg/updates"),
             (n, false) => format!(
-                "dpkg was interrupted: {n} files in /var/lib/dpkg/updates; packages wait for dpkg --configure: "
+                "dpkg was interrupted: {n} {files} in /var/lib/dpkg/updates; packages wait for dpkg --configure: "
             ),
         };
         words += &names.join(", ");
