@@ -21,7 +21,7 @@ use crate::execute::{Executor, Fittings};
 use crate::identity::{Identity, IdentityError};
 use crate::link::{Link, Wishes};
 use crate::platform::Platform;
-use crate::probe::host_state;
+use crate::probe::{About, host_state};
 use crate::prober::{HostProber, Prober};
 use crate::random;
 use crate::spool::{SharedSpool, Spool, SpoolError};
@@ -65,6 +65,7 @@ struct Running {
     spool: SharedSpool,
     prober: Arc<dyn Prober>,
     evidence: Arc<Mutex<EvidenceStore>>,
+    executor: Arc<Executor>,
     wishes: Arc<Wishes>,
 }
 
@@ -120,6 +121,7 @@ impl App {
             spool,
             prober,
             evidence,
+            executor: Arc::clone(&executor),
             wishes,
         };
         tracing::info!(host.id = %identity.host, version = env!("CARGO_PKG_VERSION"), "agent runs");
@@ -151,10 +153,15 @@ impl Running {
         let mut live = Live::open(&root, &self.live_state, self.config.catalogue);
         let mut said: Vec<String> = Vec::new();
         while !stop.is_cancelled() {
+            let rest = self.executor.at_rest();
             let observed = tokio::select! {
                 observed = live.poll(self.platform.as_ref(), self.clock.now()) => observed,
                 () = stop.cancelled() => return,
             };
+            // What a job of our own has half done is neither broken nor mended: the look after it
+            // finds all of it again.
+            let during_job = rest.is_none() || rest != self.executor.at_rest();
+            let observed = if during_job { Observed::default() } else { observed };
             for note in observed.notes.iter().filter(|note| !said.contains(note)) {
                 tracing::warn!("{note}");
             }
@@ -163,8 +170,11 @@ impl Running {
                 safe = self.tell(observed, &zone) => safe,
                 () = stop.cancelled() => return,
             };
-            // What the spool did not take is found again at the next start.
-            if safe && let Err(error) = live.commit() {
+            // What the spool did not take is found again.
+            if safe
+                && !during_job
+                && let Err(error) = live.commit()
+            {
                 tracing::warn!(%error, "the place in the logs could not be kept");
             }
             let every = self.config.collect_every.unwrap_or_else(|| self.wishes.collect_every());
@@ -196,7 +206,7 @@ impl Running {
             let key = failure.incident_key();
             let probes = probes_for(self.config.catalogue, &key, facts.os);
             for probe in probes.into_iter().take(limits::EVIDENCE_PER_REPORT) {
-                evidence.push(self.prober.ask(&probe.id, Some(&failure)).await);
+                evidence.push(self.prober.ask(&probe.id, About::Failure(&failure)).await);
             }
         }
         let mut store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);

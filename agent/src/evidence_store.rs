@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::ids::EvidenceId;
 use fleetmend_core::limits;
+use fleetmend_core::words::Slug;
 
 use crate::state::{StateDir, StateError};
 
@@ -47,5 +48,10 @@ impl EvidenceStore {
     /// The evidence of this id, if this agent collected it.
     pub fn get(&self, id: EvidenceId) -> Option<&Evidence> {
         self.kept.iter().rev().find(|e| e.id == id)
+    }
+
+    /// The latest evidence of a probe that has this value.
+    pub fn about(&self, probe: &Slug, value: &str) -> Option<&Evidence> {
+        self.kept.iter().rev().find(|e| e.probe == *probe && e.value.as_deref() == Some(value))
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::programs::{Running, must, ours};
-use crate::root::Root;
+use crate::programs::{Running, must, ours, run};
+use crate::root::{Machine, Root};
 use crate::server::Server;
 
 const PROGRAM: &str = "/usr/local/bin/fleetmend-agent";
@@ -47,8 +47,23 @@ impl Agent {
     /// # Panics
     /// Where the server refuses it.
     pub fn enroll(root: &Root, server: &Server, token: &str) {
-        let mut enroll = root.command(PROGRAM);
-        must(enroll.args(["enroll", "--server", &server.agents, "--token", token]));
+        enroll(root.command(PROGRAM), server, token, &[]);
+    }
+
+    /// The same by way of a proxy.
+    ///
+    /// # Panics
+    /// Where the server, or the proxy, refuses it.
+    pub fn enroll_by(root: &Root, server: &Server, token: &str, proxy: &str) {
+        enroll(root.command(PROGRAM), server, token, &["--proxy", proxy]);
+    }
+
+    /// The same on a booted machine.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    pub fn enroll_in(machine: &Machine, server: &Server, token: &str) {
+        enroll(machine.command(PROGRAM), server, token, &[]);
     }
 
     /// Starts it.
@@ -57,15 +72,39 @@ impl Agent {
         Self { program: Running::start(run.arg("run"), &root.at("agent.log")) }
     }
 
+    /// Starts it on a booted machine.
+    pub fn run_in(machine: &Machine) -> Self {
+        let mut run = machine.command(PROGRAM);
+        Self { program: Running::start(run.arg("run"), &machine.root().at("agent.log")) }
+    }
+
+    /// What one of its other commands gives.
+    pub fn ask(root: &Root, args: &[&str]) -> std::process::Output {
+        run(root.command(PROGRAM).args(args))
+    }
+
     /// All it printed.
     pub fn printed(&self) -> String {
         self.program.printed()
     }
 
-    /// Ends it at once.
+    /// Ends it at once, with all that it started in its root, and waits until they are gone.
     pub fn kill(&mut self) {
+        let id = self.program.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         self.program.kill();
+        for child in children.unwrap_or_default().split_whitespace() {
+            let stat = format!("/proc/{child}/stat");
+            crate::wait_for("the agent's end", Duration::from_secs(10), || {
+                let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+                if stat.is_empty() || stat.contains(") Z ") { Ok(()) } else { Err(stat) }
+            });
+        }
     }
+}
+
+fn enroll(mut agent: std::process::Command, server: &Server, token: &str, more: &[&str]) {
+    must(agent.args(["enroll", "--server", &server.agents, "--token", token]).args(more));
 }
 
 /// Waits for the one host of a fleet, in a state.

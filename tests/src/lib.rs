@@ -6,6 +6,7 @@ pub mod agent;
 pub mod api;
 pub mod browser;
 pub mod programs;
+pub mod proxy;
 pub mod root;
 pub mod server;
 

@@ -130,7 +130,7 @@ for device in null zero random urandom tty; do
 done
 mkdir "$1/dev/pts" "$1/dev/shm"
 exec chroot "$1" /usr/bin/env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-  /lib/systemd/systemd --system --log-target=console --show-status=false
+  /lib/systemd/systemd --system --log-target=journal --show-status=false
 "#;
 
 /// A root whose own systemd runs, in namespaces of its own.

@@ -19,6 +19,7 @@ mod verify;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport};
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, Order, OrderRefused};
+use fleetmend_core::report::Product;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_core::words::{self, Slug};
@@ -89,7 +91,12 @@ pub struct Shop {
     quarantine: PathBuf,
     journals: PathBuf,
     book: Mutex<Book>,
+    /// Goes up when a job's steps begin and when they end: odd while they run.
+    turns: AtomicU64,
 }
+
+/// Held while a job's steps run.
+struct AtWork<'a>(&'a AtomicU64);
 
 /// Jobs that somebody took back.
 #[derive(Debug, Default)]
@@ -148,6 +155,7 @@ impl Executor {
             evidence: fittings.evidence,
             recheck_every: fittings.recheck_every,
             quarantine: state.dir("quarantine")?,
+            turns: AtomicU64::new(0),
             book: Mutex::new(Book::open(&state)?),
             journals,
             state,
@@ -220,6 +228,12 @@ impl Executor {
     /// The highest counter ever taken.
     pub fn highest_counter(&self) -> u64 {
         self.shop.book().highest
+    }
+
+    /// Whether no job's steps run. The number is another one when some ran since it was asked.
+    pub fn at_rest(&self) -> Option<u64> {
+        let turns = self.shop.turns.load(Ordering::Relaxed);
+        turns.is_multiple_of(2).then_some(turns)
     }
 
     /// Jobs that stand open, by the journals on disk.
@@ -319,6 +333,19 @@ impl Recalls {
     }
 }
 
+impl<'a> AtWork<'a> {
+    fn begin(turns: &'a AtomicU64) -> Self {
+        turns.fetch_add(1, Ordering::Relaxed);
+        Self(turns)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Shop {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
@@ -379,11 +406,18 @@ impl Shop {
         }
     }
 
-    /// The values that the order may use: of evidence that this agent collected, by probe.
+    /// The values that the order may use: of evidence that this agent collected, by probe. Where the
+    /// incident is about one systemd unit, of evidence about that unit only: several may have
+    /// failed, and the server keeps one answer of each probe.
     fn values_of(&self, order: &Order) -> BTreeMap<Slug, String> {
         let store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let unit = order.key.subject.as_deref().filter(|_| order.key.product == Product::Systemd);
         let known = order.evidence.iter().filter_map(|id| store.get(*id));
-        known.filter_map(|e| Some((e.probe.clone(), e.value.clone()?))).collect()
+        let meant = known.filter_map(|e| match unit {
+            Some(unit) => store.about(&e.probe, unit),
+            None => Some(e),
+        });
+        meant.filter_map(|e| Some((e.probe.clone(), e.value.clone()?))).collect()
     }
 
     /// Journals that are not told to their end; those that are, and are old, are removed.

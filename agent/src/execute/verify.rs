@@ -1,16 +1,22 @@
 //! The proof: the failing operation is repeated, in the way that the remediation names. An exit
 //! status of the repair itself proves nothing and is not looked at here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::job::ProofLevel;
 use fleetmend_core::knowledge::{Cause, Remediation, Verification};
 use fleetmend_core::step::Tool;
+use fleetmend_core::words::Slug;
 
 use super::output::StepLog;
+use super::steps::is_unit;
 use crate::platform::{Exit, Platform, Program};
+use crate::probe::About;
 use crate::prober::Prober;
+
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
 /// What the proof gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +35,8 @@ pub(crate) struct Court<'a> {
     pub platform: &'a dyn Platform,
     /// Its probes.
     pub prober: &'a dyn Prober,
-    /// The unit that the agent's own evidence names, where one does.
-    pub unit: Option<&'a str>,
+    /// The values of the agent's own evidence that the order names.
+    pub values: &'a BTreeMap<Slug, String>,
     /// Where output goes.
     pub log: &'a StepLog,
 }
@@ -38,7 +44,7 @@ pub(crate) struct Court<'a> {
 /// Repeats what failed.
 pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Court<'_>) -> Proof {
     let own = match &cause.own_probe {
-        Some(probe) => Some(court.prober.ask(probe, None).await),
+        Some(probe) => Some(court.prober.ask(probe, About::again(court.values.get(probe))).await),
         None => None,
     };
     if let Some(seen) = own.as_ref().filter(|seen| seen.answer == Answer::Yes) {
@@ -105,27 +111,84 @@ async fn apt_update(court: &Court<'_>) -> Result<String, Proof> {
     }
 }
 
+/// Starts the unit once more: a new invocation must end, or run, without a failure. One that ran
+/// already, or that systemd passed over by its conditions, repeats nothing.
 async fn systemd_unit(court: &Court<'_>) -> Result<String, Proof> {
-    const SYSTEMCTL: &str = "/usr/bin/systemctl";
-    let Some(unit) = court.unit else {
+    let Some(unit) = court.values.values().map(String::as_str).find(|v| is_unit(v)) else {
         return Err(Proof::Unproved(
             "the order names no evidence of this agent that holds the unit".to_owned(),
         ));
     };
+    let before = invocation(court, unit).await?;
+    let told_before = last_done(court, unit).await?;
     let start = run(court, SYSTEMCTL, &["start", unit]).await?;
-    let show = run(court, SYSTEMCTL, &["show", unit, "-p", "Result", "-p", "ActiveState"]).await?;
-    let text = show.text();
-    let value = |key: &str| {
-        text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
+    let after = invocation(court, unit).await?;
+    let (result, active) = (&after.result, &after.active);
+    if start.status != Some(0) || result != "success" || active == "failed" {
+        return Err(Proof::NotCured(format!(
+            "{unit} was started; it is {active}, its result {result}"
+        )));
+    }
+    let anew = if after.id.is_empty() {
+        // systemd forgets a unit at its end where nothing else holds it; its journal does not.
+        last_done(court, unit).await?.filter(|id| told_before.as_ref() != Some(id))
+    } else {
+        Some(after.id).filter(|id| *id != before.id)
     };
-    if start.status == Some(0) && value("Result") == "success" && value("ActiveState") != "failed" {
-        return Ok(format!("{unit} was started and its result is success"));
+    match anew {
+        Some(id) => Ok(format!("{unit} was started anew (invocation {id}), its result is success")),
+        None => Err(Proof::Unproved(format!(
+            "{unit} is {active}, and nothing tells of a new run: it ran already, or its conditions are not met"
+        ))),
     }
-    if value("Result").is_empty() {
-        return Err(Proof::Unproved(format!("systemd does not answer: {}", first_words(&text))));
+}
+
+/// What systemd says of a unit's last run.
+struct Invocation {
+    id: String,
+    result: String,
+    active: String,
+}
+
+async fn invocation(court: &Court<'_>, unit: &str) -> Result<Invocation, Proof> {
+    let asked = ["show", unit, "-p", "InvocationID", "-p", "Result", "-p", "ActiveState"];
+    let text = run(court, SYSTEMCTL, &asked).await?.text();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_default().to_owned()
+    };
+    let active = value("ActiveState");
+    if active.is_empty() {
+        let said = first_words(&text);
+        return Err(Proof::Unproved(format!("systemd does not answer: {said}")));
     }
-    let (result, active) = (value("Result"), value("ActiveState"));
-    Err(Proof::NotCured(format!("{unit} was started; it is {active}, its result {result}")))
+    Ok(Invocation { id: value("InvocationID"), result: value("Result"), active })
+}
+
+/// The last invocation of a unit whose start systemd's journal calls done.
+async fn last_done(court: &Court<'_>, unit: &str) -> Result<Option<String>, Proof> {
+    const JOURNALCTL: &str = "/usr/bin/journalctl";
+    if !court.platform.root().join(JOURNALCTL.trim_start_matches('/')).is_file() {
+        return Ok(None);
+    }
+    // What systemd has said is in the journal when this comes back.
+    run(court, JOURNALCTL, &["--sync"]).await?;
+    let unit = format!("UNIT={unit}");
+    let asked = [
+        "-q",
+        "--no-pager",
+        "-n1",
+        "-ojson",
+        "--output-fields=INVOCATION_ID",
+        "_PID=1",
+        &unit,
+        "JOB_TYPE=start",
+        "JOB_RESULT=done",
+    ];
+    let text = run(court, JOURNALCTL, &asked).await?.text();
+    let entry: Option<serde_json::Value> = serde_json::from_str(text.trim()).ok();
+    let id = entry.as_ref().and_then(|e| e.get("INVOCATION_ID")?.as_str());
+    Ok(id.map(str::to_owned))
 }
 
 async fn run(court: &Court<'_>, path: &str, arguments: &[&str]) -> Result<Exit, Proof> {

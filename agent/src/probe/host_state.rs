@@ -91,7 +91,7 @@ fn authority(root: &Path, services: &[ServiceState]) -> (UpdateAuthority, String
         return (UpdateAuthority::Unknown, "no dpkg here".to_owned());
     }
     if let Some((file, line)) = periodic_upgrade(root) {
-        let on = line.contains("\"1\"") || line.contains(" 1;");
+        let on = is_on(&line);
         let timer = services.iter().find(|s| s.name == "apt-daily-upgrade.timer");
         if on && timer.is_none_or(|t| t.start == "enabled" || t.state == "active") {
             return (UpdateAuthority::AptTimer, format!("{file}: {line}"));
@@ -107,8 +107,13 @@ fn authority(root: &Path, services: &[ServiceState]) -> (UpdateAuthority, String
     )
 }
 
+/// Whether a line of apt's configuration switches something on.
+pub(crate) fn is_on(line: &str) -> bool {
+    line.contains("\"1\"") || line.contains(" 1;")
+}
+
 /// The last line of apt's configuration that switches periodic upgrades.
-fn periodic_upgrade(root: &Path) -> Option<(String, String)> {
+pub(crate) fn periodic_upgrade(root: &Path) -> Option<(String, String)> {
     let folder = root.join("etc/apt/apt.conf.d");
     let names: BTreeSet<_> =
         fs::read_dir(&folder).ok()?.flatten().map(|e| e.file_name()).take(500).collect();

@@ -8,9 +8,9 @@ pub mod offline;
 
 mod files;
 mod logs;
-mod packages;
-mod system;
-mod units;
+pub(crate) mod packages;
+pub(crate) mod system;
+pub(crate) mod units;
 
 use std::path::Path;
 
@@ -20,23 +20,61 @@ use fleetmend_core::ids::EvidenceId;
 use fleetmend_core::knowledge::Probe;
 use fleetmend_core::limits;
 use fleetmend_core::probe::Question;
-use fleetmend_core::report::FailureReport;
+use fleetmend_core::report::{FailureReport, Product};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::cut;
 
 use crate::platform::{Exit, Platform, Program};
 
-/// Answers one probe on the live host. `failure` is what it is asked about, where there is a
-/// report; `random` gives the bytes of the evidence's id.
+/// What a probe is asked about, where it is not the host at large.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum About<'a> {
+    /// The host at large.
+    #[default]
+    Host,
+    /// A failure that was reported.
+    Failure(&'a FailureReport),
+    /// The thing that an earlier answer named as its value, such as a unit: the same one again, not
+    /// another that has the same fault.
+    Again(&'a str),
+}
+
+impl<'a> About<'a> {
+    /// The same thing again, where an earlier answer named one.
+    pub fn again(value: Option<&'a String>) -> Self {
+        value.map_or(Self::Host, |value| Self::Again(value))
+    }
+
+    /// The failure, where it is one.
+    fn failure(self) -> Option<&'a FailureReport> {
+        match self {
+            Self::Failure(failure) => Some(failure),
+            Self::Host | Self::Again(_) => None,
+        }
+    }
+
+    /// The systemd unit, where it is one.
+    fn unit(self) -> Option<&'a str> {
+        match self {
+            Self::Failure(failure) if failure.product == Product::Systemd => {
+                failure.subject.as_deref()
+            }
+            Self::Again(value) => Some(value),
+            Self::Host | Self::Failure(_) => None,
+        }
+    }
+}
+
+/// Answers one probe on the live host; `random` gives the bytes of the evidence's id.
 pub async fn answer(
     platform: &dyn Platform,
     probe: &Probe,
-    failure: Option<&FailureReport>,
+    about: About<'_>,
     now: Timestamp,
     random: &mut (dyn FnMut() -> [u8; 10] + Send),
 ) -> Evidence {
     let asked =
-        tokio::time::timeout(limits::PROBE_TIME, find(platform, &probe.question, failure, now));
+        tokio::time::timeout(limits::PROBE_TIME, find(platform, &probe.question, about, now));
     let finding = match asked.await {
         Ok(finding) => finding,
         Err(_) => Finding::unknown(format!("no answer within {} s", limits::PROBE_TIME.as_secs())),
@@ -54,7 +92,7 @@ fn evidence(mut finding: Finding, probe: &Probe, now: Timestamp, random: [u8; 10
 async fn find(
     platform: &dyn Platform,
     question: &Question,
-    failure: Option<&FailureReport>,
+    about: About<'_>,
     now: Timestamp,
 ) -> Finding {
     let os = match platform.facts() {
@@ -68,6 +106,7 @@ async fn find(
         return Finding::unknown(format!("this agent cannot ask that of {os} yet"));
     }
     let root = platform.root();
+    let failure = about.failure();
     match question {
         Question::DpkgInterrupted => packages::interrupted(root),
         Question::DpkgReinstRequired => packages::reinstall(root),
@@ -88,8 +127,8 @@ async fn find(
         Question::Service { service, question } => {
             units::service(platform, service, *question).await
         }
-        Question::SystemdUnitFailed => units::failed(platform).await,
-        Question::SystemdTimerMissed => units::timer_missed(platform, now).await,
+        Question::SystemdUnitFailed => units::failed(platform, about.unit()).await,
+        Question::SystemdTimerMissed => units::timer_missed(platform, about.unit(), now).await,
         Question::Missing { place } => files::exists(root, place, Answer::No),
         Question::Exists { place } => files::exists(root, place, Answer::Yes),
         Question::StaleFolder { place, days, min_mib } => {

@@ -6,11 +6,15 @@ use std::time::Duration;
 use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::time::Timestamp;
 
+use super::host_state::{is_on, periodic_upgrade};
 use super::{units, with_value, yes_if};
 use crate::collect::live::dpkg::{Dpkg, modified};
 use crate::collect::live::lock::{LOCKS, holder};
 use crate::collect::live::{broken_dependencies, configure_attempt, last_failure};
 use crate::platform::Platform;
+
+/// Days after which apt's periodic work is missed.
+const IDLE_DAYS: u64 = 7;
 
 /// dpkg's state, when no package tool is at work: what is half done is not broken.
 fn at_rest(root: &Path) -> Result<Dpkg, Finding> {
@@ -125,6 +129,40 @@ pub(super) async fn stale(platform: &dyn Platform, days: u32, now: Timestamp) ->
     };
     let age = now.since(at);
     let limit = Duration::from_hours(u64::from(days) * 24);
-    let proof = format!("/{by} is of {at}, {} days ago", age.as_secs() / 86_400);
+    let since = match age.as_secs() / 86_400 {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        n => format!("{n} days"),
+    };
+    let proof = format!("/{by} is of {at}, {since} ago");
     Finding::new(yes_if(age > limit), proof)
+}
+
+/// Why apt does not do the periodic upgrades that its own configuration asks for; `None` where it
+/// does, or is not asked to.
+pub(crate) async fn idle(
+    platform: &dyn Platform,
+    now: Timestamp,
+) -> Result<Option<(Timestamp, String)>, String> {
+    let root = platform.root();
+    let Some((file, line)) = periodic_upgrade(root).filter(|(_, line)| is_on(line)) else {
+        return Ok(None);
+    };
+    let last = last_update(root);
+    for timer in ["apt-daily.timer", "apt-daily-upgrade.timer"] {
+        let found = units::properties(platform, timer).await?;
+        let start = found.get("UnitFileState").map_or("", String::as_str);
+        if matches!(start, "disabled" | "masked") {
+            return Ok(Some((now, format!("{timer} is {start}, though {file} says {line}"))));
+        }
+    }
+    // After a start of the host a run has a day to be made up for.
+    let up = super::system::up_for(root);
+    let settled = up.is_none_or(|up| up >= Duration::from_hours(24));
+    let Some((at, by)) = last.filter(|(_, by)| settled && by.ends_with("stamp")) else {
+        return Ok(None);
+    };
+    let days = now.since(at).as_secs() / 86_400;
+    let words = format!("/{by} is {days} days old, though {file} says {line}");
+    Ok((days > IDLE_DAYS).then_some((at, words)))
 }

@@ -94,6 +94,13 @@ pub(super) fn reboot_pending(root: &Path) -> Finding {
     }
 }
 
+/// How long the host has been up, where it says.
+pub(crate) fn up_for(root: &Path) -> Option<std::time::Duration> {
+    let text = std::fs::read_to_string(root.join("proc/uptime")).ok()?;
+    let seconds = text.split_whitespace().next()?.parse::<f64>().ok()?;
+    std::time::Duration::try_from_secs_f64(seconds).ok()
+}
+
 pub(super) async fn clock_wrong(platform: &dyn Platform, now: Timestamp) -> Finding {
     let lists = platform.root().join("var/lib/apt/lists");
     let files = fs::read_dir(lists).into_iter().flatten().flatten().take(10_000);

@@ -12,6 +12,10 @@ use super::{ask, with_value, words, yes_if};
 use crate::platform::Platform;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
+/// Units and timers that are named at once.
+pub(crate) const NAMED: usize = 32;
+/// How long after the start of a host missed runs may take to be made up for.
+const MAKE_UP: Duration = Duration::from_hours(24);
 /// Parts of the names of units that update or save a system.
 const OURS: [&str; 14] = [
     "apt-",
@@ -31,7 +35,7 @@ const OURS: [&str; 14] = [
 ];
 
 /// A unit's properties; the reason where systemd cannot be asked.
-pub(super) async fn properties(
+pub(crate) async fn properties(
     platform: &dyn Platform,
     unit: &str,
 ) -> Result<BTreeMap<String, String>, String> {
@@ -44,7 +48,7 @@ pub(super) async fn properties(
         "show",
         "--no-pager",
         "-p",
-        "Id,LoadState,ActiveState,SubState,UnitFileState,Result",
+        "Id,LoadState,ActiveState,SubState,UnitFileState,Result,InvocationID,StateChangeTimestampMonotonic",
         unit,
     ];
     let text = systemctl(platform, &args).await?;
@@ -57,7 +61,7 @@ pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
 }
 
 /// What systemctl prints; the reason where it cannot be asked.
-pub(super) async fn systemctl(platform: &dyn Platform, args: &[&str]) -> Result<String, String> {
+pub(crate) async fn systemctl(platform: &dyn Platform, args: &[&str]) -> Result<String, String> {
     let exit = ask(platform, SYSTEMCTL, args).await?;
     let text = exit.text();
     if text.contains("not been booted with systemd") || text.contains("Failed to connect to bus") {
@@ -102,17 +106,27 @@ pub(super) async fn service(
     with_value(yes_if(so), proof, unit)
 }
 
-pub(super) async fn failed(platform: &dyn Platform) -> Finding {
-    let args = ["list-units", "--failed", "--plain", "--no-legend", "--no-pager"];
-    let text = match systemctl(platform, &args).await {
-        Ok(text) => text,
-        Err(why) => return Finding::unknown(why),
-    };
+/// The units that update or save the system and have failed, at most [`NAMED`].
+pub(crate) async fn failed_units(platform: &dyn Platform) -> Result<Vec<String>, String> {
+    let args = ["list-units", "--failed", "--full", "--plain", "--no-legend", "--no-pager"];
+    let text = systemctl(platform, &args).await?;
     let units = text.lines().filter_map(|l| l.split_whitespace().next());
-    let mut ours = units.filter(|u| OURS.iter().any(|part| u.contains(part)));
-    match ours.next() {
-        Some(unit) => with_value(Answer::Yes, format!("systemctl lists {unit} as failed"), unit),
-        None => Finding::new(Answer::No, "no unit that updates or saves the system has failed"),
+    Ok(units.filter(|u| is_ours(u)).take(NAMED).map(str::to_owned).collect())
+}
+
+/// Whether a unit that updates or saves the system has failed: `about`, or any.
+pub(super) async fn failed(platform: &dyn Platform, about: Option<&str>) -> Finding {
+    if let Some(unit) = about {
+        return service(platform, unit, ServiceQuestion::Failed).await;
+    }
+    match failed_units(platform).await {
+        Err(why) => Finding::unknown(why),
+        Ok(units) => match units.first() {
+            Some(unit) => {
+                with_value(Answer::Yes, format!("systemctl lists {unit} as failed"), unit)
+            }
+            None => Finding::new(Answer::No, "no unit that updates or saves the system has failed"),
+        },
     }
 }
 
@@ -121,32 +135,78 @@ pub(super) async fn failed(platform: &dyn Platform) -> Finding {
 struct Timer {
     unit: Option<String>,
     last: Option<u64>,
+    next: Option<u64>,
 }
 
-pub(super) async fn timer_missed(platform: &dyn Platform, now: Timestamp) -> Finding {
-    let args = ["list-timers", "--all", "--no-pager", "--output=json"];
-    let text = match systemctl(platform, &args).await {
-        Ok(text) => text,
-        Err(why) => return Finding::unknown(why),
-    };
-    let Ok(timers) = serde_json::from_str::<Vec<Timer>>(text.trim()) else {
-        return Finding::unknown("systemctl lists its timers in no form known here");
-    };
-    let mut seen = 0;
+/// A timer that missed its runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Late {
+    /// Its name.
+    pub unit: String,
+    /// When it last ran.
+    pub last: Timestamp,
+}
+
+/// The timers that update or save the system: those that are late, at most [`NAMED`], and how many
+/// there are.
+///
+/// Those of apt run daily. Of others the period is not told: such a one is late when no run is
+/// planned and two weeks have gone by. After a start of the host, what is planned has a day to be
+/// made up for. One that never ran may be new.
+pub(crate) async fn late_timers(
+    platform: &dyn Platform,
+    now: Timestamp,
+) -> Result<(Vec<Late>, usize), String> {
+    let args = ["list-timers", "--all", "--full", "--no-pager", "--output=json"];
+    let text = systemctl(platform, &args).await?;
+    let timers = serde_json::from_str::<Vec<Timer>>(text.trim())
+        .map_err(|_| "systemctl lists its timers in no form known here".to_owned())?;
+    let up = super::system::up_for(platform.root());
+    let settled = up.is_none_or(|up| up >= MAKE_UP);
+    let (mut late, mut seen) = (Vec::new(), 0);
     for timer in timers {
-        let Some(unit) = timer.unit.filter(|u| OURS.iter().any(|part| u.contains(part))) else {
-            continue;
-        };
+        let Some(unit) = timer.unit.filter(|unit| is_ours(unit)) else { continue };
         seen += 1;
-        // Those of apt run daily; of others the period is not told, weekly is the rarest usual one.
-        let period = if unit.starts_with("apt-") { 24 } else { 7 * 24 };
-        let last = timer.last.filter(|us| *us > 0);
-        // One that never ran may be new.
-        let Some(us) = last else { continue };
-        let at = Timestamp::from_millis(i64::try_from(us / 1_000).unwrap_or(0));
-        if now.since(at) > Duration::from_hours(2 * period) {
-            return with_value(Answer::Yes, format!("{unit} last ran at {at}"), unit);
+        let daily = unit.starts_with("apt-");
+        let planned = timer.next.is_some_and(|us| us > 0);
+        let Some(last) = timer.last.filter(|us| *us > 0).map(moment) else { continue };
+        let limit = Duration::from_hours(if daily { 48 } else { 14 * 24 });
+        let missed = if planned { daily && settled } else { true };
+        if missed && now.since(last) > limit && late.len() < NAMED {
+            late.push(Late { unit, last });
         }
     }
-    Finding::new(Answer::No, format!("{seen} timers that update or save the system, none late"))
+    Ok((late, seen))
+}
+
+/// Whether a timer that updates or saves the system is late: `about`, or any.
+pub(super) async fn timer_missed(
+    platform: &dyn Platform,
+    about: Option<&str>,
+    now: Timestamp,
+) -> Finding {
+    let (late, seen) = match late_timers(platform, now).await {
+        Ok(found) => found,
+        Err(why) => return Finding::unknown(why),
+    };
+    match late.iter().find(|late| about.is_none_or(|unit| unit == late.unit)) {
+        Some(Late { unit, last }) => {
+            with_value(Answer::Yes, format!("{unit} last ran at {last}"), unit)
+        }
+        None => match about {
+            Some(unit) => Finding::new(Answer::No, format!("{unit} is not late")),
+            None => {
+                let words = format!("{seen} timers that update or save the system, none late");
+                Finding::new(Answer::No, words)
+            }
+        },
+    }
+}
+
+fn is_ours(unit: &str) -> bool {
+    OURS.iter().any(|part| unit.contains(part))
+}
+
+fn moment(us: u64) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(us / 1_000).unwrap_or(0))
 }

@@ -12,7 +12,7 @@ use fleetmend_core::triage::{probes_for, triage};
 
 use super::IncidentVerdict;
 use crate::platform::Platform;
-use crate::probe::{self, offline};
+use crate::probe::{self, About, offline};
 
 /// Incidents that are judged; a log with more is told of by its codes.
 const INCIDENTS: usize = 500;
@@ -65,7 +65,7 @@ pub(super) async fn live(
         let mut evidence = Vec::new();
         for asked in probes_for(catalogue, &key, os).into_iter().take(limits::EVIDENCE_PER_REPORT) {
             let mut random = crate::random::ten;
-            evidence.push(probe::answer(platform, asked, Some(latest), now, &mut random).await);
+            evidence.push(probe::answer(platform, asked, About::Failure(latest), now, &mut random).await);
         }
         let verdict = triage(catalogue, &key, None, &evidence);
         judged.push(IncidentVerdict { key, reports: count, verdict });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fleetmend_core::code::FailureCode;
+use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
 use fleetmend_core::report::{IncidentKey, Operation, Product, Recovery, Source};
 use fleetmend_core::time::{SourceTime, Timestamp};
@@ -19,12 +20,13 @@ use crate::platform::{Platform, Program};
 const PACKAGES: usize = 50;
 
 /// A condition that is there now.
-struct Present {
-    key: IncidentKey,
-    mark: String,
-    time: SourceTime,
-    source: Source,
-    message: String,
+pub(super) struct Present {
+    pub key: IncidentKey,
+    /// What tells this occurrence from a later one.
+    pub mark: String,
+    pub time: SourceTime,
+    pub source: Source,
+    pub message: String,
 }
 
 impl Live {
@@ -73,37 +75,8 @@ impl Live {
                 }));
             }
         }
-        self.compare(present, now, observed);
-    }
-
-    fn compare(&mut self, present: Vec<Present>, now: Timestamp, observed: &mut Observed) {
-        let before = std::mem::take(&mut self.cursor.failing);
-        for gone in &before {
-            if !present.iter().any(|p| p.key == gone.key) {
-                let key = gone.key.clone();
-                let message = "no longer so by dpkg's own state".to_owned();
-                observed.recoveries.push(Recovery { key, at: now, message });
-            }
-        }
-        for condition in present {
-            let failing = Failing { key: condition.key.clone(), mark: condition.mark };
-            if !before.contains(&failing) {
-                let draft = Draft {
-                    product: condition.key.product,
-                    operation: condition.key.operation,
-                    code: condition.key.code,
-                    subject: condition.key.subject,
-                    time: condition.time,
-                    source: condition.source,
-                    event: None,
-                    line: None,
-                    count: None,
-                    message: condition.message,
-                };
-                observed.failures.push(draft.finish(self.catalogue));
-            }
-            self.cursor.failing.push(failing);
-        }
+        let gone = "no longer so by dpkg's own state";
+        compare(&mut self.cursor.failing, present, (now, gone), self.catalogue, observed);
     }
 
     /// What is wrong with packages.
@@ -184,6 +157,43 @@ impl Live {
             }
             Err(why) => Err(Some(format!("dependencies could not be checked: {why}"))),
         }
+    }
+}
+
+/// Compares what is wrong now with what was reported: what is new is a failure, what is gone a
+/// recovery, in the words of `gone`.
+pub(super) fn compare(
+    failing: &mut Vec<Failing>,
+    present: Vec<Present>,
+    (now, gone): (Timestamp, &str),
+    catalogue: &Catalogue,
+    observed: &mut Observed,
+) {
+    let before = std::mem::take(failing);
+    for last in &before {
+        if !present.iter().any(|p| p.key == last.key) {
+            let key = last.key.clone();
+            observed.recoveries.push(Recovery { key, at: now, message: gone.to_owned() });
+        }
+    }
+    for condition in present {
+        let found = Failing { key: condition.key.clone(), mark: condition.mark };
+        if !before.contains(&found) {
+            let draft = Draft {
+                product: condition.key.product,
+                operation: condition.key.operation,
+                code: condition.key.code,
+                subject: condition.key.subject,
+                time: condition.time,
+                source: condition.source,
+                event: None,
+                line: None,
+                count: None,
+                message: condition.message,
+            };
+            observed.failures.push(draft.finish(catalogue));
+        }
+        failing.push(found);
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) struct Cursor {
     pub files: BTreeMap<String, super::files::Seen>,
     /// Failing conditions that were reported and not yet seen to go.
     pub failing: Vec<Failing>,
+    /// The same, of systemd's units.
+    #[serde(default)]
+    pub units: Vec<Failing>,
     /// Milliseconds since the epoch up to which the journal was read.
     pub journal_until: Option<i64>,
     /// When dpkg's files last changed at a dependency check, and what it found.

@@ -2,7 +2,7 @@
 //! files of Windows.
 //!
 //! Two kinds of findings. *Conditions* (dpkg interrupted, a package's script fails, dependencies
-//! unmet) are read from the present state: reported once when they appear, recovered when they are
+//! unmet, a backup's unit failed) are read from the present state: reported once when they appear, recovered when they are
 //! gone. *Outcomes* of past runs are read from the logs, each once. While a package tool runs
 //! nothing is concluded from state: what looks broken may be half done.
 
@@ -14,6 +14,7 @@ mod files;
 pub mod lock;
 mod outcomes;
 mod tail;
+mod units;
 mod words;
 mod zone;
 
@@ -101,6 +102,9 @@ impl Live {
         if self.root.join("var/lib/dpkg/status").exists() {
             self.outcomes(platform, now, &mut observed).await;
             self.conditions(platform, now, &mut observed).await;
+        }
+        if self.root.join("run/systemd/system").is_dir() {
+            self.units(platform, now, &mut observed).await;
         }
         if self.root.join("Windows").is_dir() {
             self.files(now, &mut observed);

@@ -25,7 +25,8 @@ use super::next::{Next, next};
 use super::output::StepLog;
 use super::steps::{self, AfterCrash, Bench, Checked, StepError, UndoRecord};
 use super::verify::{self, Court, Proof};
-use super::{Recalls, Shop};
+use super::{AtWork, Recalls, Shop};
+use crate::probe::About;
 use crate::prober;
 
 /// Beyond a step's own time: for its checks.
@@ -89,6 +90,7 @@ impl<'a> Runner<'a> {
         } else if let Some(came) = self.gate(stop).await? {
             return Ok(came);
         }
+        let _at_work = AtWork::begin(&self.shop.turns);
         loop {
             if stop.is_cancelled() {
                 return Ok(Came::Stopped);
@@ -166,7 +168,7 @@ impl<'a> Runner<'a> {
         }
         let mut note = String::new();
         if let Some(probe) = &self.cause.own_probe {
-            let seen = self.shop.prober.ask(probe, None).await;
+            let seen = self.ask(probe).await;
             match seen.answer {
                 Answer::No => {
                     let why = format!("the cause is not there any more: {}", seen.proof);
@@ -187,7 +189,7 @@ impl<'a> Runner<'a> {
 
     async fn blocker(&self) -> Option<String> {
         for probe in &self.remediation.blockers {
-            let seen = self.shop.prober.ask(probe, None).await;
+            let seen = self.ask(probe).await;
             if prober::is_yes(&seen) {
                 return Some(format!("{probe}: {}", seen.proof));
             }
@@ -305,7 +307,7 @@ impl<'a> Runner<'a> {
         let court = Court {
             platform: self.shop.platform.as_ref(),
             prober: self.shop.prober.as_ref(),
-            unit: self.values.values().map(String::as_str).find(|v| steps::is_unit(v)),
+            values: &self.values,
             log: &log,
         };
         match verify::verify(self.remediation, self.cause, &court).await {
@@ -348,7 +350,8 @@ impl<'a> Runner<'a> {
         Ok(Came::ToItsEnd)
     }
 
-    /// What the cause's probes say now.
+    /// What the cause's probes say now: of the host at large, for its other failures have the same
+    /// probes.
     async fn fresh_evidence(&self) -> Vec<Evidence> {
         let indications = self.cause.indications.iter().map(|i| &i.probe);
         let mut probes: Vec<&Slug> = self.cause.own_probe.iter().chain(indications).collect();
@@ -356,11 +359,16 @@ impl<'a> Runner<'a> {
         let mut seen: Vec<Evidence> = Vec::new();
         for probe in probes.into_iter().take(8) {
             if seen.iter().all(|e| e.probe != *probe) {
-                seen.push(self.shop.prober.ask(probe, None).await);
+                seen.push(self.shop.prober.ask(probe, About::Host).await);
             }
         }
         self.shop.remember(&seen);
         seen
+    }
+
+    /// Asks the host; about the very thing that the order's evidence names, where it names one.
+    async fn ask(&self, probe: &Slug) -> Evidence {
+        self.shop.prober.ask(probe, About::again(self.values.get(probe))).await
     }
 
     fn order(&self) -> &Order {

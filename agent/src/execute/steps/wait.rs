@@ -4,10 +4,12 @@ use fleetmend_core::evidence::Answer;
 use fleetmend_core::words::Slug;
 use tokio::time::{Instant, sleep};
 
+use crate::probe::About;
+
 use super::{Applied, Bench, Checked, StepError, UndoRecord};
 
 pub(super) async fn check(probe: &Slug, bench: &Bench<'_>) -> Result<Checked, StepError> {
-    let seen = bench.prober.ask(probe, None).await;
+    let seen = bench.prober.ask(probe, About::again(bench.values.get(probe))).await;
     Ok(match seen.answer {
         Answer::No => Checked::AlreadySo(seen.proof),
         Answer::Yes | Answer::Unknown => Checked::Todo(UndoRecord::Nothing),
@@ -17,7 +19,7 @@ pub(super) async fn check(probe: &Slug, bench: &Bench<'_>) -> Result<Checked, St
 pub(super) async fn apply(probe: &Slug, bench: &Bench<'_>) -> Result<Applied, StepError> {
     let deadline = Instant::now() + bench.timeout;
     loop {
-        let seen = bench.prober.ask(probe, None).await;
+        let seen = bench.prober.ask(probe, About::again(bench.values.get(probe))).await;
         if seen.answer == Answer::No {
             return Ok(Applied { detail: seen.proof, exit: None });
         }

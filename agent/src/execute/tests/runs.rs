@@ -1,6 +1,9 @@
-use fleetmend_core::evidence::Answer;
+use fleetmend_core::evidence::{Answer, Finding};
+use fleetmend_core::ids::EvidenceId;
 use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::knowledge::Verification;
+use fleetmend_core::order::Order;
+use fleetmend_core::report::Product;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::step::{Action, Hive, Step, Tool};
 
@@ -211,4 +214,54 @@ async fn values_come_from_the_agents_own_evidence_only() {
         assert_eq!(end(&world.run(&order).await).0, wanted, "{value}");
     }
     assert_eq!(world.calls(), ["reset-failed a.service"]);
+}
+
+/// An order against a failed unit, and the world of it.
+fn unit_world() -> (World, Order) {
+    let reset =
+        Action::ToolRun { tool: Tool::SystemctlResetFailed, value_from: Some(slug("test.unit")) };
+    let world = World::with(|remediation| {
+        remediation.steps = vec![step(reset)];
+        remediation.verification = Verification::SystemdUnit;
+    });
+    let mut order = world.order(1);
+    order.key.product = Product::Systemd;
+    order.key.subject = Some("b.service".to_owned());
+    (world, order)
+}
+
+fn saw(world: &World, unit: &str) -> EvidenceId {
+    let id = crate::random::evidence_id(NOW);
+    let mut evidence =
+        Finding::new(Answer::Yes, "failed").into_evidence(id, slug("test.unit"), NOW);
+    evidence.value = Some(unit.to_owned());
+    world.remember(&evidence);
+    id
+}
+
+#[tokio::test]
+async fn an_order_against_one_unit_never_touches_another() {
+    let (world, mut order) = unit_world();
+    // The server names the evidence that it has of the probe: of another unit that failed too.
+    let other = saw(&world, "a.service");
+    order.evidence = vec![other];
+    let (state, why) = end(&world.run(&order).await);
+    assert!(state == JobState::Failed && why.contains("order names none"), "{why}");
+    assert_eq!(world.calls(), Vec::<String>::new());
+
+    let (world, mut order) = unit_world();
+    saw(&world, "b.service");
+    order.evidence = vec![saw(&world, "a.service")];
+    let (state, why) = end(&world.run(&order).await);
+    assert_eq!(state, JobState::Fixed, "{why}");
+    assert_eq!(world.calls(), ["reset-failed b.service", "start b.service"]);
+}
+
+#[tokio::test]
+async fn a_unit_that_systemd_does_not_run_anew_proves_nothing() {
+    let (world, mut order) = unit_world();
+    order.evidence = vec![saw(&world, "b.service")];
+    world.machine.running.lock().expect("lock").push("b.service".to_owned());
+    let (state, why) = end(&world.run(&order).await);
+    assert!(state == JobState::Unverified && why.contains("it ran already"), "{why}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use fleetmend_core::knowledge::{
     Catalogue, Cause, RebootNeed, Remediation, Risk, Text, Verification,
 };
 use fleetmend_core::order::{Envelope, Order, signing_input};
-use fleetmend_core::report::{FailureReport, IncidentKey, Operation, Product};
+use fleetmend_core::report::{IncidentKey, Operation, Product};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::step::{Action, Base, Place, Step, Tool};
 use fleetmend_core::time::{Clock, ManualClock, Timestamp};
@@ -30,6 +31,7 @@ use crate::evidence_store::EvidenceStore;
 use crate::execute::{Executor, Fittings};
 use crate::order::OrderKey;
 use crate::platform::{Exit, Platform, Program};
+use crate::probe::About;
 use crate::prober::Prober;
 use crate::random;
 use crate::spool::{SharedSpool, Spool};
@@ -130,6 +132,9 @@ pub(super) struct FakeMachine {
     pub(super) answers: Mutex<BTreeMap<String, (i32, String)>>,
     /// Services that run.
     pub(super) running: Mutex<Vec<String>>,
+    /// The invocation that every service shows; another one after each start of one that did not
+    /// run.
+    invocation: AtomicU32,
     pub(super) boot: Mutex<String>,
 }
 
@@ -176,12 +181,20 @@ impl FakeMachine {
         let text = match args {
             [verb, unit, ..] if verb == "show" => {
                 let active = if running.contains(unit) { "active" } else { "inactive" };
-                format!("LoadState=loaded\nActiveState={active}\nUnitFileState=enabled\n")
+                let invocation = self.invocation.load(Ordering::Relaxed);
+                format!(
+                    "LoadState=loaded\nActiveState={active}\nUnitFileState=enabled\nResult=success\nInvocationID={invocation}\n"
+                )
             }
             [verb, unit] => {
                 self.calls.lock().expect("lock").push(format!("{verb} {unit}"));
-                running.retain(|r| r != unit);
-                if verb != "stop" {
+                if verb == "start" && !running.contains(unit) {
+                    self.invocation.fetch_add(1, Ordering::Relaxed);
+                }
+                if verb != "reset-failed" {
+                    running.retain(|r| r != unit);
+                }
+                if !matches!(verb.as_str(), "stop" | "reset-failed") {
                     running.push(unit.clone());
                 }
                 String::new()
@@ -198,7 +211,7 @@ pub(super) struct Answers(pub(super) Mutex<BTreeMap<Slug, Vec<Answer>>>);
 
 #[async_trait]
 impl Prober for Answers {
-    async fn ask(&self, probe: &Slug, _: Option<&FailureReport>) -> Evidence {
+    async fn ask(&self, probe: &Slug, _: About<'_>) -> Evidence {
         let mut set = self.0.lock().expect("lock");
         let answer = match set.get_mut(probe) {
             Some(list) if list.len() > 1 => list.remove(0),
@@ -240,6 +253,7 @@ impl World {
             calls: Mutex::default(),
             answers: Mutex::default(),
             running: Mutex::default(),
+            invocation: AtomicU32::new(7),
             boot: Mutex::new("boot-1".to_owned()),
         });
         let world = Self {
