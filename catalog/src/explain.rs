@@ -156,9 +156,28 @@ pub fn known(cat: &Catalogue, value: u32) -> bool {
     cat.codes.contains_key(&FailureCode::Hresult(value))
 }
 
-/// Reads a code that a person typed, with this catalogue's codes for "did you mean".
+/// Reads a code that a person typed, or the symbol of one, with this catalogue's codes for "did you
+/// mean".
 pub fn read_code(cat: &Catalogue, input: &str) -> Result<CodeReading, Unreadable> {
-    code::read(input, &|value| known(cat, value))
+    code::read(input, &|value| known(cat, value)).or_else(|unreadable| {
+        let symbol = input.trim();
+        let mut found = cat.codes.iter().filter(|(_, entry)| {
+            entry.symbol.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(symbol))
+        });
+        match (found.next(), found.next()) {
+            (Some((code, _)), None) => Ok(CodeReading {
+                code: code.clone(),
+                original: input.to_owned(),
+                changes: vec![code::Change::Symbol],
+                suggested: false,
+                stage: None,
+            }),
+            (Some((one, _)), Some((other, _))) => {
+                Err(Unreadable::Several(vec![one.to_string(), other.to_string()]))
+            }
+            (None, _) => Err(unreadable),
+        }
+    })
 }
 
 fn contexts(
@@ -279,6 +298,16 @@ mod tests {
             let sum: f64 = context.causes.iter().map(|c| c.prior).sum::<f64>() + context.other;
             assert!((sum - 1.0).abs() < 1e-5 && context.other >= 0.1 - 1e-5);
         }
+    }
+
+    #[test]
+    fn a_symbol_is_read_as_its_code() {
+        for typed in ["ERROR_PATH_NOT_FOUND", " error_path_not_found "] {
+            let reading = read_code(builtin(), typed).expect("a symbol");
+            assert_eq!(reading.code.to_string(), "0x80070003");
+            assert!(!reading.suggested && reading.changes == [code::Change::Symbol]);
+        }
+        assert!(read_code(builtin(), "ERROR_OF_NOBODY").is_err());
     }
 
     #[test]

@@ -53,6 +53,12 @@ pub(crate) fn line(text: &str) -> Result<()> {
     say(&format!("{text}\n"))
 }
 
+/// Says something to the person, apart from what is asked for: on standard error.
+pub(crate) fn note(text: &str) {
+    // Without a standard error there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints JSON; characters that a terminal acts on are escaped, which changes no value.
 pub(crate) fn json(value: &Value) -> Result<()> {
     line(&escape(&serde_json::to_string_pretty(value)?))

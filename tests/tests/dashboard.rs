@@ -90,7 +90,8 @@ fn an_admin_sees_orders_and_gets_proof() {
     keep(&browser, &demo.picture("hosts"));
 
     browser.go(&format!("{}/explain?q=%D1%8580070003", demo.address));
-    browser.wait_text("0x80070003");
+    // Not the spelling that an error would offer: what the code means.
+    browser.wait_text("ERROR_PATH_NOT_FOUND");
     keep(&browser, &demo.picture("explain"));
 
     // One incident: its verdict, its evidence, its plan; and the order.
@@ -107,6 +108,10 @@ fn an_admin_sees_orders_and_gets_proof() {
     // The page follows the job by itself, to its proof.
     browser.wait_text("example-app is configured");
     browser.wait_text("fixed");
+    // What can no more be cancelled is no more offered, without a reload.
+    fleetmend_tests::wait_for("the end of the offer to cancel", Duration::from_secs(30), || {
+        if browser.text().contains("Cancel…") { Err("it still stands") } else { Ok(()) }
+    });
     assert!(browser.eval("return location.pathname").to_string().contains("/jobs/"));
     keep(&browser, &demo.picture("job"));
 

@@ -82,7 +82,7 @@ const fn said(lang: Lang) -> Said {
     match lang {
         Lang::En => Said {
             did_you_mean: "Did you mean",
-            unknown: "The catalogue does not know this code. What its bits say:",
+            unknown: "The catalogue does not know this code.",
             elsewhere: "in other contexts",
             recognised: "recognised by",
             helps: "helps",
@@ -90,7 +90,7 @@ const fn said(lang: Lang) -> Said {
         },
         Lang::Ru => Said {
             did_you_mean: "Возможно, вы имели в виду",
-            unknown: "Каталог не знает этого кода. Что говорят его биты:",
+            unknown: "Каталог не знает этого кода.",
             elsewhere: "в остальных случаях",
             recognised: "признак",
             helps: "помогает",

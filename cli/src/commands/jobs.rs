@@ -105,7 +105,13 @@ fn show(ctx: &Context, id: &str, log: bool, follow: bool) -> Result<bool> {
     }
     ctx.item(&item, FIELDS)?;
     if ctx.output == Output::Table {
-        let steps = item["steps"].as_array().cloned().unwrap_or_default();
+        let mut steps = item["steps"].as_array().cloned().unwrap_or_default();
+        // People count from one, as the job's own texts do.
+        for step in &mut steps {
+            if let Some(index) = step["index"].as_u64() {
+                step["index"] = (index + 1).into();
+            }
+        }
         if !steps.is_empty() {
             output::line("")?;
             output::table(&steps, STEPS, "")?;

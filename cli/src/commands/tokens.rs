@@ -50,7 +50,12 @@ pub(crate) fn run(ctx: &Context, list: Page, command: Option<TokenCommand>) -> R
                 Output::Json => output::json(&made),
                 Output::Csv => output::csv(&[made], &[("id", "/id"), ("token", "/token")]),
                 // The token alone on its line, so that a script can take it.
-                Output::Table => output::line(&output::cell(&made, "/token")),
+                Output::Table => {
+                    output::note(
+                        "Shown once. On the host, as root: fleetmend-agent enroll --server SERVER:7443 --token …",
+                    );
+                    output::line(&output::cell(&made, "/token"))
+                }
             }
         }
         TokenCommand::Revoke { token } => {

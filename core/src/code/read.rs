@@ -92,6 +92,7 @@ fn latin(text: &str) -> String {
             'в' | 'В' | 'Β' => 'b',
             'с' | 'С' => 'c',
             'е' | 'Е' | 'ё' | 'Ё' => 'e',
+            'З' | 'з' => '3',
             'о' | 'О' | 'Ο' | 'ο' => '0',
             '\u{2212}' | '\u{2010}'..='\u{2015}' | '\u{FE63}' => '-',
             // Full-width forms.
@@ -219,6 +220,13 @@ fn number(
 ) -> Result<u32, Unreadable> {
     if let Some(digits) = token.strip_prefix("0x") {
         return hex(digits, true, known, changes);
+    }
+    // The zero before the x was lost.
+    if let Some(digits) = token.strip_prefix('x')
+        && digits.len() == 8
+        && is_hexish(digits)
+    {
+        return hex(digits, false, known, changes);
     }
     if let Some(digits) = token.strip_prefix("%%") {
         changes.insert(Change::MessageNumber);

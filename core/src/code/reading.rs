@@ -34,6 +34,8 @@ pub enum Change {
     SignExtended,
     /// Leading zeros were missing.
     Padded,
+    /// The code of a symbol, such as `WU_E_NO_SERVICE`.
+    Symbol,
     /// One zero was missing.
     ZeroAdded,
     /// One zero was too many.
@@ -54,6 +56,7 @@ impl fmt::Display for Change {
             Self::Win32(code) => return write!(f, "Win32 error {code} was written as an HRESULT"),
             Self::SignExtended => "the upper half of 64 bits was dropped",
             Self::Padded => "leading zeros were added",
+            Self::Symbol => "the code of this symbol was looked up",
             Self::ZeroAdded => "a missing zero was added",
             Self::ZeroRemoved => "a zero too many was removed",
         })

@@ -144,7 +144,7 @@ pub(crate) fn text(detail: &JobDetail, pieces: &[LogPiece]) -> String {
                 text.push('\n');
             }
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "== attempt {}, step {}: {title}", place.0, place.1);
+            let _ = writeln!(text, "== attempt {}, step {}: {title}", place.0, place.1 + 1);
         }
         text.push_str(&piece.text);
     }

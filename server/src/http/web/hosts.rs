@@ -160,7 +160,9 @@ fn facts(p: &Frame, host: &Host, state: Option<&HostState>) -> Vec<(String, Stri
     add("fact.system", format!("{} ({})", host.facts.os_name, host.facts.os_build));
     add("fact.arch", host.facts.arch.clone());
     add("fact.agent", host.facts.agent_version.clone());
-    add("fact.ceiling", host.ceiling.clone());
+    if !host.ceiling.is_empty() {
+        add("fact.ceiling", t.word("risk", &host.ceiling));
+    }
     add("fact.enrolled", t.exact(host.enrolled));
     add("fact.reason", host.lifecycle_reason.clone());
     let labels: Vec<String> = host.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();

@@ -105,13 +105,19 @@ fn command(call: &Call) -> String {
     if call.peer.is_loopback() {
         let usual = crate::config::Config::default();
         if config.data_dir != usual.data_dir {
-            line += &format!(" --data-dir {}", quoted(&config.data_dir.to_string_lossy()));
+            line += &format!(" --data-dir {}", quoted(&whole(&config.data_dir)));
         }
         if let Some(url) = config.database_url.as_ref().filter(|u| u.starts_with("sqlite:")) {
             line += &format!(" --database-url {}", quoted(url));
         }
     }
     line
+}
+
+/// A path as it is from any folder.
+fn whole(path: &std::path::Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.to_string_lossy().into_owned()
 }
 
 /// Text as one word of a shell.
