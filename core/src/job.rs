@@ -119,8 +119,9 @@ impl JobState {
     /// Whether a job may go from this state to `next`.
     ///
     /// Forward only, except that *blocked*, *offered* and *queued* change places (a host may drop
-    /// its stream before it begins), and that *timed_out* and *not_reached*, which the server
-    /// decides by the clock, give way to what the agent later proves.
+    /// its stream before it begins), and that what the server decides without the agent gives way
+    /// to what the agent later tells: *timed_out* and *not_reached* by the clock, and *cancelled*
+    /// where the agent had begun after all.
     pub const fn can_become(self, next: Self) -> bool {
         match (self, next) {
             (
@@ -130,6 +131,9 @@ impl JobState {
             (Self::TimedOut | Self::NotReached, _) => {
                 next.is_final()
                     && !matches!(next, Self::TimedOut | Self::NotReached | Self::Cancelled)
+            }
+            (Self::Cancelled, _) => {
+                next.is_final() && next.has_begun() && !matches!(next, Self::TimedOut)
             }
             _ => !self.is_final() && next.rank() > self.rank(),
         }
@@ -245,6 +249,8 @@ mod tests {
     fn final_states_stay_but_for_late_proof() {
         assert!(!S::Fixed.can_become(S::Failed));
         assert!(!S::Cancelled.can_become(S::Running));
+        assert!(!S::Cancelled.can_become(S::Skipped) && !S::Cancelled.can_become(S::TimedOut));
+        assert!(S::Cancelled.can_become(S::Failed), "what was done is not denied");
         assert!(S::TimedOut.can_become(S::Fixed));
         assert!(!S::TimedOut.can_become(S::Running));
         assert!(S::Offered.can_become(S::Queued), "a dropped stream puts the order back");

@@ -180,6 +180,10 @@ contract! {
         assert_eq!(state(db, made.id).await, JobState::Cancelled);
         let over = db.cancel_job(made.id, "stop", "ops", at(6)).await.expect("told");
         assert_eq!(over, Cancelled::AlreadyOver(JobState::Cancelled));
+        // The agent had done it after all, and its news were on their way: that is not denied.
+        let late = [JobState::Running, JobState::Failed].map(|s| job_says(made.id, 1, s, at(5)));
+        send(db, host, late, at(6)).await;
+        assert_eq!(state(db, made.id).await, JobState::Failed);
         let next = db.create_job(&job(501, host, incident), "ops", at(6)).await.expect("made");
         assert_eq!(db.cancel_job(next.id, "no", "ops", at(7)).await.expect("cancels"), Cancelled::AtOnce);
         assert_eq!(db.cancel_job(JobId(id(9)), "", "", at(7)).await.expect_err("none").to_string(),
