@@ -75,7 +75,7 @@ words! {
     pub enum Tool ("tool") {
         /// `dpkg --force-confdef --force-confold --configure -a`
         DpkgConfigureAll = "dpkg.configure_all",
-        /// `apt-get -y -f install`, after a simulation that removes nothing essential.
+        /// `apt-get -y -f install --no-remove`: apt itself refuses where a package would have to go.
         AptFixBroken = "apt.fix_broken",
         /// `apt-get check`
         AptCheck = "apt.check",
