@@ -135,13 +135,17 @@ impl Spool {
             listed.into_iter().map(|(first, path)| Segment::scan(path, first)).collect();
         let had_position = Position::read(dir);
         let known = had_position.is_some();
+        let life = Position::read_life(dir);
         let lost_position = !known && !segments.is_empty();
-        let mut position = had_position.unwrap_or_else(|| Position::new(random::epoch(now)));
-        if lost_position {
+        let lost_life = lost_position && life.is_none();
+        // In the same epoch the server itself says how far it is: nothing comes twice.
+        let position = had_position.or_else(|| life.clone().filter(|_| lost_position));
+        let mut position = position.unwrap_or_else(|| Position::new(random::epoch(now)));
+        position.corrupt += u64::from(lost_position);
+        if lost_life {
             // Nobody knows what the server has: a new life, in which all that is here comes again.
             position.base = segments.front().map_or(0, |s| s.first - 1);
             position.committed = position.base;
-            position.corrupt += 1;
         }
         let gone = position.committed.max(position.dropped_through);
         let last = segments.iter().map(|s| s.last).max().unwrap_or(0).max(gone);
@@ -155,6 +159,9 @@ impl Spool {
         }
         if !known {
             position.write(dir).map_err(fail)?;
+        }
+        if life.is_none_or(|life| life.epoch != position.epoch) {
+            position.write_life(dir).map_err(fail)?;
         }
         let next = last + torn + 1;
         let cursor = Cursor { sequence: position.committed + 1, segment: 0, offset: 0 };
@@ -258,6 +265,8 @@ impl Spool {
         self.position.base = self.position.committed;
         self.rollback();
         self.write_position()?;
+        let fail = |source| SpoolError::Io { path: self.dir.clone(), source };
+        self.position.write_life(&self.dir).map_err(fail)?;
         Ok(true)
     }
 

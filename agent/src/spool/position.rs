@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::state;
 
 const NAME: &str = "position";
+/// A second copy, from when the epoch began. It is seldom written, so what damages the one leaves
+/// the other.
+const LIFE: &str = "epoch";
 
 /// What must survive a restart beside the records themselves. Sequences here are those of the
 /// records; on the wire `base` is taken off.
@@ -45,10 +48,18 @@ impl Position {
         }
     }
 
-    /// Reads it; `None` where it is missing or damaged, which a caller treats alike: the records
-    /// are then delivered again under a new epoch.
+    /// Reads it; `None` where it is missing or damaged, which a caller treats alike.
     pub(crate) fn read(dir: &Path) -> Option<Self> {
-        let text = fs::read_to_string(dir.join(NAME)).ok()?;
+        Self::read_from(&dir.join(NAME))
+    }
+
+    /// How it stood when the epoch began: enough for the server to say how far it is.
+    pub(crate) fn read_life(dir: &Path) -> Option<Self> {
+        Self::read_from(&dir.join(LIFE))
+    }
+
+    fn read_from(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
         let (crc, body) = text.trim_end().split_once(' ')?;
         let crc = u32::from_str_radix(crc, 16).ok()?;
         (crc32fast::hash(body.as_bytes()) == crc).then(|| serde_json::from_str(body).ok())?
@@ -56,8 +67,17 @@ impl Position {
 
     /// Replaces it; durable when this returns.
     pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
+        self.write_to(&dir.join(NAME))
+    }
+
+    /// Replaces the second copy.
+    pub(crate) fn write_life(&self, dir: &Path) -> io::Result<()> {
+        self.write_to(&dir.join(LIFE))
+    }
+
+    fn write_to(&self, path: &Path) -> io::Result<()> {
         let body = serde_json::to_string(self).map_err(io::Error::other)?;
         let text = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
-        state::replace(&dir.join(NAME), text.as_bytes())
+        state::replace(path, text.as_bytes())
     }
 }

@@ -131,13 +131,35 @@ fn a_tail_cut_at_any_byte_keeps_what_is_whole_and_takes_new_items() {
 }
 
 #[test]
+fn after_a_damaged_position_the_server_says_how_far_it_is() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut spool = filled(dir.path(), 4);
+    spool.commit(2).expect("committed");
+    let epoch = spool.epoch();
+    drop(spool);
+    fs::write(dir.path().join("position"), b"00000000 {}").expect("damaged");
+    let mut spool = small(dir.path());
+    assert_eq!((spool.epoch(), spool.stats().corrupt), (epoch, 1));
+    assert!(!spool.agree(2, NOW).expect("agrees"));
+    assert_eq!(drain(&mut spool), [(3, Ok(3)), (4, Ok(4))]);
+    // The same after a new epoch.
+    assert!(spool.agree(0, NOW).expect("written"));
+    let epoch = spool.epoch();
+    drop(spool);
+    fs::write(dir.path().join("position"), b"").expect("damaged");
+    assert_eq!(small(dir.path()).epoch(), epoch);
+}
+
+#[test]
 fn a_damaged_position_starts_a_new_life_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("temp");
     let mut spool = filled(dir.path(), 4);
     spool.commit(1).expect("committed");
     let epoch = spool.epoch();
     drop(spool);
-    fs::write(dir.path().join("position"), b"00000000 {}").expect("damaged");
+    for file in ["position", "epoch"] {
+        fs::write(dir.path().join(file), b"00000000 {}").expect("damaged");
+    }
     let mut spool = small(dir.path());
     assert_ne!(spool.epoch(), epoch);
     let all: Vec<_> = drain(&mut spool).into_iter().filter_map(|(_, read)| read.ok()).collect();
