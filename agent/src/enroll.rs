@@ -2,6 +2,7 @@
 //! its certificate. A failure of either leaves what was there untouched.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleetmend_core::ids::HostId;
 use fleetmend_core::time::{Clock, Timestamp};
@@ -19,6 +20,9 @@ use crate::link::tls;
 use crate::link::trouble::Trouble;
 use crate::platform::Platform;
 use crate::state::StateDir;
+
+/// Time for the server's answer to one call.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// What `enroll` is given.
 #[derive(Debug, Clone)]
@@ -97,15 +101,12 @@ pub async fn enroll(
         clock: Arc::clone(&clock),
     };
     let mut client = dialer.client().await?;
-    let answer = client
-        .enroll(v1::EnrollRequest {
-            token: request.token.to_string(),
-            csr,
-            facts: Some((&facts).into()),
-        })
-        .await
-        .map_err(|status| refused(&status))?
-        .into_inner();
+    let call = client.enroll(v1::EnrollRequest {
+        token: request.token.to_string(),
+        csr,
+        facts: Some((&facts).into()),
+    });
+    let answer = answer(call, &request.server).await?;
     let host = Uuid::from_slice(&answer.host_id)
         .map_err(|e| IdentityError::unusable("the host id that the server gave", e))?;
     let now = clock.now();
@@ -134,14 +135,21 @@ pub async fn renew(
     } else {
         None
     };
-    let answer = client
-        .renew_certificate(v1::RenewCertificateRequest { csr, proof })
-        .await
-        .map_err(|status| refused(&status))?
-        .into_inner();
+    let call = client.renew_certificate(v1::RenewCertificateRequest { csr, proof });
+    let answer = answer(call, &identity.server).await?;
     let mut renewed = identity.clone();
     renewed.renew(&answer.chain)?;
     Ok(renewed)
+}
+
+/// The answer to a call, in its time.
+async fn answer<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    server: &ServerAddress,
+) -> Result<T, EnrollError> {
+    let silent = |_| Trouble::Silent { what: format!("the server {server}"), after: ANSWER };
+    let answer = tokio::time::timeout(ANSWER, call).await.map_err(silent)?;
+    answer.map(tonic::Response::into_inner).map_err(|status| refused(&status))
 }
 
 fn refused(status: &tonic::Status) -> EnrollError {

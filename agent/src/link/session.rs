@@ -37,7 +37,7 @@ const NOTE_EVERY: Duration = Duration::from_mins(5);
 pub(super) enum Ended {
     /// The agent is being stopped.
     Stopped,
-    /// A new connection is wanted at once: for a new certificate, or a new spool epoch.
+    /// A new connection is wanted at once, for a new certificate.
     Again,
 }
 
@@ -83,7 +83,10 @@ impl Session<'_> {
             return Err(Trouble::Ended { why: "the server did not begin with a welcome".into() });
         };
         let beat = self.welcomed(&welcome)?;
-        let Some(beat) = beat else { return Ok(Ended::Again) };
+        let Some(beat) = beat else {
+            let why = "server and spool disagree on what was delivered: a new spool epoch begins";
+            return Err(Trouble::Ended { why: why.to_owned() });
+        };
         let pin = self.identity.root_pin().map_err(|e| Trouble::Own(e.to_string()))?;
         let mut talk =
             Talk { out, under_way: Vec::new(), key: OrderKey::new(welcome.order_chain, pin) };
@@ -116,7 +119,6 @@ impl Session<'_> {
         self.contact.clock_ahead_ms = Some(ahead);
         self.contact.pending = welcome.pending;
         self.contact.met(&self.link.state, now);
-        self.backoff.reset();
         let settings = welcome.settings.unwrap_or_default();
         let wishes = &self.link.wishes;
         wishes.scan_seconds.store(settings.scan_seconds.into(), Ordering::Relaxed);
@@ -203,7 +205,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn take(&self, talk: &mut Talk, message: server_message::Body) -> Result<(), Trouble> {
+    fn take(&mut self, talk: &mut Talk, message: server_message::Body) -> Result<(), Trouble> {
         match message {
             server_message::Body::ReportsAck(ack) => self.acknowledged(talk, &ack),
             server_message::Body::Order(order) => {
@@ -217,11 +219,15 @@ impl Session<'_> {
                 }
                 Ok(())
             }
-            server_message::Body::Heartbeat(_) | server_message::Body::Welcome(_) => Ok(()),
+            server_message::Body::Heartbeat(_) => {
+                self.backoff.reset();
+                Ok(())
+            }
+            server_message::Body::Welcome(_) => Ok(()),
         }
     }
 
-    fn acknowledged(&self, talk: &mut Talk, ack: &v1::ReportsAck) -> Result<(), Trouble> {
+    fn acknowledged(&mut self, talk: &mut Talk, ack: &v1::ReportsAck) -> Result<(), Trouble> {
         let mut spool = self.link.spool.lock();
         if ack.epoch != spool.epoch().0.as_bytes() {
             return Ok(());
@@ -233,6 +239,9 @@ impl Session<'_> {
             tracing::warn!(sequence = refused.sequence, problem = %refused.problem, "item put aside by the server");
         }
         if ack.problem.is_empty() {
+            // Only now did the session work: a server that welcomes everybody and then stores
+            // nothing is not asked again at once.
+            self.backoff.reset();
             return Ok(());
         }
         // The next session begins where the server says that it is.

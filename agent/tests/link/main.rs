@@ -4,11 +4,13 @@ mod server;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetmend_agent::enroll::{EnrollError, Request, enroll, renew};
 use fleetmend_agent::identity::Identity;
+use fleetmend_agent::link::backoff::Law;
 use fleetmend_agent::link::dialer;
 use fleetmend_agent::link::trouble::Trouble;
 use fleetmend_agent::platform::{Exit, Platform, Program};
@@ -152,6 +154,37 @@ async fn what_waits_in_the_spool_is_delivered_and_then_forgotten() {
     let sequences: Vec<u64> = seen.items.iter().map(|(n, _)| *n).collect();
     assert_eq!(sequences, (1..=250).collect::<Vec<_>>());
     assert_eq!(seen.hellos, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_welcomes_and_stores_nothing_is_asked_ever_less() {
+    let (server, host) = (Server::start().await, Host::new());
+    host.enroll(request(&server, "none")).await.expect("enrolled");
+    server.full.store(true, Ordering::Relaxed);
+    let (state, now) = (host.state(), host.clock.now());
+    let mut spool = Spool::open(&state.dir("spool").expect("made"), now).expect("opens");
+    let gap = Gap { items: 1, reason: "test".to_owned(), at: now };
+    spool.append(&[SpoolItem::Gap(gap)], now).expect("kept");
+    drop(spool);
+    let mut config = AgentConfig::new(state.path(), host.dir.path().join("ceiling.toml"));
+    config.backoff = Law { base: Duration::from_millis(1), cap: Duration::from_hours(1) };
+    let stop = CancellationToken::new();
+    let app = App::new(config, Arc::new(host.platform()), Arc::clone(&host.clock));
+    // A wait of a millisecond at most, for ever, would be dozens of sessions in this time.
+    let storm = async {
+        let many = async {
+            while server.seen.lock().expect("lock").hellos < 20 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let stormed = tokio::time::timeout(Duration::from_secs(10), many).await.is_ok();
+        stop.cancel();
+        stormed
+    };
+    let (ran, stormed) = tokio::join!(app.run(stop.clone()), storm);
+    ran.expect("ran");
+    let hellos = server.seen.lock().expect("lock").hellos;
+    assert!(hellos >= 2 && !stormed, "{hellos} sessions in ten seconds");
 }
 
 #[tokio::test]

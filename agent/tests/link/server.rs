@@ -1,6 +1,7 @@
 //! A small server of the agent link over real TLS: its own authority, and a memory of what came.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -38,12 +39,15 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) token: TokenText,
     pub(crate) seen: Arc<Mutex<Seen>>,
+    /// Whether it welcomes everybody and stores nothing.
+    pub(crate) full: Arc<AtomicBool>,
 }
 
 struct Service {
     issuer: Issuer<'static, KeyPair>,
     root: Vec<u8>,
     seen: Arc<Mutex<Seen>>,
+    full: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -70,7 +74,8 @@ impl Server {
         let port = listener.local_addr().expect("bound").port();
         let token = TokenText { secret: [5; 32], root: Sha256::digest(&root).into() };
         let seen: Arc<Mutex<Seen>> = Arc::default();
-        let service = Service { issuer, root, seen: Arc::clone(&seen) };
+        let full: Arc<AtomicBool> = Arc::default();
+        let service = Service { issuer, root, seen: Arc::clone(&seen), full: Arc::clone(&full) };
         let (accepted, incoming) = mpsc::channel(4);
         tokio::spawn(async move {
             let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
@@ -85,7 +90,7 @@ impl Server {
                 .add_service(AgentServiceServer::new(service))
                 .serve_with_incoming(ReceiverStream::new(incoming)),
         );
-        Self { port, token, seen }
+        Self { port, token, seen, full }
     }
 }
 
@@ -143,12 +148,17 @@ impl AgentService for Service {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let (out, stream) = mpsc::channel(16);
         let (mut incoming, seen) = (request.into_inner(), Arc::clone(&self.seen));
+        let full = Arc::clone(&self.full);
         tokio::spawn(async move {
             while let Ok(Some(message)) = incoming.message().await {
                 let answer = match message.body {
                     Some(agent_message::Body::Hello(_)) => {
                         seen.lock().expect("lock").hellos += 1;
                         server_message::Body::Welcome(v1::Welcome::default())
+                    }
+                    Some(agent_message::Body::Reports(_)) if full.load(Ordering::Relaxed) => {
+                        let _ = out.send(Err(Status::unavailable("the disk is full"))).await;
+                        return;
                     }
                     Some(agent_message::Body::Reports(reports)) => {
                         let mut seen = seen.lock().expect("lock");
