@@ -49,7 +49,7 @@ pub(crate) struct Seen {
 
 impl Live {
     /// Reads the files that changed.
-    pub(super) fn files(&mut self, now: Timestamp, observed: &mut Observed) {
+    pub(super) async fn files(&mut self, now: Timestamp, observed: &mut Observed) {
         for name in FILES {
             let path = self.root.join(name);
             let Ok(about) = std::fs::metadata(&path) else { continue };
@@ -61,7 +61,7 @@ impl Live {
             let first = before.is_none();
             let mut seen = before.cloned().unwrap_or_default();
             (seen.size, seen.changed) = (about.len(), changed);
-            match self.changed(&path, &mut seen, first, now, observed) {
+            match self.changed(&path, &mut seen, first, now, observed).await {
                 Ok(()) => {
                     self.cursor.files.insert(name.to_owned(), seen);
                 }
@@ -70,7 +70,7 @@ impl Live {
         }
     }
 
-    fn changed(
+    async fn changed(
         &self,
         path: &Path,
         seen: &mut Seen,
@@ -78,7 +78,11 @@ impl Live {
         now: Timestamp,
         observed: &mut Observed,
     ) -> std::io::Result<()> {
-        let found = collect::file(path, self.catalogue)?;
+        // On a thread of its own: such a log may be half a gigabyte, and the link's heartbeats go on
+        // meanwhile.
+        let (file, catalogue) = (path.to_owned(), self.catalogue);
+        let reading = tokio::task::spawn_blocking(move || collect::file(&file, catalogue));
+        let found = reading.await.map_err(std::io::Error::other)??;
         let offset = self.zone.offset_at(now);
         // What is older than a week at the first look was dealt with, or is seen again.
         let since = now.before(FIRST_LOOK);
@@ -144,17 +148,33 @@ mod tests {
 
     const LINE: &str = "Info                  CBS    Session: 30_1 finalized. Reboot required: no [HRESULT = 0x800f081f - CBS_E_SOURCE_MISSING]\r\n";
 
-    fn look(live: &mut Live, now: &str) -> Vec<String> {
+    async fn look(live: &mut Live, now: &str) -> Vec<String> {
         let mut observed = Observed::default();
         live.cursor.clone_from(&live.safe);
-        live.files(now.parse().expect("a time"), &mut observed);
+        live.files(now.parse().expect("a time"), &mut observed).await;
         live.commit().expect("saved");
         assert!(observed.notes.is_empty(), "{:?}", observed.notes);
         observed.failures.iter().map(|f| f.time.to_string()).collect()
     }
 
-    #[test]
-    fn each_failure_of_a_growing_log_is_told_once_over_restarts() {
+    #[tokio::test]
+    async fn a_large_log_holds_up_nobody_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("Windows/Logs/CBS/CBS.log");
+        std::fs::create_dir_all(log.parent().expect("a parent")).expect("made");
+        std::fs::write(&log, format!("2026-11-20 10:00:00, {LINE}").repeat(30_000))
+            .expect("written");
+        let mut live = Live::open(folder.path(), folder.path(), fleetmend_catalog::builtin());
+        let heartbeat = std::cell::Cell::new(false);
+        let look = async {
+            look(&mut live, "2026-11-22T00:00:00Z").await;
+            assert!(heartbeat.get(), "nobody else came to their turn while the log was read");
+        };
+        tokio::join!(look, async { heartbeat.set(true) });
+    }
+
+    #[tokio::test]
+    async fn each_failure_of_a_growing_log_is_told_once_over_restarts() {
         let folder = tempfile::tempdir().expect("a folder");
         let log = folder.path().join("Windows/Logs/CBS/CBS.log");
         std::fs::create_dir_all(log.parent().expect("a parent")).expect("made");
@@ -163,15 +183,15 @@ mod tests {
         std::fs::write(&log, format!("{old}{LINE}{first}{LINE}")).expect("written");
         let catalogue = fleetmend_catalog::builtin();
         let mut live = Live::open(folder.path(), folder.path(), catalogue);
-        assert_eq!(look(&mut live, "2026-11-22T00:00:00Z"), ["2026-11-20T10:00:00.000"]);
-        assert!(look(&mut live, "2026-11-22T00:01:00Z").is_empty(), "unchanged");
+        assert_eq!(look(&mut live, "2026-11-22T00:00:00Z").await, ["2026-11-20T10:00:00.000"]);
+        assert!(look(&mut live, "2026-11-22T00:01:00Z").await.is_empty(), "unchanged");
 
         let second = "2026-11-22 10:00:00, ";
         std::fs::write(&log, format!("{old}{LINE}{first}{LINE}{second}{LINE}")).expect("written");
         let mut live = Live::open(folder.path(), folder.path(), catalogue);
-        assert_eq!(look(&mut live, "2026-11-22T11:00:00Z"), ["2026-11-22T10:00:00.000"]);
+        assert_eq!(look(&mut live, "2026-11-22T11:00:00Z").await, ["2026-11-22T10:00:00.000"]);
         // Rotated: what stood in the old file is not told again from the new one.
         std::fs::write(&log, format!("{second}{LINE}")).expect("written");
-        assert!(look(&mut live, "2026-11-22T12:00:00Z").is_empty());
+        assert!(look(&mut live, "2026-11-22T12:00:00Z").await.is_empty());
     }
 }

@@ -107,7 +107,7 @@ impl Live {
             self.units(platform, now, &mut observed).await;
         }
         if self.root.join("Windows").is_dir() {
-            self.files(now, &mut observed);
+            self.files(now, &mut observed).await;
         }
         observed
     }
