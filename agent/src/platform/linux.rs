@@ -84,23 +84,29 @@ impl Platform for Linux {
         let mut buffer = vec![0; 16 * 1024];
         let deadline = Instant::now() + program.timeout;
         let (mut reading, mut status) = (true, None);
+        // A daemon that it started may go on talking for ever, too.
+        let mut last_word = deadline;
         while status.is_none() || reading {
             let wait_until = match status {
                 None => deadline,
-                Some(_) => Instant::now() + AFTERGLOW,
+                Some(_) => last_word.min(Instant::now() + AFTERGLOW),
             };
             tokio::select! {
                 read = output.read(&mut buffer), if reading => match read {
                     Ok(0) | Err(_) => reading = false,
                     Ok(size) => keep(&mut exit, &buffer[..size], program.max_output, sink),
                 },
-                ended = child.wait(), if status.is_none() => status = Some(ended?),
+                ended = child.wait(), if status.is_none() => {
+                    status = Some(ended?);
+                    last_word = Instant::now() + LAST_CALL;
+                }
                 () = tokio::time::sleep_until(wait_until) => {
                     if status.is_some() {
                         break;
                     }
                     exit.timed_out = true;
                     status = Some(end(&mut child).await?);
+                    last_word = Instant::now() + LAST_CALL;
                 }
             }
         }
@@ -230,6 +236,16 @@ mod tests {
         let before = Instant::now();
         let (exit, seen) = shell("sleep 20 & echo done", Duration::from_mins(5), 100).await;
         assert_eq!((exit.status, seen.as_slice()), (Some(0), &b"done\n"[..]));
+        assert!(before.elapsed() < Duration::from_secs(15));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_never_stops_talking_does_not_hold_us() {
+        let before = Instant::now();
+        let script =
+            "(i=0; while [ $i -lt 300 ]; do echo x; i=$((i+1)); sleep 0.1; done) & echo done";
+        let (exit, _) = shell(script, Duration::from_mins(5), 100).await;
+        assert_eq!((exit.status, exit.timed_out), (Some(0), false));
         assert!(before.elapsed() < Duration::from_secs(15));
     }
 
