@@ -209,8 +209,13 @@ fn writable_by_others(path: &Path) -> Option<String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        let mode = fs::metadata(path).ok()?.mode();
-        (mode & 0o022 != 0).then(|| "others than its owner may write it; chmod 0644".to_owned())
+        let meta = fs::metadata(path).ok()?;
+        let ours = [0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
+        if !ours {
+            return Some("it belongs to another user; chown root".to_owned());
+        }
+        let open = meta.mode() & 0o022 != 0;
+        open.then(|| "others than its owner may write it; chmod 0644".to_owned())
     }
     #[cfg(not(unix))]
     {
@@ -258,6 +263,21 @@ mod tests {
         let loaded = Ceiling::load(&path);
         assert_eq!(loaded.ceiling.risk, Allowed::Observe);
         assert!(loaded.problem.is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_another_user_allows_nothing() {
+        let dir = tempfile::tempdir().expect("temp");
+        let path = dir.path().join("ceiling.toml");
+        fs::write(&path, "risk = \"dangerous\"").expect("written");
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
+            println!("skipped: only root gives files away");
+            return;
+        }
+        let loaded = Ceiling::load(&path);
+        assert_eq!(loaded.ceiling.risk, Allowed::Observe);
+        assert!(loaded.problem.is_some_and(|p| p.contains("another user")));
     }
 
     #[test]
