@@ -271,6 +271,12 @@ impl Journal {
         let bytes = fs::read(path)?;
         let (entries, whole) = parse(&bytes);
         let Some(progress) = Progress::of(&entries) else {
+            if memchr::memchr(b'\n', &bytes).is_some() {
+                // Whole lines, and the order in the first is lost: something may have been done. The
+                // file stays, so that the try is not taken a second time.
+                let why = "its first line is damaged: what the job did cannot be known";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
             fs::remove_file(path)?;
             return Ok(None);
         };

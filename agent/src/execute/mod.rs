@@ -10,6 +10,7 @@ pub mod ceiling;
 mod journal;
 mod next;
 mod output;
+mod purge;
 mod runner;
 mod steps;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_core::words::{self, Slug};
 use fleetmend_proto::OpenJob;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use self::book::{Book, NAME as BOOK_FILE};
@@ -50,6 +52,8 @@ use crate::state::{StateDir, StateError};
 
 /// Orders that wait their turn. The server sends one at a time; more is a server that misbehaves.
 const WAITING: usize = 8;
+/// How often undo data is looked through for what is kept no longer.
+const PURGE_EVERY: Duration = Duration::from_hours(24);
 
 /// What became of an offered envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,9 +221,12 @@ impl Executor {
     /// Takes a job back: it stops between two steps.
     pub fn recall(&self, job: JobId, reason: String) {
         let mut jobs = self.recalls.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        if jobs.len() < limits::OPEN_JOBS {
-            jobs.insert(job, reason);
+        // Recalls of jobs that are over already are never asked for again: the oldest make room. One
+        // that is still meant comes again with the server's next heartbeat.
+        while jobs.len() >= limits::OPEN_JOBS && !jobs.contains_key(&job) {
+            jobs.pop_first();
         }
+        jobs.insert(job, reason);
         drop(jobs);
         self.recalls.bell.notify_waiters();
         self.recalls.bell.notify_one();
@@ -252,22 +259,59 @@ impl Executor {
 
     /// Works until `stop`; a step that runs is waited for.
     pub async fn run(&self, stop: &CancellationToken) {
+        let mut purge_at = Instant::now();
         while !stop.is_cancelled() {
             let Some(journal) = self.queue().pop_front() else {
                 tokio::select! {
-                    () = self.bell.notified() => continue,
+                    () = self.bell.notified() => {}
+                    () = sleep_until(purge_at) => {
+                        purge_at = Instant::now() + PURGE_EVERY;
+                        self.purge().await;
+                    }
                     () = stop.cancelled() => return,
                 }
+                continue;
             };
-            let job = journal.progress.order.job;
+            let (job, path) = (journal.progress.order.job, journal.path().to_owned());
             match self.work(journal, stop).await {
                 Ok(Came::ToItsEnd) => self.recalls.forget(job),
                 Ok(Came::Stopped) => tracing::info!(job.id = %job, "job goes on at the next start"),
                 Err(error) => {
                     // Nothing is done that cannot be written down: the job waits for the disk.
-                    tracing::error!(job.id = %job, %error, "journal refused, job stopped");
+                    tracing::error!(job.id = %job, %error, "journal or spool refused, job waits");
+                    self.take_up_again(&path, stop).await;
                 }
             }
+        }
+    }
+
+    /// Waits a while for the disk, then queues the job as its journal has it: what was not written
+    /// down is not known any more, as after a crash.
+    async fn take_up_again(&self, path: &Path, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.shop.recheck_every) => {}
+                () = stop.cancelled() => return,
+            }
+            match Journal::reopen(path) {
+                Ok(Some(journal)) => return self.queue().push_front(journal),
+                Ok(None) => return,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::error!(path = %path.display(), %error, "journal unreadable");
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "the journal still cannot be opened"),
+            }
+        }
+    }
+
+    /// Removes what is kept no longer. On a thread of its own: a quarantined folder may be large.
+    async fn purge(&self) {
+        let (journals, quarantine) = (self.shop.journals.clone(), self.shop.quarantine.clone());
+        let keep_from = self.shop.clock.now().before(limits::UNDO_KEPT);
+        let purging = move || purge::purge(&journals, &quarantine, keep_from);
+        if let Err(error) = tokio::task::spawn_blocking(purging).await {
+            tracing::error!(%error, "old undo data not looked through");
         }
     }
 
@@ -390,10 +434,24 @@ impl Shop {
     fn abandon(&self, mut journal: Journal, why: &str) -> io::Result<Came> {
         let now = self.clock.now();
         let state = if journal.progress.running { JobState::Unknown } else { JobState::Skipped };
-        let order = journal.progress.order.clone();
-        let told = update(&order, state, why, None, Vec::new(), None, now);
-        journal.add(journal::Entry::Finished { update: Box::new(told.clone()) })?;
-        if self.spool.put(&[SpoolItem::Job(Box::new(told))], now) {
+        if journal.progress.finished.is_none() {
+            let order = &journal.progress.order;
+            let update = Box::new(update(order, state, why, None, Vec::new(), None, now));
+            journal.add(journal::Entry::Finished { update })?;
+        }
+        self.tell_end(&mut journal)
+    }
+
+    /// Puts a job's end into the spool, and notes that it is there. Where the disk does not take
+    /// it now, it is tried again: the journal has it.
+    fn tell_end(&self, journal: &mut Journal) -> io::Result<Came> {
+        if !journal.progress.told
+            && let Some(update) = journal.progress.finished.clone()
+        {
+            tracing::info!(job.id = %update.job, state = %update.state, detail = %update.detail, "job ended");
+            if !self.spool.put(&[SpoolItem::Job(Box::new(update))], self.clock.now()) {
+                return Err(io::Error::other("the spool does not take the job's end"));
+            }
             journal.add(journal::Entry::Told)?;
         }
         Ok(Came::ToItsEnd)
@@ -420,30 +478,18 @@ impl Shop {
         meant.filter_map(|e| Some((e.probe.clone(), e.value.clone()?))).collect()
     }
 
-    /// Journals that are not told to their end; those that are, and are old, are removed.
+    /// Journals that are not told to their end.
     fn interrupted(&self) -> VecDeque<Journal> {
         let mut waiting = VecDeque::new();
-        let keep_from = self.clock.now().before(limits::UNDO_KEPT);
         for path in journal::list(&self.journals).unwrap_or_default() {
             match Journal::reopen(&path) {
                 Ok(None) => {}
-                Ok(Some(journal)) if journal.progress.told => {
-                    let old = |u: &JobUpdate| u.at < keep_from;
-                    if journal.progress.finished.as_ref().is_some_and(old) {
-                        remove(journal.path());
-                    }
-                }
+                Ok(Some(journal)) if journal.progress.told => {}
                 Ok(Some(journal)) => waiting.push_back(journal),
                 Err(error) => tracing::error!(path = %path.display(), %error, "journal unreadable"),
             }
         }
         waiting
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path) {
-        tracing::warn!(path = %path.display(), %error, "old journal not removed");
     }
 }
 

@@ -14,7 +14,6 @@ use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::knowledge::{Cause, Remediation};
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
-use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::step::{Action, Step};
 use fleetmend_core::words::Slug;
 use tokio_util::sync::CancellationToken;
@@ -151,7 +150,10 @@ impl<'a> Runner<'a> {
                 Some(Objection::NotNow(why)) => Some(why),
                 None => self.blocker().await,
             };
-            let Some(why) = obstacle else { break };
+            // It may have waited behind another job, or for a stopped agent, and not for an obstacle.
+            let late = now > self.order().expires.after(limits::CLOCK_SKEW);
+            let late = late.then(|| "the agent had other work, or did not run".to_owned());
+            let Some(why) = obstacle.or(late) else { break };
             if now > self.order().expires {
                 let why = format!("its time was over before it could begin: {why}");
                 return self.finish(JobState::Skipped, why, None).await.map(Some);
@@ -334,20 +336,8 @@ impl<'a> Runner<'a> {
         self.tell_end()
     }
 
-    /// Puts the end into the spool. Where the disk does not take it now, it is tried again when the
-    /// agent starts: the journal has it.
     fn tell_end(&mut self) -> io::Result<Came> {
-        if self.journal.progress.told {
-            return Ok(Came::ToItsEnd);
-        }
-        if let Some(update) = self.journal.progress.finished.clone() {
-            tracing::info!(job.id = %update.job, state = %update.state, detail = %update.detail, "job ended");
-            let item = SpoolItem::Job(Box::new(update));
-            if self.shop.spool.put(&[item], self.shop.clock.now()) {
-                self.journal.add(Entry::Told)?;
-            }
-        }
-        Ok(Came::ToItsEnd)
+        self.shop.tell_end(&mut self.journal)
     }
 
     /// What the cause's probes say now: of the host at large, for its other failures have the same

@@ -203,7 +203,11 @@ fn back(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepErr
             "something new is at {path}; the old one stays as {name}"
         )));
     }
-    from.rename(name, &parent, path.name())?;
+    if !from.rename(name, &parent, path.name())? {
+        return Err(StepError::failed(format!(
+            "{path} lies on another file system than {name} now"
+        )));
+    }
     Ok(format!("{path} moved back"))
 }
 

@@ -4,10 +4,11 @@ use std::fs;
 
 use fleetmend_core::evidence::Answer;
 use fleetmend_core::job::JobState;
+use fleetmend_core::order::Order;
 use fleetmend_core::step::{Action, Tool};
 
 use super::world::{World, end, rename, settle, step, told, tool};
-use crate::execute::journal;
+use crate::execute::{Offered, journal};
 
 fn steps() -> Vec<fleetmend_core::step::Step> {
     vec![rename("pkg/lists"), tool(Tool::DpkgConfigureAll)]
@@ -71,6 +72,35 @@ async fn no_step_runs_twice_whatever_line_was_the_last() {
             assert!(!world.path("var/lib/pkg/lists").exists(), "cut {cut}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_end_survives_an_update_of_the_agent() {
+    let lines = whole_journal().await;
+    let untold = &lines[..lines.len() - 1];
+    let world = World::with(|r| {
+        r.steps = steps();
+        r.version = 4;
+    });
+    let folder = world.state().dir("journal").expect("made");
+    let path = folder.join(journal::name(world.order(1).job, 1));
+    fs::write(path, untold.join("\n") + "\n").expect("written");
+    let executor = world.executor();
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
+}
+
+#[tokio::test]
+async fn a_try_whose_order_was_damaged_is_not_taken_again() {
+    let mut lines = whole_journal().await;
+    lines[0] = lines[0].replace("accepted", "acceptad");
+    let world = crashed(&lines[..4], true);
+    let executor = world.executor();
+    let again = Order { counter: 2, ..world.order(1) };
+    let offered = executor.offer(&world.authority.key(), &world.authority.sign(&again));
+    assert_eq!(offered, Offered::Known);
+    settle(&executor).await;
+    assert!(world.calls().is_empty());
 }
 
 /// What is told now; for a job that was told before, what its journal holds.

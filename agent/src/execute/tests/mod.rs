@@ -3,6 +3,7 @@
 
 mod crash;
 mod files;
+mod lasting;
 mod orders;
 mod runs;
 mod world;

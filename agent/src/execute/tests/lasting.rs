@@ -1,0 +1,94 @@
+//! What must hold when an agent runs for months: full disks, late jobs, recalls that meet nobody, undo
+//! data that grows old.
+
+use std::fs;
+use std::time::Duration;
+
+use fleetmend_core::ids::JobId;
+use fleetmend_core::job::JobState;
+use fleetmend_core::step::{Action, Tool};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{NOW, World, below, end, settle, step, told, tool};
+use crate::execute::journal::{self, Journal, Progress};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn progress(world: &World) -> Option<Progress> {
+    let path = world.state().join("journal").join(journal::name(world.order(1).job, 1));
+    Journal::read(&path).ok().flatten()
+}
+
+/// Waits until it is so, at most ten seconds.
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let wait = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect(what);
+}
+
+#[tokio::test]
+async fn a_job_that_waited_past_its_time_is_not_begun() {
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    // The agent is stopped before it begins, and is started the next day.
+    drop(executor);
+    world.clock.advance(DAY);
+    let executor = world.executor();
+    settle(&executor).await;
+    let (state, why) = end(&told(&executor));
+    assert!(state == JobState::Skipped && why.contains("time was over"), "{state} {why}");
+    assert!(world.calls().is_empty());
+}
+
+#[tokio::test]
+async fn an_end_that_the_spool_refuses_is_told_when_it_takes_it() {
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    let executor = world.executor();
+    let (folder, stop) = (world.state().join("spool"), CancellationToken::new());
+    fs::remove_dir_all(&folder).expect("removed");
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    let look = async {
+        until("it ends", || progress(&world).is_some_and(|p| p.finished.is_some())).await;
+        assert!(!progress(&world).expect("read").told);
+        fs::create_dir(&folder).expect("made");
+        until("it is told", || progress(&world).is_some_and(|p| p.told)).await;
+        stop.cancel();
+    };
+    tokio::join!(executor.run(&stop), look);
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
+    assert_eq!(world.calls().len(), 1, "nothing ran again");
+}
+
+#[tokio::test]
+async fn recalls_that_meet_nobody_do_not_crowd_out_others() {
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    let executor = world.executor();
+    for n in 100..140 {
+        executor.recall(JobId::at(NOW.before(DAY), [n; 10]), "over already".to_owned());
+    }
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    executor.recall(world.order(1).job, "not wanted".to_owned());
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)), (JobState::Cancelled, "not wanted".to_owned()));
+    assert!(world.calls().is_empty());
+}
+
+#[tokio::test]
+async fn undo_data_is_kept_thirty_days_and_no_longer() {
+    let world = World::new(vec![step(Action::FileQuarantine { place: below("pkg/bad") })]);
+    world.write("var/lib/pkg/bad/deep/one");
+    assert_eq!(end(&world.run(&world.order(1)).await).0, JobState::Fixed);
+    let kept = || fs::read_dir(world.state().join("quarantine")).expect("there").count();
+    let stranger = world.state().join("quarantine").join("of-nobody");
+    fs::write(&stranger, "").expect("written");
+    world.clock.advance(DAY * 29);
+    world.executor().purge().await;
+    assert!(kept() == 2 && progress(&world).is_some());
+    world.clock.advance(DAY * 2);
+    world.executor().purge().await;
+    assert!(kept() == 1 && stranger.exists() && progress(&world).is_none());
+}
