@@ -19,6 +19,13 @@ function show(text, link) {
   news.hidden = false;
 }
 
+// What stands there, without the times: that one grew older is no news.
+function told(part) {
+  const copy = part.cloneNode(true);
+  for (const time of copy.querySelectorAll("time")) time.remove();
+  return copy.textContent;
+}
+
 async function look() {
   timer = 0;
   last = Date.now();
@@ -33,9 +40,12 @@ async function look() {
       const atEnd = old.scrollTop + old.clientHeight >= old.scrollHeight - 4;
       old.replaceChildren(...document.importNode(now, true).childNodes);
       if (atEnd) old.scrollTop = old.scrollHeight;
-    } else {
+    } else if (told(now) !== told(old)) {
       changed = true;
     }
+  }
+  for (const now of fresh.querySelectorAll("[data-refresh=ask]")) {
+    if (!document.getElementById(now.id)) changed = true;
   }
   if (changed) show(news.dataset.new, true);
 }
@@ -50,5 +60,9 @@ if (document.querySelector("[data-refresh]")) {
   const source = new EventSource("/api/v1/events");
   for (const kind of ["host", "incident", "job", "job_log", "missed"]) source.addEventListener(kind, soon);
   source.addEventListener("error", () => { if (news) show(news.dataset.lost, false); });
-  source.addEventListener("open", () => { if (news && !news.querySelector("a")) news.hidden = true; });
+  // What happened between the page's making and this stream, or while it was lost, is not told again.
+  source.addEventListener("open", () => {
+    if (news && !news.querySelector("a")) news.hidden = true;
+    soon();
+  });
 }
