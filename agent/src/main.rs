@@ -31,16 +31,22 @@ struct Cli {
 #[derive(Debug, Args)]
 struct Paths {
     /// Where the agent keeps identity, spool and journal.
-    #[arg(long, global = true, default_value = config::STATE_DIR)]
+    #[arg(long, global = true, help_heading = "For every command", default_value = config::STATE_DIR)]
     state_dir: PathBuf,
     /// The agent's settings.
-    #[arg(long, global = true, default_value = config::CONFIG)]
+    #[arg(long, global = true, help_heading = "For every command", default_value = config::CONFIG)]
     config: PathBuf,
     /// The host's own limit on what may be ordered.
-    #[arg(long, global = true, default_value = config::CEILING)]
+    #[arg(long, global = true, help_heading = "For every command", default_value = config::CEILING)]
     ceiling_file: PathBuf,
     /// What is logged: error, warn, info, debug.
-    #[arg(long, global = true, default_value = "info", env = "FLEETMEND_AGENT_LOG")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "For every command",
+        default_value = "info",
+        env = "FLEETMEND_AGENT_LOG"
+    )]
     log: String,
 }
 

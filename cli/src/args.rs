@@ -7,16 +7,34 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "fleetmend", version, about, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The server's address.
-    #[arg(long, env = "FLEETMEND_URL", default_value = "http://127.0.0.1:7080", global = true)]
+    #[arg(
+        long,
+        env = "FLEETMEND_URL",
+        default_value = "http://127.0.0.1:7080",
+        global = true,
+        help_heading = "For every command"
+    )]
     pub(crate) url: String,
     /// An API token. Better given in the environment: command lines can be seen by others.
-    #[arg(long, env = "FLEETMEND_TOKEN", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "FLEETMEND_TOKEN",
+        hide_env_values = true,
+        global = true,
+        help_heading = "For every command"
+    )]
     pub(crate) token: Option<String>,
     /// A PEM file with the certificate that the server's TLS is to be trusted by.
-    #[arg(long, env = "FLEETMEND_CA", value_name = "FILE", global = true)]
+    #[arg(
+        long,
+        env = "FLEETMEND_CA",
+        value_name = "FILE",
+        global = true,
+        help_heading = "For every command"
+    )]
     pub(crate) ca: Option<std::path::PathBuf>,
     /// The form of the output.
-    #[arg(short, long, value_enum, default_value_t = Output::Table, global = true)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, global = true, help_heading = "For every command")]
     pub(crate) output: Output,
     #[command(subcommand)]
     pub(crate) command: Command,

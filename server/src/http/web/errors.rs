@@ -27,7 +27,8 @@ pub(crate) fn page(problem: Problem, words: Words, id: &str) -> Response {
     let page = ErrorPage {
         p: Frame::bare(words),
         title,
-        detail: problem.detail.clone(),
+        // How programs go on is of no use to who looks at a page.
+        detail: problem.detail.split(": GET /api/").next().unwrap_or_default().to_owned(),
         guide: guide
             .into_iter()
             .flatten()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use fleetmend_core::ids::IncidentId;
 use fleetmend_core::incident::IncidentState;
-use fleetmend_core::knowledge::Risk;
+use fleetmend_core::knowledge::{Catalogue, Risk};
 use fleetmend_core::plan::PlannedStep;
 use fleetmend_store::{Incident, Job, PageRequest, StoredReport};
 
@@ -76,11 +76,10 @@ pub(crate) async fn list(call: Call) -> Answer {
             .items
             .into_iter()
             .map(|incident| Row {
-                cause: incident
-                    .cause
-                    .as_deref()
-                    .map(|id| cause_name(catalogue, id, p.t.0))
-                    .unwrap_or_default(),
+                cause: incident.cause.as_deref().map_or_else(
+                    || no_leader(&incident, catalogue, p.t),
+                    |id| cause_name(catalogue, id, p.t.0),
+                ),
                 incident,
             })
             .collect(),
@@ -91,6 +90,14 @@ pub(crate) async fn list(call: Call) -> Answer {
         filtered: !call.raw_query.is_empty(),
         p,
     })
+}
+
+/// What stands for the cause where none leads.
+fn no_leader(incident: &Incident, catalogue: &Catalogue, t: Words) -> String {
+    match fleetmend_core::triage::priors(catalogue, &incident.key, None).len() {
+        0 => t.s("problem.unexplained").to_owned(),
+        several => t.n("problem.possible_causes", several),
+    }
 }
 
 /// An incident's page.
