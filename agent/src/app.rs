@@ -161,7 +161,11 @@ impl Running {
             // What a job of our own has half done is neither broken nor mended: the look after it
             // finds all of it again.
             let during_job = rest.is_none() || rest != self.executor.at_rest();
-            let observed = if during_job { Observed::default() } else { observed };
+            let observed = if during_job {
+                Observed { notes: observed.notes, ..Observed::default() }
+            } else {
+                observed
+            };
             for note in observed.notes.iter().filter(|note| !said.contains(note)) {
                 tracing::warn!("{note}");
             }

@@ -8,22 +8,14 @@ mod host;
 mod units;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 
-use fleetmend_agent::collect::live::{Live, Observed};
-use fleetmend_agent::platform::{Exit, Platform, Program};
+use fleetmend_agent::collect::live::Observed;
 use fleetmend_agent::probe::host_state::host_state;
-use fleetmend_agent::probe::{self, About};
-use fleetmend_core::code::FailureCode;
 use fleetmend_core::evidence::Answer;
-use fleetmend_core::host::{HostFacts, OsFamily};
-use fleetmend_core::knowledge::{Probe, Text};
 use fleetmend_core::probe::{Question, ServiceQuestion};
-use fleetmend_core::report::{FailureReport, Operation, Product};
+use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::step::{Base, Place};
-use fleetmend_core::time::Timestamp;
-use fleetmend_core::words::Slug;
 
 use host::{GOOD, Host, codes, ended, look, now};
 

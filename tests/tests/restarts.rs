@@ -60,7 +60,7 @@ fn a_killed_server_loses_and_doubles_nothing() {
         found.sort_unstable();
         found
     };
-    wait_for("all reports", Duration::from_secs(60), || {
+    wait_for("all reports", Duration::from_mins(1), || {
         let found = subjects();
         if found.len() >= caused.len() { Ok(()) } else { Err(format!("{found:?}")) }
     });

@@ -189,17 +189,16 @@ pub(super) async fn timer_missed(
         Ok(found) => found,
         Err(why) => return Finding::unknown(why),
     };
-    match late.iter().find(|late| about.is_none_or(|unit| unit == late.unit)) {
-        Some(Late { unit, last }) => {
+    let found = late.into_iter().find(|late| about.is_none_or(|unit| unit == late.unit));
+    match (found, about) {
+        (Some(Late { unit, last }), _) => {
             with_value(Answer::Yes, format!("{unit} last ran at {last}"), unit)
         }
-        None => match about {
-            Some(unit) => Finding::new(Answer::No, format!("{unit} is not late")),
-            None => {
-                let words = format!("{seen} timers that update or save the system, none late");
-                Finding::new(Answer::No, words)
-            }
-        },
+        (None, Some(unit)) => Finding::new(Answer::No, format!("{unit} is not late")),
+        (None, None) => {
+            let words = format!("{seen} timers that update or save the system, none late");
+            Finding::new(Answer::No, words)
+        }
     }
 }
 

@@ -71,7 +71,12 @@ pub(super) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
             if show(service, bench).await?.start != *was {
                 systemctl(&["disable", service], bench).await?;
             }
-            Ok(format!("{service} is {was} again"))
+            let is = show(service, bench).await?.start;
+            if is == *was {
+                Ok(format!("{service} is {was} again"))
+            } else {
+                Err(StepError::failed(format!("{service} was {was}, and is {is} now")))
+            }
         }
         _ => Ok("nothing to take back".to_owned()),
     }
