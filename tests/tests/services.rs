@@ -135,7 +135,7 @@ fn disabled_apt_timers_are_enabled_and_started() {
     let server = Server::start();
     let api = server.api();
     disable_timers(&machine);
-    let _agent = fleet(&machine, &server);
+    let agent = fleet(&machine, &server);
     let incident = wait_incident(&api, "apt.periodic_stale");
     assert_eq!(incident["cause"]["id"], "apt_timer_disabled", "{incident}");
     assert_eq!(incident["cause"]["certainty"], "confirmed", "{incident}");
@@ -149,6 +149,8 @@ fn disabled_apt_timers_are_enabled_and_started() {
     assert_eq!(timers(&machine), [("enabled", "active"); 2].map(pair));
     // The collector sees the condition gone.
     wait_state(&api, &incident, "resolved");
+    let said = agent.printed();
+    assert!(!said.contains("cannot be asked"), "systemd's answers are understood: {said}");
 }
 
 #[test]
