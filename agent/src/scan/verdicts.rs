@@ -65,7 +65,9 @@ pub(super) async fn live(
         let mut evidence = Vec::new();
         for asked in probes_for(catalogue, &key, os).into_iter().take(limits::EVIDENCE_PER_REPORT) {
             let mut random = crate::random::ten;
-            evidence.push(probe::answer(platform, asked, About::Failure(latest), now, &mut random).await);
+            evidence.push(
+                probe::answer(platform, asked, About::Failure(latest), now, &mut random).await,
+            );
         }
         let verdict = triage(catalogue, &key, None, &evidence);
         judged.push(IncidentVerdict { key, reports: count, verdict });
