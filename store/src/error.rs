@@ -64,7 +64,7 @@ impl StoreError {
         Self::NotFound { what, id: id.to_string() }
     }
 
-    /// Whether the data itself was refused (a key, a check, a type), so that the same data will be
+    /// Whether the data itself was refused (a key, a check, a type, the row it concerns), so that the same data will be
     /// refused again. Anything else (full disk, busy, closed) may pass.
     pub(crate) fn refuses_data(&self) -> bool {
         match self {
@@ -78,7 +78,9 @@ impl StoreError {
                         | K::CheckViolation
                 ) || e.code().is_some_and(|code| data_code(&code))
             }
-            Self::Driver(sqlx::Error::Encode(_)) => true,
+            // A stored row that makes no sense makes none at the next try either: what it concerns
+            // is set aside with that reason, and the other hosts' items go on.
+            Self::Driver(sqlx::Error::Encode(_)) | Self::Inconsistent { .. } => true,
             _ => false,
         }
     }

@@ -190,6 +190,17 @@ contract! {
             format!("there is no job {}", id(9)));
     }
 
+    async fn a_stored_job_that_makes_no_sense_holds_up_no_other_host(db) {
+        let (host, incident) = broken_host(db).await;
+        let made = db.create_job(&job(500, host, incident), "ops", at(2)).await.expect("made");
+        let crate::backend::Backend::Sqlite { write, .. } = &db.backend;
+        sqlx::query("UPDATE job SET attempt = -1").execute(write).await.expect("damaged");
+        let news = [job_says(made.id, 1, JobState::Running, at(3)), fails(failure(9, "apt.other", None, at(3)))];
+        send(db, host, news, at(4)).await;
+        assert_eq!(db.quarantine_count().await.expect("counts"), 1);
+        assert_eq!(incidents(db).await.len(), 2, "what came with it is stored");
+    }
+
     async fn the_clock_ends_what_never_began_and_what_fell_silent(db) {
         let (host, incident) = broken_host(db).await;
         let made = db.create_job(&job(500, host, incident), "ops", at(2)).await.expect("made");
