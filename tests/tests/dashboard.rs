@@ -110,7 +110,11 @@ fn an_admin_sees_orders_and_gets_proof() {
     browser.wait_text("fixed");
     // What can no more be cancelled is no more offered, without a reload.
     fleetmend_tests::wait_for("the end of the offer to cancel", Duration::from_secs(30), || {
-        if browser.text().contains("Cancel…") { Err("it still stands") } else { Ok(()) }
+        if browser.text().contains("Cancel…") {
+            Err("it still stands".to_owned())
+        } else {
+            Ok(())
+        }
     });
     assert!(browser.eval("return location.pathname").to_string().contains("/jobs/"));
     keep(&browser, &demo.picture("job"));
