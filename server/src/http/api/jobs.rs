@@ -134,17 +134,21 @@ pub(crate) fn text(detail: &JobDetail, pieces: &[LogPiece]) -> String {
         let place = (piece.attempt, piece.step);
         if at != Some(place) {
             at = Some(place);
-            let title = detail
+            let step = detail
                 .attempts
                 .iter()
                 .find(|a| a.attempt == piece.attempt)
-                .and_then(|a| a.steps.iter().find(|s| s.index == piece.step))
-                .map_or("", |s| s.title.as_str());
+                .and_then(|a| a.steps.iter().find(|s| s.index == piece.step));
+            // Output of no step is what the proof printed.
+            let what = step.map_or_else(
+                || "proof".to_owned(),
+                |s| format!("step {}: {}", piece.step + 1, s.title),
+            );
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push('\n');
             }
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "== attempt {}, step {}: {title}", place.0, place.1 + 1);
+            let _ = writeln!(text, "== attempt {}, {what}", piece.attempt);
         }
         text.push_str(&piece.text);
     }

@@ -146,6 +146,7 @@ impl Frame {
     }
 
     /// A symbol or slug that may break after an underscore or dot, and nowhere else. Safe as HTML.
+    #[expect(clippy::unused_self, reason = "templates reach it through the page")]
     pub(crate) fn sym(&self, text: impl std::fmt::Display) -> String {
         let mut out = String::new();
         for c in text.to_string().chars() {

@@ -96,38 +96,10 @@ fn again(call: &Call, next: &str, status: StatusCode, why: &str) -> Answer {
     html_with(status, &LoginPage { p: alone(call), next: next.to_owned(), problem, command })
 }
 
-/// The line that makes a first token. Where this server keeps its data is told to its own machine
-/// only.
+/// The line that makes a first token. Where this server keeps its data is nobody's business who has
+/// not logged in: the words beside it say to add the server's own settings.
 fn command(call: &Call) -> String {
-    let config = &call.shared().config;
-    let mut line =
-        format!("fleetmend-server admin create --name {}", call.words.s("login.example_name"));
-    if call.peer.is_loopback() {
-        let usual = crate::config::Config::default();
-        if config.data_dir != usual.data_dir {
-            line += &format!(" --data-dir {}", quoted(&whole(&config.data_dir)));
-        }
-        if let Some(url) = config.database_url.as_ref().filter(|u| u.starts_with("sqlite:")) {
-            line += &format!(" --database-url {}", quoted(url));
-        }
-    }
-    line
-}
-
-/// A path as it is from any folder.
-fn whole(path: &std::path::Path) -> String {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    whole.to_string_lossy().into_owned()
-}
-
-/// Text as one word of a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
+    format!("fleetmend-server admin create --name {}", call.words.s("login.example_name"))
 }
 
 /// The frame of somebody who is not logged in, whoever asks.
