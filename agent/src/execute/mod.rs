@@ -12,6 +12,7 @@ mod next;
 mod output;
 mod purge;
 mod runner;
+mod shop;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -21,19 +22,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fleetmend_core::evidence::Evidence;
-use fleetmend_core::ids::{HostId, JobId};
-use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport};
-use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::ids::JobId;
+use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, Order, OrderRefused};
-use fleetmend_core::report::Product;
 use fleetmend_core::spool_item::SpoolItem;
-use fleetmend_core::time::{Clock, Timestamp};
-use fleetmend_core::words::{self, Slug};
+use fleetmend_core::time::Timestamp;
 use fleetmend_proto::OpenJob;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -43,12 +40,10 @@ pub use self::book::{Book, NAME as BOOK_FILE};
 use self::ceiling::{Ceiling, Objection, halted};
 use self::journal::{Journal, Progress};
 use self::runner::{Came, Runner};
-use crate::evidence_store::EvidenceStore;
+pub use self::shop::Fittings;
+use self::shop::{Shop, update};
 use crate::order::{self, OrderKey};
-use crate::platform::Platform;
-use crate::prober::Prober;
-use crate::spool::SharedSpool;
-use crate::state::{StateDir, StateError};
+use crate::state::StateError;
 
 /// Orders that wait their turn. The server sends one at a time; more is a server that misbehaves.
 const WAITING: usize = 8;
@@ -68,37 +63,6 @@ pub enum Offered {
     Forged,
 }
 
-/// What all jobs use.
-#[derive(Debug)]
-pub struct Shop {
-    /// This host.
-    pub host: HostId,
-    /// The machine.
-    pub platform: Arc<dyn Platform>,
-    /// Its probes.
-    pub prober: Arc<dyn Prober>,
-    /// What this agent trusts.
-    pub catalogue: &'static Catalogue,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Where news goes.
-    pub spool: SharedSpool,
-    /// The state directory.
-    pub state: StateDir,
-    /// The host's own limit.
-    pub ceiling_file: PathBuf,
-    /// The agent's own evidence.
-    pub evidence: Arc<Mutex<EvidenceStore>>,
-    /// How often what blocks a job is looked at again.
-    pub recheck_every: Duration,
-    /// Where quarantined things are kept.
-    quarantine: PathBuf,
-    journals: PathBuf,
-    book: Mutex<Book>,
-    /// Goes up when a job's steps begin and when they end: odd while they run.
-    turns: AtomicU64,
-}
-
 /// Held while a job's steps run.
 struct AtWork<'a>(&'a AtomicU64);
 
@@ -116,31 +80,6 @@ pub struct Executor {
     recalls: Recalls,
     queue: Mutex<VecDeque<Journal>>,
     bell: Notify,
-}
-
-/// What a [`Shop`] is made of.
-#[derive(Debug)]
-pub struct Fittings {
-    /// This host.
-    pub host: HostId,
-    /// The machine.
-    pub platform: Arc<dyn Platform>,
-    /// Its probes.
-    pub prober: Arc<dyn Prober>,
-    /// What this agent trusts.
-    pub catalogue: &'static Catalogue,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Where news goes.
-    pub spool: SharedSpool,
-    /// The state directory.
-    pub state: StateDir,
-    /// The host's own limit.
-    pub ceiling_file: PathBuf,
-    /// The agent's own evidence.
-    pub evidence: Arc<Mutex<EvidenceStore>>,
-    /// How often what blocks a job is looked at again.
-    pub recheck_every: Duration,
 }
 
 impl Executor {
@@ -390,135 +329,11 @@ impl Drop for AtWork<'_> {
     }
 }
 
-impl Shop {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_counter(&self, counter: u64) -> Result<(), StateError> {
-        let mut book = self.book();
-        let mut next = book.clone();
-        next.highest = counter;
-        next.save(&self.state)?;
-        *book = next;
-        Ok(())
-    }
-
-    fn begin(&self, now: Timestamp) -> Result<(), StateError> {
-        let mut book = self.book();
-        book.begin(now);
-        book.save(&self.state)
-    }
-
-    fn count_forged(&self) {
-        let mut book = self.book();
-        book.forged += 1;
-        if let Err(error) = book.save(&self.state) {
-            tracing::warn!(%error, "count of forged orders not saved");
-        }
-    }
-
-    fn refuse(&self, order: &Order, why: &str) -> Offered {
-        tracing::warn!(job.id = %order.job, reason = why, "order refused");
-        let now = self.clock.now();
-        let update = update(order, JobState::Skipped, why, None, Vec::new(), None, now);
-        self.spool.put(&[SpoolItem::Job(Box::new(update))], now);
-        let mut book = self.book();
-        book.refused += 1;
-        if let Err(error) = book.save(&self.state) {
-            tracing::warn!(%error, "count of refused orders not saved");
-        }
-        Offered::Refused
-    }
-
-    fn abandon(&self, mut journal: Journal, why: &str) -> io::Result<Came> {
-        let now = self.clock.now();
-        let state = if journal.progress.running { JobState::Unknown } else { JobState::Skipped };
-        if journal.progress.finished.is_none() {
-            let order = &journal.progress.order;
-            let update = Box::new(update(order, state, why, None, Vec::new(), None, now));
-            journal.add(journal::Entry::Finished { update })?;
-        }
-        self.tell_end(&mut journal)
-    }
-
-    /// Puts a job's end into the spool, and notes that it is there. Where the disk does not take
-    /// it now, it is tried again: the journal has it.
-    fn tell_end(&self, journal: &mut Journal) -> io::Result<Came> {
-        if !journal.progress.told
-            && let Some(update) = journal.progress.finished.clone()
-        {
-            tracing::info!(job.id = %update.job, state = %update.state, detail = %update.detail, "job ended");
-            if !self.spool.put(&[SpoolItem::Job(Box::new(update))], self.clock.now()) {
-                return Err(io::Error::other("the spool does not take the job's end"));
-            }
-            journal.add(journal::Entry::Told)?;
-        }
-        Ok(Came::ToItsEnd)
-    }
-
-    fn remember(&self, evidence: &[Evidence]) {
-        let mut store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = store.remember(evidence) {
-            tracing::warn!(%error, "evidence not kept");
-        }
-    }
-
-    /// The values that the order may use: of evidence that this agent collected, by probe. Where the
-    /// incident is about one systemd unit, of evidence about that unit only: several may have
-    /// failed, and the server keeps one answer of each probe.
-    fn values_of(&self, order: &Order) -> BTreeMap<Slug, String> {
-        let store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        let unit = order.key.subject.as_deref().filter(|_| order.key.product == Product::Systemd);
-        let known = order.evidence.iter().filter_map(|id| store.get(*id));
-        let meant = known.filter_map(|e| match unit {
-            Some(unit) => store.about(&e.probe, unit),
-            None => Some(e),
-        });
-        meant.filter_map(|e| Some((e.probe.clone(), e.value.clone()?))).collect()
-    }
-
-    /// Journals that are not told to their end.
-    fn interrupted(&self) -> VecDeque<Journal> {
-        let mut waiting = VecDeque::new();
-        for path in journal::list(&self.journals).unwrap_or_default() {
-            match Journal::reopen(&path) {
-                Ok(None) => {}
-                Ok(Some(journal)) if journal.progress.told => {}
-                Ok(Some(journal)) => waiting.push_back(journal),
-                Err(error) => tracing::error!(path = %path.display(), %error, "journal unreadable"),
-            }
-        }
-        waiting
-    }
-}
-
 fn state_of(progress: &Progress) -> JobState {
     match &progress.finished {
         Some(update) => update.state,
         None if progress.verifying => JobState::Verifying,
         None if progress.running => JobState::Running,
         None => JobState::Blocked,
-    }
-}
-
-fn update(
-    order: &Order,
-    state: JobState,
-    detail: &str,
-    step: Option<StepReport>,
-    evidence: Vec<Evidence>,
-    proof: Option<ProofLevel>,
-    at: Timestamp,
-) -> JobUpdate {
-    JobUpdate {
-        job: order.job,
-        attempt: order.attempt,
-        state,
-        detail: words::cut(detail, limits::DETAIL_BYTES).to_owned(),
-        step,
-        evidence,
-        proof,
-        at,
     }
 }

@@ -1,0 +1,210 @@
+//! What all jobs of an agent use: the machine, the spool, the books and journals; and what is told of
+//! an order that is refused, given up or at its end.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fleetmend_core::evidence::Evidence;
+use fleetmend_core::ids::HostId;
+use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport};
+use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::limits;
+use fleetmend_core::order::Order;
+use fleetmend_core::report::Product;
+use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::{Clock, Timestamp};
+use fleetmend_core::words::{self, Slug};
+
+use super::Offered;
+use super::book::Book;
+use super::journal::{self, Journal};
+use super::runner::Came;
+use crate::evidence_store::EvidenceStore;
+use crate::platform::Platform;
+use crate::prober::Prober;
+use crate::spool::SharedSpool;
+use crate::state::{StateDir, StateError};
+
+/// What all jobs use.
+#[derive(Debug)]
+pub(super) struct Shop {
+    /// This host.
+    pub(super) host: HostId,
+    /// The machine.
+    pub(super) platform: Arc<dyn Platform>,
+    /// Its probes.
+    pub(super) prober: Arc<dyn Prober>,
+    /// What this agent trusts.
+    pub(super) catalogue: &'static Catalogue,
+    /// The time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Where news goes.
+    pub(super) spool: SharedSpool,
+    /// The state directory.
+    pub(super) state: StateDir,
+    /// The host's own limit.
+    pub(super) ceiling_file: PathBuf,
+    /// The agent's own evidence.
+    pub(super) evidence: Arc<Mutex<EvidenceStore>>,
+    /// How often what blocks a job is looked at again.
+    pub(super) recheck_every: Duration,
+    /// Where quarantined things are kept.
+    pub(super) quarantine: PathBuf,
+    pub(super) journals: PathBuf,
+    pub(super) book: Mutex<Book>,
+    /// Goes up when a job's steps begin and when they end: odd while they run.
+    pub(super) turns: AtomicU64,
+}
+
+/// What an executor is made of.
+#[derive(Debug)]
+pub struct Fittings {
+    /// This host.
+    pub host: HostId,
+    /// The machine.
+    pub platform: Arc<dyn Platform>,
+    /// Its probes.
+    pub prober: Arc<dyn Prober>,
+    /// What this agent trusts.
+    pub catalogue: &'static Catalogue,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where news goes.
+    pub spool: SharedSpool,
+    /// The state directory.
+    pub state: StateDir,
+    /// The host's own limit.
+    pub ceiling_file: PathBuf,
+    /// The agent's own evidence.
+    pub evidence: Arc<Mutex<EvidenceStore>>,
+    /// How often what blocks a job is looked at again.
+    pub recheck_every: Duration,
+}
+
+impl Shop {
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn take_counter(&self, counter: u64) -> Result<(), StateError> {
+        let mut book = self.book();
+        let mut next = book.clone();
+        next.highest = counter;
+        next.save(&self.state)?;
+        *book = next;
+        Ok(())
+    }
+
+    pub(super) fn begin(&self, now: Timestamp) -> Result<(), StateError> {
+        let mut book = self.book();
+        book.begin(now);
+        book.save(&self.state)
+    }
+
+    pub(super) fn count_forged(&self) {
+        let mut book = self.book();
+        book.forged += 1;
+        if let Err(error) = book.save(&self.state) {
+            tracing::warn!(%error, "count of forged orders not saved");
+        }
+    }
+
+    pub(super) fn refuse(&self, order: &Order, why: &str) -> Offered {
+        tracing::warn!(job.id = %order.job, reason = why, "order refused");
+        let now = self.clock.now();
+        let update = update(order, JobState::Skipped, why, None, Vec::new(), None, now);
+        self.spool.put(&[SpoolItem::Job(Box::new(update))], now);
+        let mut book = self.book();
+        book.refused += 1;
+        if let Err(error) = book.save(&self.state) {
+            tracing::warn!(%error, "count of refused orders not saved");
+        }
+        Offered::Refused
+    }
+
+    pub(super) fn abandon(&self, mut journal: Journal, why: &str) -> io::Result<Came> {
+        let now = self.clock.now();
+        let state = if journal.progress.running { JobState::Unknown } else { JobState::Skipped };
+        if journal.progress.finished.is_none() {
+            let order = &journal.progress.order;
+            let update = Box::new(update(order, state, why, None, Vec::new(), None, now));
+            journal.add(journal::Entry::Finished { update })?;
+        }
+        self.tell_end(&mut journal)
+    }
+
+    /// Puts a job's end into the spool, and notes that it is there. Where the disk does not take
+    /// it now, it is tried again: the journal has it.
+    pub(super) fn tell_end(&self, journal: &mut Journal) -> io::Result<Came> {
+        if !journal.progress.told
+            && let Some(update) = journal.progress.finished.clone()
+        {
+            tracing::info!(job.id = %update.job, state = %update.state, detail = %update.detail, "job ended");
+            if !self.spool.put(&[SpoolItem::Job(Box::new(update))], self.clock.now()) {
+                return Err(io::Error::other("the spool does not take the job's end"));
+            }
+            journal.add(journal::Entry::Told)?;
+        }
+        Ok(Came::ToItsEnd)
+    }
+
+    pub(super) fn remember(&self, evidence: &[Evidence]) {
+        let mut store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = store.remember(evidence) {
+            tracing::warn!(%error, "evidence not kept");
+        }
+    }
+
+    /// The values that the order may use: of evidence that this agent collected, by probe. Where the
+    /// incident is about one systemd unit, of evidence about that unit only: several may have
+    /// failed, and the server keeps one answer of each probe.
+    pub(super) fn values_of(&self, order: &Order) -> BTreeMap<Slug, String> {
+        let store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let unit = order.key.subject.as_deref().filter(|_| order.key.product == Product::Systemd);
+        let known = order.evidence.iter().filter_map(|id| store.get(*id));
+        let meant = known.filter_map(|e| match unit {
+            Some(unit) => store.about(&e.probe, unit),
+            None => Some(e),
+        });
+        meant.filter_map(|e| Some((e.probe.clone(), e.value.clone()?))).collect()
+    }
+
+    /// Journals that are not told to their end.
+    pub(super) fn interrupted(&self) -> VecDeque<Journal> {
+        let mut waiting = VecDeque::new();
+        for path in journal::list(&self.journals).unwrap_or_default() {
+            match Journal::reopen(&path) {
+                Ok(None) => {}
+                Ok(Some(journal)) if journal.progress.told => {}
+                Ok(Some(journal)) => waiting.push_back(journal),
+                Err(error) => tracing::error!(path = %path.display(), %error, "journal unreadable"),
+            }
+        }
+        waiting
+    }
+}
+
+pub(super) fn update(
+    order: &Order,
+    state: JobState,
+    detail: &str,
+    step: Option<StepReport>,
+    evidence: Vec<Evidence>,
+    proof: Option<ProofLevel>,
+    at: Timestamp,
+) -> JobUpdate {
+    JobUpdate {
+        job: order.job,
+        attempt: order.attempt,
+        state,
+        detail: words::cut(detail, limits::DETAIL_BYTES).to_owned(),
+        step,
+        evidence,
+        proof,
+        at,
+    }
+}
