@@ -6,13 +6,23 @@ use std::path::{Path, PathBuf};
 /// Which of our crates each of our crates may use (dev-dependencies aside), by design §3.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("fleetmend-core", &[]),
+    ("fleetmend-faults", &[]),
     ("fleetmend-catalog", &["fleetmend-core"]),
     ("fleetmend-proto", &["fleetmend-core"]),
-    ("fleetmend-store", &["fleetmend-core"]),
-    ("fleetmend-agent", &["fleetmend-core", "fleetmend-catalog", "fleetmend-proto"]),
+    ("fleetmend-store", &["fleetmend-core", "fleetmend-faults"]),
+    (
+        "fleetmend-agent",
+        &["fleetmend-core", "fleetmend-faults", "fleetmend-catalog", "fleetmend-proto"],
+    ),
     (
         "fleetmend-server",
-        &["fleetmend-core", "fleetmend-catalog", "fleetmend-proto", "fleetmend-store"],
+        &[
+            "fleetmend-core",
+            "fleetmend-faults",
+            "fleetmend-catalog",
+            "fleetmend-proto",
+            "fleetmend-store",
+        ],
     ),
     ("fleetmend", &["fleetmend-core", "fleetmend-catalog"]),
     (
