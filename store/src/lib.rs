@@ -90,4 +90,6 @@ pub use jobs::{Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, LogPage, 
 pub use page::{BadCursor, Cursor, Page, PageRequest};
 pub use reports::{ReportFilter, StoredReport};
 pub use tokens::{EnrollmentToken, NewEnrollmentToken, TokenGrant, TokenRefused};
-pub use views::{DayCount, Problem, Summary};
+pub use views::{
+    Changes, DayCount, Outbreak, ProbeCount, Problem, ProblemKey, StepsOfDay, Summary,
+};

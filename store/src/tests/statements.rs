@@ -30,6 +30,7 @@ const ALL: &[&[(&str, &str)]] = &[
     jobs::moves::STATEMENTS,
     jobs::orders::STATEMENTS,
     tokens::STATEMENTS,
+    views::problem::STATEMENTS,
     views::problems::STATEMENTS,
     views::summary::STATEMENTS,
 ];

@@ -1,10 +1,13 @@
 //! Views over the whole fleet.
 
 use fleetmend_core::host::Lifecycle;
+use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::time::Timestamp;
 use std::time::Duration;
 
 use super::incidents::verdict;
+use crate::{Changes, ProblemKey};
+
 use super::{at, contract, fails, failure, hosts, incidents, send};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -55,5 +58,36 @@ contract! {
         assert_eq!((summary.hosts[&Lifecycle::Active], summary.silent), (2, 1));
         assert_eq!((summary.open_incidents, summary.opened_since_yesterday, summary.untriaged), (1, 1, 1));
         assert_eq!((summary.active_jobs, summary.fixed_in_7_days, summary.quarantined, summary.simulated), (0, 0, 0, 0));
+    }
+
+    async fn a_problem_is_counted_over_its_hosts_and_days(db) {
+        let all = hosts(db, 3).await;
+        let now = at(20);
+        for (n, host) in (0_u128..).zip(&all) {
+            send(db, *host, [fails(failure(700 + n, "apt.lock_held", None, now.before(DAY)))], now).await;
+        }
+        send(db, all[0], [fails(failure(710, "0x80070003", None, now))], now).await;
+        let key = |code: &str| ProblemKey {
+            cause: None,
+            code: Some(code.to_owned()),
+            product: Product::Apt,
+            operation: Operation::Install,
+        };
+        let outbreak = db.outbreak(&key("apt.lock_held")).await.expect("reads");
+        assert_eq!(outbreak.len(), 1, "{outbreak:?}");
+        assert_eq!((outbreak[0].day, outbreak[0].hosts), (now.day() - 1, 3));
+        assert!(db.outbreak(&key("apt.other")).await.expect("reads").is_empty());
+        let asked = db.problem_evidence(&key("apt.lock_held")).await.expect("reads");
+        let hosts_asked: u64 = asked.iter().map(|p| p.yes + p.no + p.unknown).sum();
+        let mut held = 0;
+        for host in &all {
+            held += db.evidence(*host).await.expect("reads").len() as u64;
+        }
+        assert_eq!(hosts_asked, held, "each answer of each host is counted once: {asked:?}");
+        let days = db.fleet_days(3, now).await.expect("reads");
+        assert_eq!(days.iter().map(|d| (d.opened, d.fixed)).collect::<Vec<_>>(), [(0, 0), (0, 0), (4, 0)]);
+        let changes = db.changes(now.before(DAY)).await.expect("reads");
+        assert_eq!((changes.opened, changes.returned, changes.fixed, changes.silent), (4, 0, 0, 0));
+        assert_eq!(db.changes(now.after(DAY)).await.expect("reads"), Changes::default());
     }
 }

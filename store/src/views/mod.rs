@@ -1,5 +1,6 @@
 //! Views over the whole fleet: problems, trends, summary.
 
+pub(crate) mod problem;
 pub(crate) mod problems;
 pub(crate) mod summary;
 
@@ -70,4 +71,69 @@ pub struct Summary {
     pub untriaged: u64,
     /// Items set aside over all hosts.
     pub quarantined: u64,
+}
+
+/// What makes a problem: the leading cause, or the code where none leads, and what fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProblemKey {
+    /// The leading cause.
+    pub cause: Option<String>,
+    /// The code, where no cause leads; `None` for failures without one.
+    pub code: Option<String>,
+    /// What fails.
+    pub product: Product,
+    /// While doing what.
+    pub operation: Operation,
+}
+
+/// How many hosts of a problem gave which answer to a probe.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ProbeCount {
+    /// The probe.
+    pub probe: String,
+    /// Hosts that said yes.
+    pub yes: u64,
+    /// Hosts that said no.
+    pub no: u64,
+    /// Hosts that could not tell.
+    pub unknown: u64,
+}
+
+/// Hosts of one build on which a problem began on one day.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Outbreak {
+    /// The build.
+    pub build: String,
+    /// Days since 1970-01-01.
+    pub day: i64,
+    /// Hosts.
+    pub hosts: u64,
+}
+
+/// Incidents opened and proved fixed on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct StepsOfDay {
+    /// Days since 1970-01-01.
+    pub day: i64,
+    /// Incidents opened.
+    pub opened: u64,
+    /// Incidents proved fixed.
+    pub fixed: u64,
+}
+
+/// What happened in the fleet since a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Changes {
+    /// Incidents opened.
+    pub opened: u64,
+    /// Those among them that had been over before.
+    pub returned: u64,
+    /// Incidents proved fixed.
+    pub fixed: u64,
+    /// Hosts that joined.
+    pub joined: u64,
+    /// Hosts that fell silent and are so still.
+    pub silent: u64,
+    /// Jobs ordered.
+    pub jobs: u64,
 }
