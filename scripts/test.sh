@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need on Debian or Ubuntu, and runs them all.
 #   scripts/test.sh          everything
-#   scripts/test.sh --quick  what needs no system packages: no Linux root to repair, no browser
+#   scripts/test.sh --quick  what needs no system packages: no PostgreSQL, no Linux root to repair, no browser
 set -euo pipefail
 cd "$(dirname "$0")/.."
 quick=
@@ -48,6 +48,9 @@ if [ -z "$quick" ]; then
   static=$(scripts/build-agent.sh --quiet)
   echo "$static"
   export FLEETMEND_TEST_AGENT="${static%% *}"
+
+  step "PostgreSQL"
+  apt_install postgresql util-linux procps
 
   step "a Linux root to break and repair, a browser"
   apt_install debootstrap chromium chromium-driver fonts-dejavu-core util-linux

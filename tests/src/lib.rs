@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod api;
 pub mod browser;
+pub mod postgres;
 pub mod programs;
 pub mod proxy;
 pub mod root;
