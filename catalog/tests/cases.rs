@@ -76,7 +76,8 @@ fn check(case: &Case) -> Result<(), String> {
         let at = Timestamp::from_millis(1_700_000_000_000);
         let id = EvidenceId::at(at, [u8::try_from(n).unwrap_or(0); 10]);
         let (probe, answer, proof) = (probe.clone(), *answer, String::new());
-        evidence.push(Evidence { id, probe, answer, proof, value: None, at });
+        let (subject, value) = (None, None);
+        evidence.push(Evidence { id, probe, subject, answer, proof, value, at });
     }
     if let Some(wanted) = &case.asks_first
         && asked.first().map(|p| &p.id) != Some(wanted)

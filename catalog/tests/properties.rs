@@ -47,6 +47,7 @@ proptest! {
         let evidence: Vec<Evidence> = asked.iter().zip(&answers).zip(0_u8..).map(|((p, answer), n)| Evidence {
             id: EvidenceId::at(at, [n; 10]),
             probe: p.id.clone(),
+            subject: None,
             answer: *answer,
             proof: String::new(),
             value: None,

@@ -25,6 +25,10 @@ pub struct Evidence {
     pub id: EvidenceId,
     /// The catalogue's probe.
     pub probe: Slug,
+    /// What the answer is about: a unit, a package, a path; `None` where it is about the host. At
+    /// most 512 bytes.
+    #[serde(default)]
+    pub subject: Option<String>,
     /// The answer.
     pub answer: Answer,
     /// What was seen, in words a person can check; at most 2,048 bytes.
@@ -33,6 +37,14 @@ pub struct Evidence {
     pub value: Option<String>,
     /// When it was seen.
     pub at: Timestamp,
+}
+
+impl Evidence {
+    /// Whether it counts for a failure of this subject: what is about another one does not, what is
+    /// about the host counts for all.
+    pub fn counts_for(&self, subject: Option<&str>) -> bool {
+        self.subject.is_none() || self.subject.as_deref() == subject
+    }
 }
 
 /// What a probe found, before it becomes evidence.
@@ -58,8 +70,9 @@ impl Finding {
         Self::new(Answer::Unknown, why)
     }
 
-    /// The finding as evidence of `probe`.
+    /// The finding as evidence of `probe` about the host.
     pub fn into_evidence(self, id: EvidenceId, probe: Slug, at: Timestamp) -> Evidence {
-        Evidence { id, probe, answer: self.answer, proof: self.proof, value: self.value, at }
+        let Self { answer, proof, value } = self;
+        Evidence { id, probe, subject: None, answer, proof, value, at }
     }
 }

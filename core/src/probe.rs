@@ -183,6 +183,19 @@ impl Question {
         matches!(self, Self::AptUpdateError { .. } | Self::LogSays { .. })
     }
 
+    /// Whether the answer is about the failure's own subject (its unit, its package, its path), so
+    /// that it says nothing of another failure on the same host.
+    pub const fn is_about_the_subject(&self) -> bool {
+        matches!(
+            self,
+            Self::SystemdUnitFailed
+                | Self::SystemdTimerMissed
+                | Self::FailurePathMissing
+                | Self::AptUpdateError { .. }
+                | Self::LogSays { .. }
+        )
+    }
+
     /// The system whose names the question uses; `None` where it names nothing.
     fn names_of(&self) -> Option<OsFamily> {
         let is = |linux: bool| Some(if linux { OsFamily::Linux } else { OsFamily::Windows });

@@ -47,6 +47,9 @@ pub struct Weighed {
     pub evidence: EvidenceId,
     /// Its probe.
     pub probe: Slug,
+    /// What the answer is about; `None` where it is about the host.
+    #[serde(default)]
+    pub subject: Option<String>,
     /// Its answer.
     pub answer: Answer,
     /// What it says of the cause.
@@ -109,15 +112,15 @@ pub fn priors(cat: &Catalogue, key: &IncidentKey, update_class: Option<&str>) ->
 
 /// Ranks the causes of a failure by prior × likelihood ratios, normalised over them and *other*.
 ///
-/// Of each probe the newest answer counts, once; *unknown* counts nothing. The order of the
-/// evidence does not matter.
+/// Of each probe the newest answer counts, once; *unknown* counts nothing, and neither does an
+/// answer about another subject than the failure's. The order of the evidence does not matter.
 pub fn triage(
     cat: &Catalogue,
     key: &IncidentKey,
     update_class: Option<&str>,
     evidence: &[Evidence],
 ) -> Verdict {
-    let newest = newest_answers(evidence);
+    let newest = newest_answers(evidence, key.subject.as_deref());
     let shares = priors(cat, key, update_class);
     let other = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
     let mut causes: Vec<RankedCause> = shares
@@ -195,10 +198,14 @@ fn unbound(cat: &Catalogue, code: Option<&FailureCode>) -> Vec<(Slug, f64)> {
     causes.iter().cloned().zip(weights().map(|w| UNBOUND_SHARE * w / sum)).collect()
 }
 
-/// The newest known answer of each probe.
-fn newest_answers(evidence: &[Evidence]) -> BTreeMap<&Slug, &Evidence> {
+/// The newest known answer of each probe, of those that count for the subject.
+fn newest_answers<'a>(
+    evidence: &'a [Evidence],
+    subject: Option<&str>,
+) -> BTreeMap<&'a Slug, &'a Evidence> {
     let mut newest: BTreeMap<&Slug, &Evidence> = BTreeMap::new();
-    for seen in evidence.iter().filter(|e| e.answer != Answer::Unknown) {
+    let known = evidence.iter().filter(|e| e.answer != Answer::Unknown);
+    for seen in known.filter(|e| e.counts_for(subject)) {
         let kept = newest.entry(&seen.probe).or_insert(seen);
         if (seen.at, seen.id, seen.answer) > (kept.at, kept.id, kept.answer) {
             *kept = seen;
@@ -221,6 +228,7 @@ fn weigh(cause: &Cause, newest: &BTreeMap<&Slug, &Evidence>) -> Vec<Weighed> {
             Some(Weighed {
                 evidence: seen.id,
                 probe: seen.probe.clone(),
+                subject: seen.subject.clone(),
                 answer: seen.answer,
                 strength,
                 proof: seen.proof.clone(),

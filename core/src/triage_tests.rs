@@ -66,6 +66,7 @@ fn seen(probe: usize, answer: Answer, at: i64) -> Evidence {
     Evidence {
         id: EvidenceId::at(now, random),
         probe: slug(&format!("p{probe}")),
+        subject: None,
         answer,
         proof: "seen".into(),
         value: None,
@@ -90,6 +91,37 @@ fn any_catalogue() -> impl Strategy<Value = Vec<(f64, Vec<(Strength, Strength)>)
 fn any_evidence() -> impl Strategy<Value = Vec<Evidence>> {
     let one = (0..PROBES, prop::sample::select(Answer::ALL), 0_i64..50);
     prop::collection::vec(one.prop_map(|(p, a, at)| seen(p, a, at)), 0..12)
+}
+
+/// Two systemd units failed. The verdict of each shows its own unit's proof, whichever was seen last.
+#[test]
+fn evidence_about_another_subject_does_not_count() {
+    let cat = catalogue(&[(0.5, vec![(Strength::Decisive, Strength::DecisiveAgainst)])]);
+    let about = |subject: Option<&str>, answer, at| {
+        let proof = format!("{} is {answer}", subject.unwrap_or("the host"));
+        Evidence { subject: subject.map(str::to_owned), proof, ..seen(0, answer, at) }
+    };
+    let of = |subject: Option<&str>, evidence: &[Evidence]| {
+        let key = IncidentKey { subject: subject.map(str::to_owned), ..key() };
+        let verdict = triage(&cat, &key, None, evidence);
+        let named = verdict.causes.iter().find(|c| c.cause.is_some()).expect("listed").clone();
+        (named.certainty, named.evidence.into_iter().map(|w| w.proof).collect::<Vec<_>>())
+    };
+    let a = about(Some("a.service"), Answer::Yes, 5);
+    let b = about(Some("b.service"), Answer::No, 9);
+    for evidence in [[a.clone(), b.clone()], [b.clone(), a.clone()]] {
+        let told = |certainty, proof: &str| (certainty, vec![proof.to_owned()]);
+        assert_eq!(
+            of(Some("a.service"), &evidence),
+            told(Certainty::Confirmed, "a.service is yes")
+        );
+        assert_eq!(of(Some("b.service"), &evidence), told(Certainty::RuledOut, "b.service is no"));
+        assert_eq!(of(Some("c.service"), &evidence).1, Vec::<String>::new());
+        assert_eq!(of(None, &evidence).1, Vec::<String>::new(), "a failure of the host at large");
+    }
+    let all = about(None, Answer::No, 7);
+    assert_eq!(of(Some("a.service"), &[a, all.clone()]).1, ["the host is no"], "the newer counts");
+    assert_eq!(of(Some("b.service"), &[b, all]).1, ["b.service is no"]);
 }
 
 proptest! {

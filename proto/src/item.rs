@@ -175,6 +175,7 @@ fn evidence(wire: v1::Evidence) -> Result<Evidence, ConvertError> {
     Ok(Evidence {
         id: id("id", &wire.id)?,
         probe: parsed("probe", &wire.probe)?,
+        subject: optional_text("subject", wire.subject, limits::SUBJECT_BYTES)?,
         answer: words::answer("answer", wire.answer)?,
         proof: text("proof", wire.proof, limits::PROOF_BYTES)?,
         value: optional_text("value", wire.value, limits::VALUE_BYTES)?,
@@ -186,6 +187,7 @@ fn wire_evidence(items: &[Evidence]) -> Vec<v1::Evidence> {
     let each = items.iter().map(|item| v1::Evidence {
         id: item.id.0.as_bytes().to_vec(),
         probe: item.probe.to_string(),
+        subject: item.subject.as_deref().map(clean),
         answer: v1::Answer::from(item.answer).into(),
         proof: clean(&item.proof),
         value: item.value.as_deref().map(clean),

@@ -59,16 +59,13 @@ fn key() -> impl Strategy<Value = IncidentKey> {
 }
 
 fn evidence() -> impl Strategy<Value = Evidence> {
-    (id(), slug(), select(Answer::ALL), text(2_048), option::of(text(1_024)), at()).prop_map(
-        |(id, probe, answer, proof, value, at): (EvidenceId, _, _, _, _, _)| Evidence {
-            id,
-            probe,
-            answer,
-            proof,
-            value,
-            at,
-        },
-    )
+    let subject = option::of(text(512));
+    (id(), slug(), subject, select(Answer::ALL), text(2_048), option::of(text(1_024)), at())
+        .prop_map(
+            |(id, probe, subject, answer, proof, value, at): (EvidenceId, _, _, _, _, _, _)| {
+                Evidence { id, probe, subject, answer, proof, value, at }
+            },
+        )
 }
 
 fn source_time() -> impl Strategy<Value = SourceTime> {

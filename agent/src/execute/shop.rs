@@ -160,8 +160,8 @@ impl Shop {
     }
 
     /// The values that the order may use: of evidence that this agent collected, by probe. Where the
-    /// incident is about one systemd unit, of evidence about that unit only: several may have
-    /// failed, and the server keeps one answer of each probe.
+    /// incident is about one systemd unit, of the latest evidence about that unit only: several may
+    /// have failed.
     pub(super) fn values_of(&self, order: &Order) -> BTreeMap<Slug, String> {
         let store = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
         let unit = order.key.subject.as_deref().filter(|_| order.key.product == Product::Systemd);

@@ -53,6 +53,22 @@ impl<'a> About<'a> {
         }
     }
 
+    /// What an answer to `question` is about: the failure's subject, or the thing that was named
+    /// before. An answer about the host at large is about the one thing that it names, where the
+    /// question is of one thing.
+    fn subject(self, question: &Question, finding: &Finding) -> Option<String> {
+        if !question.is_about_the_subject() {
+            return None;
+        }
+        let subject = match self {
+            Self::Failure(failure) => failure.subject.clone(),
+            Self::Again(value) => Some(value.to_owned()),
+            Self::Host => finding.value.clone(),
+        };
+        // One that was cut would be another's.
+        subject.filter(|s| s.len() <= limits::SUBJECT_BYTES)
+    }
+
     /// The systemd unit, where it is one.
     fn unit(self) -> Option<&'a str> {
         match self {
@@ -79,14 +95,22 @@ pub async fn answer(
         Ok(finding) => finding,
         Err(_) => Finding::unknown(format!("no answer within {} s", limits::PROBE_TIME.as_secs())),
     };
-    evidence(finding, probe, now, random())
+    evidence(finding, probe, about, now, random())
 }
 
 /// A finding as evidence, its value held to its bound.
-fn evidence(mut finding: Finding, probe: &Probe, now: Timestamp, random: [u8; 10]) -> Evidence {
+fn evidence(
+    mut finding: Finding,
+    probe: &Probe,
+    about: About<'_>,
+    now: Timestamp,
+    random: [u8; 10],
+) -> Evidence {
     // A value that was cut would name something else: rather none.
     finding.value = finding.value.filter(|v| v.len() <= limits::VALUE_BYTES);
-    finding.into_evidence(EvidenceId::at(now, random), probe.id.clone(), now)
+    let subject = about.subject(&probe.question, &finding);
+    let id = EvidenceId::at(now, random);
+    Evidence { subject, ..finding.into_evidence(id, probe.id.clone(), now) }
 }
 
 async fn find(
@@ -180,4 +204,49 @@ fn words(text: &str) -> String {
 /// A host's path as it stands below its root.
 fn below(root: &Path, path: &str) -> std::path::PathBuf {
     root.join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_core::report::{Kind, Operation, Source};
+    use fleetmend_core::time::SourceTime;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_about_a_failure_names_its_subject() {
+        let failure = FailureReport {
+            product: Product::Systemd,
+            operation: Operation::Backup,
+            code: None,
+            symbol: None,
+            kind: Kind::Failure,
+            subject: Some("a.service".to_owned()),
+            time: SourceTime::utc(Timestamp::from_millis(0)),
+            source: Source::Systemd,
+            provider: None,
+            event_id: None,
+            record_id: None,
+            line: None,
+            count: None,
+            message: String::new(),
+        };
+        let about =
+            |about: About<'_>, question, finding: &Finding| about.subject(&question, finding);
+        let unit = || Question::SystemdUnitFailed;
+        let no = Finding::new(Answer::No, "none");
+        let other = with_value(Answer::Yes, "b.service failed", "b.service");
+        assert_eq!(about(About::Failure(&failure), unit(), &no).as_deref(), Some("a.service"));
+        assert_eq!(about(About::Again("c.service"), unit(), &no).as_deref(), Some("c.service"));
+        assert_eq!(about(About::Host, unit(), &no), None, "no unit at all has failed");
+        assert_eq!(
+            about(About::Host, unit(), &other).as_deref(),
+            Some("b.service"),
+            "this one has"
+        );
+        let host = Question::DpkgInterrupted;
+        assert_eq!(about(About::Failure(&failure), host, &other), None, "dpkg is the host's");
+        let long = "x".repeat(limits::SUBJECT_BYTES + 1);
+        assert_eq!(about(About::Again(&long), unit(), &no), None);
+    }
 }

@@ -8,7 +8,7 @@ use fleetmend_core::probe::Question;
 use fleetmend_core::report::{FailureReport, Kind, Source};
 use fleetmend_core::time::Timestamp;
 
-use super::{evidence, words};
+use super::{About, evidence, words};
 
 /// How far apart damage and failure may lie to be about one machine's one trouble: 30 days.
 const NEAR_MS: i64 = 30 * 86_400_000;
@@ -21,7 +21,8 @@ pub fn answer(
     now: Timestamp,
     random: [u8; 10],
 ) -> Evidence {
-    evidence(find(reports, &probe.question, failure), probe, now, random)
+    let about = About::Failure(failure);
+    evidence(find(reports, &probe.question, failure), probe, about, now, random)
 }
 
 fn find(reports: &[FailureReport], question: &Question, failure: &FailureReport) -> Finding {

@@ -16,6 +16,7 @@ fn item(n: u64) -> SpoolItem {
     SpoolItem::Evidence(vec![Evidence {
         id: random::evidence_id(NOW),
         probe: Slug::new("test.probe").expect("valid"),
+        subject: None,
         answer: Answer::Yes,
         proof: format!("item {n}"),
         value: None,

@@ -48,6 +48,7 @@ const FIELDS: &[Column] = &[
 const CAUSES: &[Column] = &[("CAUSE", "/name"), ("VERDICT", "/certainty"), ("SHARE", "/share")];
 const EVIDENCE: &[Column] = &[
     ("PROBE", "/probe"),
+    ("ABOUT", "/subject"),
     ("ANSWER", "/answer"),
     ("WEIGHT", "/strength"),
     ("SEEN", "/at"),

@@ -243,6 +243,7 @@ impl Site {
             evidence: vec![Evidence {
                 id: id::<EvidenceId>(2_000 + n),
                 probe: Slug::new("dpkg_interrupted").expect("a slug"),
+                subject: None,
                 answer: Answer::Yes,
                 proof: "/var/lib/dpkg/updates holds 0001".into(),
                 value: None,

@@ -292,6 +292,7 @@ pub fn failure(subject: &str, at: Timestamp) -> v1::SpoolItem {
     let evidence = fleetmend_core::evidence::Evidence {
         id: EvidenceId::at(at, entropy::bytes()),
         probe: "apt.dpkg_interrupted".parse().expect("a probe"),
+        subject: None,
         answer: fleetmend_core::evidence::Answer::Yes,
         proof: "/var/lib/dpkg/updates holds 2 files".to_owned(),
         value: None,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::backend::{Db, Tx, on_tx};
 use crate::error::{Result, StoreError};
-use crate::row::{At, time, to_json};
+use crate::row::{At, some, time, to_json};
 use crate::sql::{ManyRows, chunks, statements};
 
 statements! {
@@ -23,9 +23,9 @@ statements! {
 
 /// The latest answer wins, by the host's own clock.
 const SAVE_EVIDENCE: ManyRows = ManyRows {
-    head: "INSERT INTO evidence (host_id, probe, id, answer, proof, value, at_ms) VALUES",
-    columns: 7,
-    tail: " ON CONFLICT (host_id, probe) DO UPDATE SET id = excluded.id, answer = excluded.answer, \
+    head: "INSERT INTO evidence (host_id, probe, subject, id, answer, proof, value, at_ms) VALUES",
+    columns: 8,
+    tail: " ON CONFLICT (host_id, probe, subject) DO UPDATE SET id = excluded.id, answer = excluded.answer, \
         proof = excluded.proof, value = excluded.value, at_ms = excluded.at_ms \
         WHERE excluded.at_ms >= evidence.at_ms",
 };
@@ -77,24 +77,26 @@ impl Db {
     }
 }
 
-/// Keeps the latest answer of each probe.
+/// Keeps the latest answer of each probe about each subject.
 pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) -> Result<()> {
     // One statement must not meet a row twice.
-    let mut latest: BTreeMap<(HostId, &Slug), &Evidence> = BTreeMap::new();
+    let mut latest: BTreeMap<(HostId, &Slug, Option<&str>), &Evidence> = BTreeMap::new();
     for (host, evidence) in found {
-        let kept = latest.entry((*host, &evidence.probe)).or_insert(evidence);
+        let key = (*host, &evidence.probe, evidence.subject.as_deref());
+        let kept = latest.entry(key).or_insert(evidence);
         if evidence.at >= kept.at {
             *kept = evidence;
         }
     }
     let latest: Vec<(HostId, &Evidence)> =
-        latest.into_iter().map(|((host, _), evidence)| (host, evidence)).collect();
+        latest.into_iter().map(|((host, ..), evidence)| (host, evidence)).collect();
     for piece in chunks(&latest) {
         let mut query = sqlx::query(SAVE_EVIDENCE.sql(tx, piece.len()));
         for (host, evidence) in piece {
             query = query
                 .bind(host.0)
                 .bind(evidence.probe.as_str())
+                .bind(evidence.subject.as_deref().unwrap_or_default())
                 .bind(evidence.id.0)
                 .bind(evidence.answer.as_str())
                 .bind(&evidence.proof)
@@ -109,6 +111,7 @@ pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) ->
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct EvidenceRow {
     probe: String,
+    subject: String,
     id: Uuid,
     answer: String,
     proof: String,
@@ -123,6 +126,7 @@ impl TryFrom<EvidenceRow> for Evidence {
         Ok(Self {
             id: row.id.into(),
             probe: at.word("probe", &row.probe)?,
+            subject: some(row.subject),
             answer: at.word("answer", &row.answer)?,
             proof: row.proof,
             value: row.value,

@@ -27,7 +27,7 @@ pub(super) use host_columns;
 statements! {
     GET = concat!("SELECT ", host_columns!(), " FROM host h WHERE h.id = $1");
     STATE = "SELECT state FROM host WHERE id = $1";
-    EVIDENCE = "SELECT probe, id, answer, proof, value, at_ms FROM evidence WHERE host_id = $1 ORDER BY probe";
+    EVIDENCE = "SELECT probe, subject, id, answer, proof, value, at_ms FROM evidence WHERE host_id = $1 ORDER BY probe, subject";
 }
 
 impl Db {
@@ -46,7 +46,7 @@ impl Db {
         state.flatten().map(|text| at.json("state", &text)).transpose()
     }
 
-    /// The latest answer of each probe on a host.
+    /// The latest answer of each probe on a host, about each subject.
     pub async fn evidence(&self, host: HostId) -> Result<Vec<Evidence>> {
         let rows: Vec<EvidenceRow> =
             on_read!(self, |c| sqlx::query_as(EVIDENCE).bind(host.0).fetch_all(c).await)?;

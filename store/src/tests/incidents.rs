@@ -1,6 +1,6 @@
 //! Incidents: verdicts, decisions, lists.
 
-use fleetmend_core::evidence::Answer;
+use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::incident::IncidentState;
 use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::spool_item::SpoolItem;
@@ -26,6 +26,41 @@ pub(super) fn verdict(cause: Option<&str>, share: f64) -> Verdict {
 }
 
 contract! {
+    async fn each_failed_unit_has_the_proof_of_its_own(db) {
+        let host = hosts(db, 1).await[0];
+        let found = |n, unit: &str, answer, minute| Evidence {
+            subject: Some(unit.to_owned()),
+            proof: format!("{unit} is {answer}"),
+            value: Some(unit.to_owned()),
+            ..evidence(n, "systemd.unit_failed", answer, at(minute))
+        };
+        let fails_with = |n, unit: &str, evidence| {
+            let mut failure = failure(n, "systemd.unit_failed", Some(unit), at(1));
+            failure.evidence = vec![evidence];
+            fails(failure)
+        };
+        let items = [
+            fails_with(1, "a.service", found(10, "a.service", Answer::Yes, 1)),
+            fails_with(2, "b.service", found(11, "b.service", Answer::Yes, 1)),
+            SpoolItem::Evidence(vec![
+                found(12, "b.service", Answer::No, 3),
+                found(13, "b.service", Answer::Yes, 2),
+                evidence(14, "systemd.unit_failed", Answer::Unknown, at(1)),
+            ]),
+        ];
+        send(db, host, items, at(3)).await;
+        let kept: Vec<_> = db.evidence(host).await.expect("reads").into_iter()
+            .map(|e| (e.subject, e.answer)).collect();
+        let unit = |name: &str| Some(name.to_owned());
+        assert_eq!(kept, [
+            (None, Answer::Unknown),
+            (unit("a.service"), Answer::Yes),
+            (unit("b.service"), Answer::No),
+        ]);
+        let stored = db.reports(&crate::ReportFilter::default(), &PageRequest::first(9)).await.expect("reads");
+        assert!(stored.items.iter().all(|r| r.evidence[0].subject == r.failure.subject), "in the report too");
+    }
+
     async fn a_verdict_is_kept_and_news_ask_for_another(db) {
         let (host, id) = broken_host(db).await;
         let waiting = db.incidents_to_triage(10).await.expect("reads").remove(0);

@@ -192,6 +192,7 @@ pub(crate) fn evidence(n: u128, probe: &str, answer: Answer, when: Timestamp) ->
     Evidence {
         id: EvidenceId(id(n)),
         probe: probe.parse().expect("a probe"),
+        subject: None,
         answer,
         proof: "seen".to_owned(),
         value: None,

@@ -14,6 +14,7 @@ use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::knowledge::{Cause, Remediation};
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
+use fleetmend_core::report::Product;
 use fleetmend_core::step::{Action, Step};
 use fleetmend_core::words::Slug;
 use tokio_util::sync::CancellationToken;
@@ -340,8 +341,7 @@ impl<'a> Runner<'a> {
         self.shop.tell_end(&mut self.journal)
     }
 
-    /// What the cause's probes say now: of the host at large, for its other failures have the same
-    /// probes.
+    /// What the cause's probes say now, of what the order is about.
     async fn fresh_evidence(&self) -> Vec<Evidence> {
         let indications = self.cause.indications.iter().map(|i| &i.probe);
         let mut probes: Vec<&Slug> = self.cause.own_probe.iter().chain(indications).collect();
@@ -349,16 +349,20 @@ impl<'a> Runner<'a> {
         let mut seen: Vec<Evidence> = Vec::new();
         for probe in probes.into_iter().take(8) {
             if seen.iter().all(|e| e.probe != *probe) {
-                seen.push(self.shop.prober.ask(probe, About::Host).await);
+                seen.push(self.ask(probe).await);
             }
         }
         self.shop.remember(&seen);
         seen
     }
 
-    /// Asks the host; about the very thing that the order's evidence names, where it names one.
+    /// Asks the host; about the very thing that the order's evidence names, or about the unit that
+    /// failed, where there is one.
     async fn ask(&self, probe: &Slug) -> Evidence {
-        self.shop.prober.ask(probe, About::again(self.values.get(probe))).await
+        let key = &self.order().key;
+        let unit = key.subject.as_ref().filter(|_| key.product == Product::Systemd);
+        let about = About::again(self.values.get(probe).or(unit));
+        self.shop.prober.ask(probe, about).await
     }
 
     fn order(&self) -> &Order {

@@ -121,6 +121,7 @@ async fn an_incident_gets_its_verdict_once_and_again_with_new_evidence() {
     let evidence = Evidence {
         id: EvidenceId(Uuid::from_u128(4)),
         probe: "apt.dpkg_interrupted".parse().expect("a slug"),
+        subject: None,
         answer: Answer::Yes,
         proof: "3 files".to_owned(),
         value: None,

@@ -96,7 +96,7 @@ pub(crate) async fn order(call: &Call, incident: IncidentId, wish: &Wish) -> Res
         remediation: remediation.id.clone(),
         version: remediation.version,
         digest: remediation.digest(),
-        evidence: needed(remediation, &evidence)?,
+        evidence: needed(remediation, detail.incident.key.subject.as_deref(), &evidence)?,
         steps_time: remediation
             .steps
             .iter()
@@ -218,14 +218,19 @@ fn reasons(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(|s| format!("{}: {}", s.remediation, s.reason)).collect()
 }
 
-/// The evidence whose values the steps use: the newest of each probe that has one.
-fn needed(remediation: &Remediation, evidence: &[Evidence]) -> Result<Vec<EvidenceId>, Problem> {
+/// The evidence whose values the steps use: the newest of each probe that has one, of those that
+/// are about the incident's subject or about the host.
+fn needed(
+    remediation: &Remediation,
+    subject: Option<&str>,
+    evidence: &[Evidence],
+) -> Result<Vec<EvidenceId>, Problem> {
     let mut ids: Vec<EvidenceId> = Vec::new();
     for step in &remediation.steps {
         let Some(probe) = probe_of(&step.action) else { continue };
         let newest = evidence
             .iter()
-            .filter(|e| e.probe == *probe && e.value.is_some())
+            .filter(|e| e.probe == *probe && e.value.is_some() && e.counts_for(subject))
             .max_by_key(|e| (e.at, e.id))
             .ok_or_else(|| {
                 let text = format!(

@@ -32,6 +32,8 @@ pub(crate) struct EvidenceLine {
     pub(crate) name: String,
     /// The probe.
     pub(crate) probe: Slug,
+    /// What the answer is about; `None` where it is about the host.
+    pub(crate) subject: Option<String>,
     /// The answer.
     pub(crate) answer: Answer,
     /// Its weight.
@@ -98,6 +100,7 @@ fn cards(
                     .get(&w.probe)
                     .map_or_else(String::new, |p| p.name.get(t.0).to_owned()),
                 probe: w.probe.clone(),
+                subject: w.subject.clone(),
                 answer: w.answer,
                 strength: w.strength,
                 proof: w.proof.clone(),

@@ -134,6 +134,8 @@ pub(crate) struct EvidenceView {
     pub(crate) id: String,
     /// The probe.
     pub(crate) probe: String,
+    /// What the answer is about (a unit, a package, a path); null where it is about the host.
+    pub(crate) subject: Option<String>,
     /// yes, no or unknown. Yes means: the fault that the probe asks for is there.
     pub(crate) answer: &'static str,
     /// What was seen.
@@ -149,6 +151,7 @@ impl From<fleetmend_core::evidence::Evidence> for EvidenceView {
         Self {
             id: e.id.to_string(),
             probe: e.probe.to_string(),
+            subject: e.subject,
             answer: e.answer.as_str(),
             proof: e.proof,
             value: e.value,

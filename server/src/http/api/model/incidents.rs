@@ -164,6 +164,8 @@ pub(crate) struct WeighedView {
     pub(crate) id: String,
     /// Its probe.
     pub(crate) probe: String,
+    /// What the answer is about (a unit, a package, a path); null where it is about the host.
+    pub(crate) subject: Option<String>,
     /// Its answer.
     pub(crate) answer: &'static str,
     /// What it says of the cause: decisive, strong, weak, nothing, `weak_against`…
@@ -196,6 +198,7 @@ impl VerdictView {
                     .map(|w| WeighedView {
                         id: w.evidence.to_string(),
                         probe: w.probe.to_string(),
+                        subject: w.subject.clone(),
                         answer: w.answer.as_str(),
                         strength: w.strength.as_str(),
                         proof: w.proof.clone(),

@@ -1,0 +1,31 @@
+-- What an answer is about joins the key of evidence: two failed units each keep their own proof.
+CREATE TABLE evidence_new (
+    host_id BLOB    NOT NULL REFERENCES host (id),
+    probe   TEXT    NOT NULL CHECK (length(probe) <= 80),
+    -- Empty where the answer is about the host.
+    subject TEXT    NOT NULL DEFAULT '' CHECK (length(subject) <= 512),
+    id      BLOB    NOT NULL,
+    answer  TEXT    NOT NULL CHECK (answer IN ('yes', 'no', 'unknown')),
+    proof   TEXT    NOT NULL CHECK (length(proof) <= 2048),
+    value   TEXT    CHECK (length(value) <= 1024),
+    at_ms   INTEGER NOT NULL,
+    PRIMARY KEY (host_id, probe, subject)
+) STRICT;
+INSERT INTO evidence_new (host_id, probe, id, answer, proof, value, at_ms)
+    SELECT host_id, probe, id, answer, proof, value, at_ms FROM evidence;
+DROP TABLE evidence;
+ALTER TABLE evidence_new RENAME TO evidence;
+
+-- Recounting a day of the roll-up, and dropping days.
+CREATE INDEX report_by_day ON report (day, received_day);
+
+-- Days of trends: what stands is read from the first index alone, what ended from the second.
+DROP INDEX incident_by_problem;
+CREATE INDEX incident_by_problem ON incident (cause, code, product, operation, first_seen_ms, state) WHERE ended_ms IS NULL;
+DROP INDEX incident_fixed;
+CREATE INDEX incident_by_ended ON incident (ended_ms, state, first_seen_ms) WHERE ended_ms IS NOT NULL;
+
+-- What grows old and is dropped.
+CREATE INDEX evidence_by_age ON evidence (at_ms) WHERE subject <> '';
+CREATE INDEX host_event_by_age ON host_event (at_ms);
+CREATE INDEX job_by_ended ON job (ended_ms) WHERE ended_ms IS NOT NULL;
