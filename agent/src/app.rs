@@ -17,7 +17,7 @@ use crate::collect::live::{Live, Observed, Zone};
 use crate::config::AgentConfig;
 use crate::evidence_store::EvidenceStore;
 use crate::execute::ceiling::Ceiling;
-use crate::execute::{Executor, Fittings};
+use crate::execute::{Executor, Fittings, NaturalRun};
 use crate::identity::{Identity, IdentityError};
 use crate::link::{Link, Wishes};
 use crate::platform::Platform;
@@ -81,7 +81,8 @@ impl App {
         let _lock = state.lock()?;
         let identity = Identity::load(&state)?.ok_or(AppError::NotEnrolled)?;
         let now = self.clock.now();
-        let spool = SharedSpool::new(Spool::open(&state.dir("spool")?, now)?);
+        let spool = SharedSpool::new(Spool::open(&state.dir("spool")?, now)?)
+            .watched_by(self.config.watch.clone());
         let prober: Arc<dyn Prober> = Arc::new(HostProber {
             platform: Arc::clone(&self.platform),
             catalogue: self.config.catalogue,
@@ -112,6 +113,7 @@ impl App {
             clock: Arc::clone(&self.clock),
             proxy: self.config.proxy.clone(),
             law: self.config.backoff,
+            watch: self.config.watch.clone(),
         };
         let running = Running {
             config: self.config.clone(),
@@ -150,7 +152,8 @@ impl Running {
     async fn collect(&self, stop: &CancellationToken) {
         let root = self.platform.root().to_owned();
         let zone = Zone::of(&root);
-        let mut live = Live::open(&root, &self.live_state, self.config.catalogue);
+        let mut live = Live::open(&root, &self.live_state, self.config.catalogue)
+            .looking_back(self.config.first_look);
         let mut said: Vec<String> = Vec::new();
         while !stop.is_cancelled() {
             let rest = self.executor.at_rest();
@@ -193,6 +196,20 @@ impl Running {
     /// catalogue asks for. Says whether all of it is safe.
     async fn tell(&self, observed: Observed, zone: &Zone) -> bool {
         let mut safe = true;
+        let now = self.clock.now();
+        let failed = observed.failures.iter().map(|failure| NaturalRun {
+            key: failure.incident_key(),
+            at: failure.time.to_timestamp(zone.offset_at(now)),
+            worked: false,
+            words: failure.message.clone(),
+        });
+        let worked = observed.recoveries.iter().map(|recovery| NaturalRun {
+            key: recovery.key.clone(),
+            at: recovery.at,
+            worked: true,
+            words: recovery.message.clone(),
+        });
+        let runs: Vec<_> = failed.chain(worked).collect();
         for failure in observed.failures {
             let item = self.reported(failure, zone).await;
             safe &= self.spool.put(&[item], self.clock.now());
@@ -201,6 +218,7 @@ impl Running {
         if !recoveries.is_empty() {
             safe &= self.spool.put(&recoveries, self.clock.now());
         }
+        self.executor.saw(runs);
         safe
     }
 

@@ -3,12 +3,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_core::knowledge::Catalogue;
 use serde::Deserialize;
 
+use crate::collect::live::FIRST_LOOK;
 use crate::link::backoff::Law;
+use crate::watch::Watch;
 
 /// Where the agent keeps its state unless told otherwise.
 pub const STATE_DIR: &str = "/var/lib/fleetmend-agent";
@@ -26,6 +29,8 @@ pub struct AgentConfig {
     pub ceiling_file: PathBuf,
     /// How often failures are looked for; the server's setting where `None`.
     pub collect_every: Option<Duration>,
+    /// How far back the first look at a host's logs goes.
+    pub first_look: Duration,
     /// How often the host's state is looked at; the server's setting where `None`.
     pub state_every: Option<Duration>,
     /// How often what blocks a job is looked at again.
@@ -36,6 +41,8 @@ pub struct AgentConfig {
     pub grace: Duration,
     /// How long to wait between tries to reach the server.
     pub backoff: Law,
+    /// Who looks on.
+    pub watch: Option<Arc<dyn Watch>>,
     /// What the agent knows.
     pub catalogue: &'static Catalogue,
 }
@@ -47,11 +54,13 @@ impl AgentConfig {
             state_dir: state_dir.into(),
             ceiling_file: ceiling_file.into(),
             collect_every: None,
+            first_look: FIRST_LOOK,
             state_every: None,
             recheck_every: Duration::from_secs(30),
             proxy: None,
             grace: Duration::from_secs(80),
             backoff: Law::default(),
+            watch: None,
             catalogue: fleetmend_catalog::builtin(),
         }
     }

@@ -21,6 +21,7 @@ pub mod random;
 pub mod scan;
 pub mod spool;
 pub mod state;
+pub mod watch;
 
 pub use app::App;
 pub use config::AgentConfig;

@@ -1,6 +1,6 @@
 //! What `fleetmend-agent scan` reads and prints.
 
-#[path = "support/evtx_file.rs"]
+#[path = "../../sim/src/logs/evtx_file.rs"]
 #[expect(dead_code, reason = "this test needs one form of event only")]
 mod evtx_file;
 

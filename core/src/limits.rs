@@ -105,6 +105,8 @@ pub const TOKEN_USES: u32 = 1_000_000;
 pub const REVOKE_WITHIN: Duration = Duration::from_secs(5);
 /// Life of an order that was not begun.
 pub const ORDER_LIFE: Duration = Duration::from_hours(24);
+/// How long a job waits for the proof that its operation works again.
+pub const VERIFY_WITHIN: Duration = Duration::from_hours(14 * 24);
 /// Silence after which a host is *stale*.
 pub const SILENT_AFTER: Duration = Duration::from_mins(15);
 /// Time a running job may be silent before it is *timed_out*, over its own steps' time.

@@ -8,10 +8,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 
 use fleetmend_core::code::FailureCode;
-use fleetmend_core::report::{Kind, Operation, Product, Source};
+use fleetmend_core::report::{IncidentKey, Kind, Operation, Product, Source};
 use fleetmend_core::time::SourceTime;
 
-use super::draft::{Draft, Sink, slug};
+use super::draft::{Draft, Recovered, Sink, slug};
 use super::lines::{self, Line, Needles, Read64};
 use super::stamp;
 use super::text::{after, body, failing, holds, hresult, lossy, until, word};
@@ -160,10 +160,14 @@ impl Parser {
             return;
         }
         let Some(id) = after(rest, "Session: ").map(word) else { return };
-        let Some(code) = after(rest, "[HRESULT = ").and_then(hresult).and_then(failing) else {
+        let package = after(rest, "Package: ").map(|p| lossy(until(p, ", ")));
+        let result = after(rest, "[HRESULT = ").and_then(hresult);
+        let Some(code) = result.and_then(failing) else {
+            if result == Some(0) {
+                worked(package, line, text, sink);
+            }
             return;
         };
-        let package = after(rest, "Package: ").map(|p| lossy(until(p, ", ")));
         let held = Held {
             package: package.filter(|p| !p.is_empty()),
             code,
@@ -245,6 +249,21 @@ fn unfinished(operation: Option<Operation>, held: Held) -> Draft {
     let mut draft = servicing(operation, Some(held.code), held.line, held.stamp, held.message);
     draft.subject = held.package;
     draft
+}
+
+/// A package that was processed without an error ends its earlier failures.
+fn worked(package: Option<String>, line: Line<'_>, text: &[u8], sink: &mut Sink<'_>) {
+    let (Some(subject), Some(at)) = (package.filter(|p| !p.is_empty()), line.stamp) else { return };
+    sink.success(Recovered {
+        key: IncidentKey {
+            product: Product::Servicing,
+            operation: Operation::Install,
+            code: None,
+            subject: Some(subject),
+        },
+        time: SourceTime::local(at),
+        message: lossy(text),
+    });
 }
 
 fn servicing(

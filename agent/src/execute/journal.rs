@@ -140,6 +140,8 @@ pub(crate) struct Progress {
     pub resumes: u32,
     /// Whether verification was begun.
     pub verifying: bool,
+    /// When that was.
+    pub verifying_since: Timestamp,
     /// Its end.
     pub finished: Option<JobUpdate>,
     /// Whether the end is safe in the spool.
@@ -159,6 +161,7 @@ impl Progress {
             cancelled: false,
             resumes: 0,
             verifying: false,
+            verifying_since: Timestamp::default(),
             finished: None,
             told: false,
         };
@@ -182,7 +185,7 @@ impl Progress {
                     self.cancelled = *cancelled;
                 }
             }
-            Entry::Verifying { .. } => self.verifying = true,
+            Entry::Verifying { at } => (self.verifying, self.verifying_since) = (true, *at),
             Entry::Finished { update } => self.finished = Some((**update).clone()),
             Entry::Told => self.told = true,
             Entry::Intent { step, undoing, undo, boot } => {

@@ -8,6 +8,7 @@
 mod book;
 pub mod ceiling;
 mod journal;
+mod natural;
 mod next;
 mod output;
 mod purge;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::book::{Book, NAME as BOOK_FILE};
 use self::ceiling::{Ceiling, Objection, halted};
 use self::journal::{Journal, Progress};
+pub use self::natural::NaturalRun;
 use self::runner::{Came, Runner};
 pub use self::shop::Fittings;
 use self::shop::{Shop, update};
@@ -99,6 +101,7 @@ impl Executor {
             recheck_every: fittings.recheck_every,
             quarantine: state.dir("quarantine")?,
             turns: AtomicU64::new(0),
+            natural: natural::Runs::default(),
             book: Mutex::new(Book::open(&state)?),
             journals,
             state,
@@ -180,6 +183,12 @@ impl Executor {
     pub fn at_rest(&self) -> Option<u64> {
         let turns = self.shop.turns.load(Ordering::Relaxed);
         turns.is_multiple_of(2).then_some(turns)
+    }
+
+    /// Tells of runs of updates and backups that the collectors saw end, so that a job that waits
+    /// for the next natural run of its operation can come to its end.
+    pub fn saw(&self, runs: impl IntoIterator<Item = NaturalRun>) {
+        self.shop.natural.add(runs);
     }
 
     /// Jobs that stand open, by the journals on disk.

@@ -58,6 +58,8 @@ pub(super) struct Shop {
     pub(super) book: Mutex<Book>,
     /// Goes up when a job's steps begin and when they end: odd while they run.
     pub(super) turns: AtomicU64,
+    /// How the host's own runs ended.
+    pub(super) natural: super::natural::Runs,
 }
 
 /// What an executor is made of.

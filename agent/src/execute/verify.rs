@@ -21,6 +21,8 @@ const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// What the proof gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
+    /// Only the next natural run of the failing operation can tell: it is awaited.
+    NextRun,
     /// It works again.
     Fixed(ProofLevel, String),
     /// It does not.
@@ -59,9 +61,7 @@ pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Cou
         Verification::UpdateScan => Err(Proof::Unproved(
             "a search for updates cannot be repeated by this agent on this system".to_owned(),
         )),
-        Verification::NextRun => Err(Proof::Unproved(
-            "only the next natural run of the failing operation can prove it".to_owned(),
-        )),
+        Verification::NextRun => Err(Proof::NextRun),
     };
     match (repeated, own) {
         (Err(proof), _) => proof,

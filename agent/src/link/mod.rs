@@ -33,6 +33,7 @@ use crate::platform::Platform;
 use crate::random;
 use crate::spool::SharedSpool;
 use crate::state::StateDir;
+use crate::watch::Watch;
 
 /// What the server asked for, read by the loops it concerns; 0 where it asked for nothing.
 #[derive(Debug, Default)]
@@ -82,6 +83,8 @@ pub struct Link {
     pub proxy: Option<String>,
     /// The law of waiting.
     pub law: Law,
+    /// Who looks on.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 impl Link {

@@ -1,6 +1,7 @@
 //! One stream: Hello and Welcome, then reports out and acknowledgements in, state, heartbeats,
 //! orders.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::contact::Contact;
 use super::trouble::Trouble;
 use crate::identity::Identity;
 use crate::order::OrderKey;
+use crate::watch::Watch;
 
 /// Report messages that may be under way unacknowledged.
 const WINDOW: usize = 4;
@@ -54,6 +56,22 @@ struct Talk {
     /// The last sequence of each report message under way.
     under_way: Vec<u64>,
     key: OrderKey,
+}
+
+/// Tells whoever looks on that the session is open, and, when dropped, that it is not.
+struct Open<'a>(Option<&'a Arc<dyn Watch>>);
+
+impl<'a> Open<'a> {
+    fn new(watch: Option<&'a Arc<dyn Watch>>) -> Self {
+        watch.inspect(|watch| watch.session(true));
+        Self(watch)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.inspect(|watch| watch.session(false));
+    }
 }
 
 impl Session<'_> {
@@ -90,6 +108,7 @@ impl Session<'_> {
         let pin = self.identity.root_pin().map_err(|e| Trouble::Own(e.to_string()))?;
         let mut talk =
             Talk { out, under_way: Vec::new(), key: OrderKey::new(welcome.order_chain, pin) };
+        let _open = Open::new(self.link.watch.as_ref());
         let ended = self.talk(&mut talk, &mut incoming, beat, stop).await;
         self.link.spool.lock().rollback();
         ended
@@ -228,12 +247,10 @@ impl Session<'_> {
     }
 
     fn acknowledged(&mut self, talk: &mut Talk, ack: &v1::ReportsAck) -> Result<(), Trouble> {
-        let mut spool = self.link.spool.lock();
-        if ack.epoch != spool.epoch().0.as_bytes() {
+        if ack.epoch != self.link.spool.lock().epoch().0.as_bytes() {
             return Ok(());
         }
-        spool.commit(ack.sequence).map_err(|e| Trouble::Own(e.to_string()))?;
-        drop(spool);
+        self.link.spool.commit(ack.sequence).map_err(|e| Trouble::Own(e.to_string()))?;
         talk.under_way.retain(|last| *last > ack.sequence);
         for refused in &ack.refused {
             tracing::warn!(sequence = refused.sequence, problem = %refused.problem, "item put aside by the server");

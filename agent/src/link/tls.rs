@@ -47,6 +47,9 @@ pub fn client_config(
         }
         None => builder.with_no_client_auth(),
     };
+    // Every connection has a configuration of its own, so there is nothing to resume from; the
+    // store for it would be the largest part of the connection.
+    config.resumption = rustls::client::Resumption::disabled();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }

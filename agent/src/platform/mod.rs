@@ -7,7 +7,13 @@ mod linux;
 use std::path::Path;
 use std::time::Duration;
 
-use fleetmend_core::host::HostFacts;
+use fleetmend_core::evidence::Finding;
+use fleetmend_core::host::{HostFacts, HostState};
+use fleetmend_core::probe::Question;
+use fleetmend_core::step::StartType;
+use fleetmend_core::time::Timestamp;
+
+use crate::probe::About;
 
 #[cfg(target_os = "linux")]
 pub use linux::Linux;
@@ -45,6 +51,28 @@ impl Exit {
     }
 }
 
+/// A call to the service manager of Windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceCall {
+    /// Only looks.
+    Look,
+    /// Starts it, and waits until it runs.
+    Start,
+    /// Stops it, and waits until it has stopped.
+    Stop,
+    /// Changes how it starts.
+    SetStart(StartType),
+}
+
+/// What the service manager of Windows says of a service, after a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceSeen {
+    /// Whether it runs.
+    pub runs: bool,
+    /// How it starts.
+    pub start: StartType,
+}
+
 /// The machine.
 #[async_trait::async_trait]
 pub trait Platform: Send + Sync + std::fmt::Debug {
@@ -62,6 +90,22 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         program: &Program,
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
     ) -> std::io::Result<Exit>;
+
+    /// Answers a question by the system's own means; `None` leaves it to the agent's probes.
+    async fn answer(&self, _: &Question, _: About<'_>, _: Timestamp) -> Option<Finding> {
+        None
+    }
+
+    /// The state of the host by the system's own means; `None` leaves it to what the agent reads.
+    async fn state(&self, _: Timestamp) -> Option<HostState> {
+        None
+    }
+
+    /// One call to the service manager of Windows; gives what is so afterwards. *Not found* where
+    /// there is no such service.
+    async fn service(&self, _name: &str, _call: ServiceCall) -> std::io::Result<ServiceSeen> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// A system on which the agent cannot run yet. It still reads copied logs there.

@@ -126,6 +126,9 @@ async fn find(
     if !question.systems().contains(&os) {
         return Finding::unknown(format!("not a question to {os}"));
     }
+    if let Some(finding) = platform.answer(question, about, now).await {
+        return finding;
+    }
     if os != OsFamily::Linux {
         return Finding::unknown(format!("this agent cannot ask that of {os} yet"));
     }

@@ -29,6 +29,7 @@ use tokio::sync::Notify;
 use self::position::Position;
 use self::segment::Segment;
 use crate::random;
+use crate::watch::Watch;
 
 /// Why an item could not be kept. It is counted, and told as a gap later.
 #[derive(Debug, thiserror::Error)]
@@ -420,12 +421,19 @@ impl Spool {
 pub struct SharedSpool {
     spool: Arc<Mutex<Spool>>,
     bell: Arc<Notify>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl SharedSpool {
     /// Shares a spool.
     pub fn new(spool: Spool) -> Self {
-        Self { spool: Arc::new(Mutex::new(spool)), bell: Arc::default() }
+        Self { spool: Arc::new(Mutex::new(spool)), bell: Arc::default(), watch: None }
+    }
+
+    /// The same spool; `watch` is told what it takes and forgets.
+    pub fn watched_by(mut self, watch: Option<Arc<dyn Watch>>) -> Self {
+        self.watch = watch;
+        self
     }
 
     /// The spool itself, for a moment; never held over an await.
@@ -436,7 +444,12 @@ impl SharedSpool {
     /// Keeps items and rings the bell. A failure is logged and counted here, since no caller can do
     /// more about it: the gap is told as soon as the disk takes something again.
     pub fn put(&self, items: &[SpoolItem], now: Timestamp) -> bool {
-        let kept = self.lock().append(items, now);
+        let mut spool = self.lock();
+        let kept = spool.append(items, now);
+        if let Some(watch) = self.watch.as_ref().filter(|_| kept.is_ok() && !items.is_empty()) {
+            watch.spooled(spool.next - 1);
+        }
+        drop(spool);
         self.bell.notify_one();
         match kept {
             Ok(()) => true,
@@ -445,6 +458,15 @@ impl SharedSpool {
                 false
             }
         }
+    }
+
+    /// Forgets what the server acknowledged.
+    pub fn commit(&self, through: u64) -> Result<(), SpoolError> {
+        self.lock().commit(through)?;
+        if let Some(watch) = &self.watch {
+            watch.acknowledged(through);
+        }
+        Ok(())
     }
 
     /// Waits until something may have been put.

@@ -22,8 +22,16 @@ const CHUNK: usize = 65_536;
 /// What a chunk starts with.
 const MAGIC: &[u8] = b"ElfChnk\0";
 /// Parts of our providers' names, enough to tell chunks that may matter.
-const PROVIDERS: [&str; 6] =
-    ["WindowsUpdateClient", "Windows-Servicing", "Bits-Client", "VSS", "olsnap", "OLSNAP"];
+const PROVIDERS: [&str; 8] = [
+    "WindowsUpdateClient",
+    "Windows-Servicing",
+    "Bits-Client",
+    "Windows Backup",
+    "Windows-Backup",
+    "VSS",
+    "olsnap",
+    "OLSNAP",
+];
 
 /// What was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -16,6 +16,8 @@ pub(crate) fn apply(event: &Event, sink: &mut Sink<'_>) {
         servicing(event, sink);
     } else if provider("Microsoft-Windows-Bits-Client") {
         transfer(event, sink);
+    } else if provider("Windows Backup") || provider("Microsoft-Windows-Backup") {
+        backup(event, sink);
     } else if provider("VSS") && matches!(event.level, 1 | 2) {
         let all = event.fields.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>().join("\n");
         let code = text::first_hresult(all.as_bytes()).map(FailureCode::Hresult);
@@ -35,6 +37,10 @@ pub(crate) fn may_matter(head: Head<'_>) -> bool {
         matches!(head.id, 3 | 6 | 11 | 12 | 16)
     } else if provider("Microsoft-Windows-Bits-Client") {
         head.id == 61
+    } else if provider("Windows Backup") {
+        matches!(head.id, 4098 | 4100 | 4101 | 4103 | 4104)
+    } else if provider("Microsoft-Windows-Backup") {
+        matches!(head.id, 4 | 5 | 49 | 50 | 52)
     } else if provider("VSS") || provider("volsnap") {
         matches!(head.level, 1 | 2)
     } else {
@@ -94,6 +100,30 @@ fn servicing(event: &Event, sink: &mut Sink<'_>) {
             report(event, (Product::Servicing, operation), code, subject, sink);
         }
     }
+}
+
+/// Windows Backup (its files) and the engine behind it (system images). The engine's copies in the
+/// Application log, ids from 512 on, tell the same again.
+fn backup(event: &Event, sink: &mut Sink<'_>) {
+    let files = event.provider.eq_ignore_ascii_case("Windows Backup");
+    let product = if files { Product::WindowsBackup } else { Product::SystemImage };
+    let mapped = event.code("DetailedHRESULT").filter(|code| FailureCode::is_failing(*code));
+    let engine = mapped.or_else(|| event.code("HRESULT"));
+    let worked = match (files, event.id) {
+        (true, 4098) | (false, 4) => true,
+        (true, 4100 | 4101 | 4103 | 4104) | (false, 5 | 49 | 50 | 52) => false,
+        // Event 14 ends every run, whatever its result: 4 or 5 has told it already.
+        _ => return,
+    };
+    let key = (product, Operation::Backup);
+    if worked {
+        let key = IncidentKey { product, operation: Operation::Backup, code: None, subject: None };
+        sink.success(Recovered { key, time: event.time, message: event.words() });
+        return;
+    }
+    let words = event.fields.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>().join("\n");
+    let code = if files { text::first_hresult(words.as_bytes()) } else { engine };
+    report(event, key, code.map(FailureCode::Hresult), None, sink);
 }
 
 /// How the names of our transfers begin.

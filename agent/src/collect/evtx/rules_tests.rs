@@ -21,6 +21,7 @@ fn one(event: &Event) -> Option<FailureReport> {
 
 const WUC: &str = "Microsoft-Windows-WindowsUpdateClient";
 const SERVICING: &str = "Microsoft-Windows-Servicing";
+const BACKUP: &str = "Microsoft-Windows-Backup";
 const BITS: &str = "Microsoft-Windows-Bits-Client";
 
 #[test]
@@ -85,6 +86,25 @@ fn servicing_reads_the_intended_state() {
 }
 
 #[test]
+fn backups_fail_and_succeed() {
+    let words = "A file could not be read. (0x81000037)";
+    let report = one(&event("Windows Backup", 4104, 2, &[("", words)])).expect("failure");
+    assert_eq!((report.product, report.operation), (Product::WindowsBackup, Operation::Backup));
+    assert_eq!(report.code.expect("code").to_string(), "0x81000037");
+    assert_eq!(one(&event("Windows Backup", 4106, 3, &[("", "(0x8100002F)")])), None, "a warning");
+    let codes = [("HRESULT", "0x80780119"), ("DetailedHRESULT", "0x0")];
+    let report = one(&event(BACKUP, 5, 2, &codes)).expect("failure");
+    assert_eq!(report.product, Product::SystemImage);
+    assert_eq!(report.code.expect("code").to_string(), "0x80780119");
+    assert_eq!(one(&event(BACKUP, 14, 4, &codes)), None, "told already");
+    let catalogue = Catalogue::default();
+    let mut sink = Sink::new(&catalogue);
+    apply(&event("Windows Backup", 4098, 4, &[]), &mut sink);
+    apply(&event(BACKUP, 4, 4, &[]), &mut sink);
+    assert_eq!(sink.finish().1.len(), 2);
+}
+
+#[test]
 fn shadow_copies_fail_by_level() {
     let data = [("", "routine"), ("", "0x80070005, Access is denied.")];
     let report = one(&event("VSS", 8193, 2, &data)).expect("failure");
@@ -121,8 +141,8 @@ fn nothing_that_is_reported_is_passed_over_by_its_head() {
     let field = [("errorCode", "0x80070003"), ("ErrorCode", "0x80070003"), ("hr", "2149580817")];
     let named = [("name", "Windows Update"), ("updateTitle", "x")];
     let fields: Vec<_> = field.into_iter().chain(named).collect();
-    for provider in [WUC, SERVICING, BITS, "VSS", "Volsnap", "Other"] {
-        for id in 0..300 {
+    for provider in [WUC, SERVICING, BITS, "Windows Backup", BACKUP, "VSS", "Volsnap", "Other"] {
+        for id in (0..300).chain(4090..4110) {
             for level in 0..5 {
                 let event = event(provider, id, level, &fields);
                 let head = Head {

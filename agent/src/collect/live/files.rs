@@ -10,7 +10,7 @@ use fleetmend_core::time::{SourceTime, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{FIRST_LOOK, Live, Observed};
+use super::{Live, Observed};
 use crate::collect;
 
 /// Where Windows keeps what the collectors read.
@@ -84,8 +84,7 @@ impl Live {
         let reading = tokio::task::spawn_blocking(move || collect::file(&file, catalogue));
         let found = reading.await.map_err(std::io::Error::other)??;
         let offset = self.zone.offset_at(now);
-        // What is older than a week at the first look was dealt with, or is seen again.
-        let since = now.before(FIRST_LOOK);
+        let since = now.before(self.first_look);
         let old = |time: SourceTime| first && time.to_timestamp(offset) < since;
         let mut told: Vec<(i64, u64)> = Vec::with_capacity(found.reports.len());
         for report in found.reports {

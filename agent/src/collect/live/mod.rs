@@ -36,9 +36,9 @@ pub(crate) use conditions::{broken_dependencies, configure_attempt, last_failure
 pub(crate) use outcomes::apt_journal;
 pub(crate) use tail::added;
 
-/// How far back outcomes are reported at the first look: what is older was dealt with or is seen
-/// again.
-const FIRST_LOOK: Duration = Duration::from_hours(7 * 24);
+/// How far back outcomes are reported at the first look, unless told otherwise: what is older was
+/// dealt with or is seen again.
+pub const FIRST_LOOK: Duration = Duration::from_hours(7 * 24);
 
 /// What one look found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Live {
     catalogue: &'static Catalogue,
     root: PathBuf,
     zone: Zone,
+    /// How far back outcomes are reported.
+    first_look: Duration,
     /// Where the cursor is kept; `None` for a look that leaves no trace.
     state: Option<PathBuf>,
     /// How far the looks went whose findings are safe.
@@ -85,11 +87,18 @@ impl Live {
             catalogue,
             root: root.to_owned(),
             zone: Zone::of(root),
+            first_look: FIRST_LOOK,
             state: None,
             safe: Cursor::new(),
             cursor: Cursor::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// The same collectors, with outcomes reported as far back as this.
+    pub fn looking_back(mut self, span: Duration) -> Self {
+        self.first_look = span;
+        self
     }
 
     /// Looks once. Findings that are not [committed](Self::commit) before the next look are found

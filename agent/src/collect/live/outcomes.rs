@@ -9,7 +9,7 @@ use fleetmend_core::time::Timestamp;
 
 use super::apt_logs::{self, Logged, Stanza};
 use super::words::{operation_of, slug_of};
-use super::{FIRST_LOOK, Live, Observed, added};
+use super::{Live, Observed, added};
 use crate::collect::draft::{Draft, slug};
 use crate::platform::{Platform, Program};
 
@@ -172,7 +172,7 @@ impl Live {
     async fn journal(&mut self, platform: &dyn Platform, now: Timestamp, observed: &mut Observed) {
         let since = match self.cursor.journal_until {
             Some(ms) => Timestamp::from_millis(ms),
-            None => now.before(FIRST_LOOK),
+            None => now.before(self.first_look),
         };
         let text = match apt_journal(platform, since, Some(now)).await {
             Ok(text) => text,
@@ -230,7 +230,7 @@ impl Live {
 
     fn recent(&self, wall_ms: i64, now: Timestamp) -> bool {
         let at = self.zone.source_time(wall_ms).to_timestamp(0);
-        at >= now.before(FIRST_LOOK)
+        at >= now.before(self.first_look)
     }
 }
 

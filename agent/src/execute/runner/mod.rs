@@ -11,7 +11,7 @@ use std::time::Duration;
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::ids::JobId;
 use fleetmend_core::job::{JobState, ProofLevel, StepState};
-use fleetmend_core::knowledge::{Cause, Remediation};
+use fleetmend_core::knowledge::{Cause, Remediation, Verification};
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
 use fleetmend_core::report::Product;
@@ -81,16 +81,21 @@ impl<'a> Runner<'a> {
             let why = "the job's journal was damaged: what was done cannot be known".to_owned();
             return self.finish(JobState::Unknown, why, None).await;
         }
-        if self.journal.progress.running {
+        // Waiting for a natural run takes days, in which a host is restarted as often as it likes.
+        let progress = &self.journal.progress;
+        let waited = progress.verifying && progress.failure.is_none();
+        if progress.running && !waited {
             self.journal.add(Entry::Resumed { at: self.shop.clock.now() })?;
             if self.journal.progress.resumes > limits::RESUMES {
                 let why = format!("the agent was stopped {} times under it", limits::RESUMES + 1);
                 self.give_up(&why, false)?;
             }
-        } else if let Some(came) = self.gate(stop).await? {
+        } else if !progress.running
+            && let Some(came) = self.gate(stop).await?
+        {
             return Ok(came);
         }
-        let _at_work = AtWork::begin(&self.shop.turns);
+        let mut at_work = Some(AtWork::begin(&self.shop.turns));
         loop {
             if stop.is_cancelled() {
                 return Ok(Came::Stopped);
@@ -103,9 +108,18 @@ impl<'a> Runner<'a> {
                 Next::Do(index) => self.do_step(index).await?,
                 Next::Undo(index) => self.undo_step(index).await?,
                 Next::Verify => {
-                    if let Some(came) = self.prove().await? {
+                    let came = match self.prove().await? {
+                        Proof::NextRun => {
+                            // The collectors look meanwhile, and what they see counts.
+                            at_work = None;
+                            self.await_natural_run(stop).await?
+                        }
+                        proof => self.proved(proof).await?,
+                    };
+                    if let Some(came) = came {
                         return Ok(came);
                     }
+                    at_work.get_or_insert_with(|| AtWork::begin(&self.shop.turns));
                 }
                 Next::RolledBack => {
                     let why = format!("{}; all that was done was taken back", self.failure());
@@ -300,12 +314,16 @@ impl<'a> Runner<'a> {
         }
     }
 
-    async fn prove(&mut self) -> io::Result<Option<Came>> {
+    async fn prove(&mut self) -> io::Result<Proof> {
         if !self.journal.progress.verifying {
             self.journal.add(Entry::Verifying { at: self.shop.clock.now() })?;
         }
         self.state = JobState::Verifying;
-        self.tell(JobState::Verifying, "the failing operation is repeated", None, Vec::new(), None);
+        let detail = match self.remediation.verification {
+            Verification::NextRun => "the next natural run of the failing operation is awaited",
+            _ => "the failing operation is repeated",
+        };
+        self.tell(JobState::Verifying, detail, None, Vec::new(), None);
         let log = self.log(self.remediation.steps.len());
         let court = Court {
             platform: self.shop.platform.as_ref(),
@@ -313,14 +331,53 @@ impl<'a> Runner<'a> {
             values: &self.values,
             log: &log,
         };
-        match verify::verify(self.remediation, self.cause, &court).await {
+        Ok(verify::verify(self.remediation, self.cause, &court).await)
+    }
+
+    /// Ends the job by its proof; `None` where it goes on to be taken back.
+    async fn proved(&mut self, proof: Proof) -> io::Result<Option<Came>> {
+        match proof {
             Proof::Fixed(level, why) => {
                 self.finish(JobState::Fixed, why, Some(level)).await.map(Some)
             }
             Proof::Unproved(why) => self.finish(JobState::Unverified, why, None).await.map(Some),
+            Proof::NextRun => {
+                let why = "no natural run of the failing operation was seen".to_owned();
+                self.finish(JobState::Unverified, why, None).await.map(Some)
+            }
             Proof::NotCured(why) => {
                 self.give_up(&format!("the steps went well, and it is not cured: {why}"), false)?;
                 Ok(None)
+            }
+        }
+    }
+
+    /// Waits for the next natural run of the failing operation, as long as a proof may take.
+    async fn await_natural_run(&mut self, stop: &CancellationToken) -> io::Result<Option<Came>> {
+        let since = self.journal.progress.verifying_since;
+        let until = since.after(limits::VERIFY_WITHIN);
+        loop {
+            if let Some(run) = self.shop.natural.after(&self.order().key, since) {
+                let proof = if run.worked {
+                    let why = format!("the next run, at {}, worked: {}", run.at, run.words);
+                    Proof::Fixed(ProofLevel::Observed, why)
+                } else {
+                    Proof::NotCured(format!("the next run, at {}, failed: {}", run.at, run.words))
+                };
+                return self.proved(proof).await;
+            }
+            self.look_for_recall()?;
+            if self.journal.progress.failure.is_some() {
+                return Ok(None);
+            }
+            if self.shop.clock.now() >= until {
+                return self.proved(Proof::NextRun).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(Some(Came::Stopped)),
+                () = self.recalls.changed() => {}
+                () = self.shop.natural.news() => {}
+                () = tokio::time::sleep(self.shop.recheck_every) => {}
             }
         }
     }

@@ -106,9 +106,10 @@ fn resolve(place: &Place, bench: &Bench<'_>) -> Result<HostPath, StepError> {
                 Base::VarLib => "/var/lib",
                 Base::VarCache => "/var/cache",
                 Base::VarLog => "/var/log",
-                Base::Windows | Base::System32 | Base::ProgramData => {
-                    return Err(StepError::Impossible(super::NOT_HERE.to_owned()));
-                }
+                // Below the platform's root, which is the system drive.
+                Base::Windows => "/Windows",
+                Base::System32 => "/Windows/System32",
+                Base::ProgramData => "/ProgramData",
             };
             format!("{base}/{path}").parse()
         }

@@ -1,12 +1,16 @@
-//! `service.*` and `reboot` through systemctl. What a service was is saved before it is changed.
+//! `service.*` and `reboot`, through systemctl or the service manager of Windows. What a service
+//! was is saved before it is changed.
 
+use fleetmend_core::host::OsFamily;
 use fleetmend_core::step::{Action, StartType};
 
 use super::{Applied, Bench, Checked, StepError, UndoRecord, plain_name, run};
+use crate::platform::ServiceCall;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
+const SHUTDOWN: &str = "/Windows/System32/shutdown.exe";
 
-/// What systemd says of a unit.
+/// What the service manager says of a service: in systemd's words, or `auto`, `manual`, `disabled`.
 struct Unit {
     active: String,
     start: String,
@@ -23,6 +27,9 @@ pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
         Action::ServiceStop { .. } if !unit.runs() => {
             Ok(Checked::AlreadySo(format!("{service} does not run")))
         }
+        Action::ServiceSetStart { start, .. } if is_windows(bench)? => {
+            set_start_on_windows(service, *start, &unit)
+        }
         Action::ServiceSetStart { start, .. } => set_start(service, *start, &unit),
         _ => Ok(Checked::Todo(ran())),
     }
@@ -30,6 +37,18 @@ pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
 
 pub(super) async fn apply(action: &Action, bench: &Bench<'_>) -> Result<Applied, StepError> {
     let service = name(action)?;
+    if is_windows(bench)? {
+        let calls: &[ServiceCall] = match action {
+            Action::ServiceStop { .. } => &[ServiceCall::Stop],
+            Action::ServiceRestart { .. } => &[ServiceCall::Stop, ServiceCall::Start],
+            Action::ServiceSetStart { start, .. } => &[ServiceCall::SetStart(*start)],
+            _ => &[ServiceCall::Start],
+        };
+        for call in calls {
+            on_windows(service, *call, bench).await?;
+        }
+        return Ok(Applied { detail: format!("{service}: {calls:?}"), exit: None });
+    }
     let verb = match action {
         Action::ServiceStop { .. } => "stop",
         Action::ServiceRestart { .. } => "restart",
@@ -44,6 +63,7 @@ pub(super) async fn verify(action: &Action, bench: &Bench<'_>) -> Result<(), Ste
     let unit = show(service, bench).await?;
     let so = match action {
         Action::ServiceStop { .. } => !unit.runs(),
+        Action::ServiceSetStart { start, .. } if is_windows(bench)? => unit.start == start.as_str(),
         Action::ServiceSetStart { .. } => unit.start == "enabled",
         _ => unit.runs(),
     };
@@ -60,7 +80,12 @@ pub(super) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
                 return Ok(format!("{service} is as it was"));
             }
             let verb = if *ran { "start" } else { "stop" };
-            systemctl(&[verb, service], bench).await?;
+            if is_windows(bench)? {
+                let call = if *ran { ServiceCall::Start } else { ServiceCall::Stop };
+                on_windows(service, call, bench).await?;
+            } else {
+                systemctl(&[verb, service], bench).await?;
+            }
             if show(service, bench).await?.runs() == *ran {
                 Ok(format!("{service}: {verb}"))
             } else {
@@ -69,7 +94,14 @@ pub(super) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
         }
         UndoRecord::ServiceStart { service, was } => {
             if show(service, bench).await?.start != *was {
-                systemctl(&["disable", service], bench).await?;
+                if is_windows(bench)? {
+                    let start = was.parse().map_err(|_| {
+                        StepError::Impossible(format!("\"{was}\" is no start type of Windows"))
+                    })?;
+                    on_windows(service, ServiceCall::SetStart(start), bench).await?;
+                } else {
+                    systemctl(&["disable", service], bench).await?;
+                }
             }
             let is = show(service, bench).await?.start;
             if is == *was {
@@ -85,7 +117,11 @@ pub(super) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
 /// Asks for a restart, and waits: the agent is stopped by it. Coming back from the wait means that
 /// nothing happened.
 pub(super) async fn reboot(bench: &Bench<'_>) -> Result<Applied, StepError> {
-    systemctl(&["reboot"], bench).await?;
+    if is_windows(bench)? {
+        run(bench, SHUTDOWN, &["/r", "/t", "0"]).await?;
+    } else {
+        systemctl(&["reboot"], bench).await?;
+    }
     tokio::time::sleep(bench.timeout).await;
     Err(StepError::failed("the host did not restart"))
 }
@@ -107,6 +143,48 @@ fn set_start(service: &str, start: StartType, unit: &Unit) -> Result<Checked, St
     }
 }
 
+/// Only a disabled service is changed, and to a start type that lets it run.
+fn set_start_on_windows(
+    service: &str,
+    start: StartType,
+    unit: &Unit,
+) -> Result<Checked, StepError> {
+    if unit.start == start.as_str() {
+        return Ok(Checked::AlreadySo(format!("{service} is {start}")));
+    }
+    if unit.start != StartType::Disabled.as_str() || start == StartType::Disabled {
+        return Err(StepError::Impossible(format!(
+            "{service} is {}, and only a disabled service is changed",
+            unit.start
+        )));
+    }
+    let (service, was) = (service.to_owned(), unit.start.clone());
+    Ok(Checked::Todo(UndoRecord::ServiceStart { service, was }))
+}
+
+fn is_windows(bench: &Bench<'_>) -> Result<bool, StepError> {
+    let facts = bench.platform.facts();
+    let facts = facts.map_err(|e| StepError::Impossible(format!("what is this system? {e}")))?;
+    Ok(facts.os == OsFamily::Windows)
+}
+
+async fn on_windows(
+    service: &str,
+    call: ServiceCall,
+    bench: &Bench<'_>,
+) -> Result<Unit, StepError> {
+    match bench.platform.service(service, call).await {
+        Ok(seen) => {
+            let active = if seen.runs { "active" } else { "inactive" };
+            Ok(Unit { active: active.to_owned(), start: seen.start.to_string() })
+        }
+        Err(error) if matches!(call, ServiceCall::Look) => Err(StepError::Impossible(format!(
+            "the service manager does not answer for {service}: {error}"
+        ))),
+        Err(error) => Err(StepError::failed(format!("{service}: {call:?} failed: {error}"))),
+    }
+}
+
 fn name(action: &Action) -> Result<&str, StepError> {
     let (Action::ServiceStart { service }
     | Action::ServiceStop { service }
@@ -122,6 +200,9 @@ fn name(action: &Action) -> Result<&str, StepError> {
 }
 
 async fn show(service: &str, bench: &Bench<'_>) -> Result<Unit, StepError> {
+    if is_windows(bench)? {
+        return on_windows(service, ServiceCall::Look, bench).await;
+    }
     let query = ["show", service, "-p", "LoadState", "-p", "ActiveState", "-p", "UnitFileState"];
     let exit = run(bench, SYSTEMCTL, &query).await?;
     let text = exit.text();

@@ -3,7 +3,7 @@
 use fleetmend_core::step::Tool;
 use fleetmend_core::words::Slug;
 
-use super::{Applied, Bench, Checked, NOT_HERE, StepError, UndoRecord, plain_name, run};
+use super::{Applied, Bench, Checked, StepError, UndoRecord, plain_name, run};
 
 pub(super) fn check(
     tool: Tool,
@@ -26,7 +26,7 @@ pub(super) async fn apply(
 ) -> Result<Applied, StepError> {
     let (path, arguments) = arguments(tool, value_from, bench)?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let exit = run(bench, path, &arguments).await?;
+    let exit = run(bench, &path, &arguments).await?;
     if exit.timed_out {
         let detail = format!("{path} was ended: it took longer than {} s", bench.timeout.as_secs());
         return Err(StepError::Failed { detail, exit: exit.status });
@@ -47,11 +47,9 @@ fn arguments(
     tool: Tool,
     value_from: Option<&Slug>,
     bench: &Bench<'_>,
-) -> Result<(&'static str, Vec<String>), StepError> {
+) -> Result<(String, Vec<String>), StepError> {
     let (path, fixed) = tool.command();
-    if !path.starts_with('/') {
-        return Err(StepError::Impossible(NOT_HERE.to_owned()));
-    }
+    let path = path.replace("%System32%", "/Windows/System32");
     let mut arguments = Vec::new();
     for argument in fixed {
         if *argument != "{value}" {

@@ -18,9 +18,6 @@ use crate::events::Event;
 use crate::http::call::Call;
 use crate::http::problem::Problem;
 
-/// How long a proof may be awaited.
-const VERIFY_WITHIN: Duration = Duration::from_hours(14 * 24);
-
 /// What somebody wants done about an incident.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
@@ -102,7 +99,7 @@ pub(crate) async fn order(call: &Call, incident: IncidentId, wish: &Wish) -> Res
             .iter()
             .map(|s| Duration::from_secs(u64::from(s.timeout_s)))
             .sum(),
-        verify_within: VERIFY_WITHIN,
+        verify_within: limits::VERIFY_WITHIN,
         not_before: call.now,
         expires: call.now.after(limits::ORDER_LIFE),
         reason: wish.reason.clone(),

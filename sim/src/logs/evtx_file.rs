@@ -1,5 +1,5 @@
 //! Event files of our own, written by the public description of the format: one inline record form,
-//! no templates. Only what the tests need.
+//! no templates. Only what simulated hosts and the agent's tests need.
 
 const CHUNK: usize = 65_536;
 
@@ -9,6 +9,8 @@ pub(crate) struct Event {
     provider: String,
     id: u32,
     level: u8,
+    /// When, in milliseconds since 1970.
+    at: i64,
     /// Fields of `EventData`; those without a name are classic ones.
     data: Vec<(String, String)>,
     user_data: Vec<(String, String)>,
@@ -17,7 +19,14 @@ pub(crate) struct Event {
 impl Event {
     pub(crate) fn new(provider: &str, id: u32, level: u8) -> Self {
         let provider = provider.to_owned();
-        Self { provider, id, level, data: Vec::new(), user_data: Vec::new() }
+        // 2026-01-02T03:04:05.678Z, unless told.
+        let at = 1_767_323_045_678;
+        Self { provider, id, level, at, data: Vec::new(), user_data: Vec::new() }
+    }
+
+    pub(crate) fn at(mut self, millis: i64) -> Self {
+        self.at = millis;
+        self
     }
 
     pub(crate) fn data(mut self, name: &str, value: &str) -> Self {
@@ -33,11 +42,15 @@ impl Event {
 
 /// A file of these chunks. Its header lies: it admits one chunk only, and calls itself dirty.
 pub(crate) fn file(chunks: &[Vec<Event>]) -> Vec<u8> {
+    file_from(1, chunks)
+}
+
+/// The same; its first record has this number.
+pub(crate) fn file_from(mut record: u64, chunks: &[Vec<Event>]) -> Vec<u8> {
     let mut file = vec![0; 4_096];
     file[..8].copy_from_slice(b"ElfFile\0");
     put(&mut file, 42, &1_u16.to_le_bytes());
     put(&mut file, 120, &1_u32.to_le_bytes());
-    let mut record = 1;
     for events in chunks {
         file.extend(chunk(events, &mut record));
     }
@@ -56,8 +69,8 @@ fn chunk(events: &[Event], record: &mut u64) -> Vec<u8> {
         chunk.extend(b"**\0\0");
         chunk.extend(size.to_le_bytes());
         chunk.extend(record.to_le_bytes());
-        // 2026-01-02T03:04:05.678Z in steps of 100 ns since 1601.
-        chunk.extend(134_117_966_456_780_000_u64.to_le_bytes());
+        // In steps of 100 ns since 1601.
+        chunk.extend((event.at * 10_000 + 116_444_736_000_000_000).to_le_bytes());
         chunk.extend(xml);
         chunk.extend(size.to_le_bytes());
         *record += 1;
