@@ -16,7 +16,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::link::address::ServerAddress;
 use crate::state::{StateDir, StateError};
 
-const NAME: &str = "identity.json";
+/// Its file in the state directory: there as long as the host is enrolled.
+pub const NAME: &str = "identity.json";
 
 /// The enrolled identity.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

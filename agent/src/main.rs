@@ -10,6 +10,7 @@ use fleetmend_agent::commands::{self, Output, doctor, generalize, service, statu
 use fleetmend_agent::config::{self, AgentConfig};
 use fleetmend_agent::enroll;
 use fleetmend_agent::execute::ceiling::{Allowed, Ceiling};
+use fleetmend_agent::identity;
 use fleetmend_agent::link::address::ServerAddress;
 use fleetmend_agent::platform::Platform;
 use fleetmend_agent::scan;
@@ -173,7 +174,8 @@ async fn go(cli: Cli) -> anyhow::Result<ExitCode> {
                         .flat_map(|(flag, path)| [(*flag).to_owned(), path.display().to_string()])
                         .collect();
                     let binary = std::env::current_exe()?;
-                    service::install(platform.as_ref(), &binary, &flags).await?
+                    let identity = config.state_dir.join(identity::NAME);
+                    service::install(platform.as_ref(), &binary, &flags, &identity).await?
                 }
                 ServiceAction::Uninstall => service::uninstall(platform.as_ref()).await?,
             };

@@ -71,8 +71,10 @@ impl App {
         let connections = tls::accept_agents(agents, agent_tls, &lifecycle);
         let service = AgentLink::new(shared.clone(), ingest, seen, lifecycle.clone());
         link::serve(service, connections, &lifecycle);
-        people::serve(people, people_tls, http::router(shared.clone()), &lifecycle);
-        people::serve(prometheus, None, metrics::router(metrics_handle), &lifecycle);
+        let site = http::router(shared.clone());
+        let watched = metrics::router(metrics_handle).merge(http::health(&site));
+        people::serve(people, people_tls, site, &lifecycle);
+        people::serve(prometheus, None, watched, &lifecycle);
         shared.readiness.serving();
         tracing::info!(agents = %agent_addr, people = %http_addr, metrics = %metrics_addr,
             version = env!("CARGO_PKG_VERSION"), "serving");

@@ -25,6 +25,8 @@ pub enum LogFormat {
 pub struct Config {
     /// Where the database is; by default `fleetmend.db` in the data directory.
     pub database_url: Option<String>,
+    /// A file that holds the address of the database, for one with a password in it.
+    pub database_url_file: Option<PathBuf>,
     /// Where the certificate authority and, by default, the database live.
     pub data_dir: PathBuf,
     /// Where agents connect.
@@ -54,6 +56,7 @@ impl Default for Config {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self {
             database_url: None,
+            database_url_file: None,
             data_dir: "/var/lib/fleetmend-server".into(),
             agent_listen: SocketAddr::from(([0, 0, 0, 0], 7443)),
             http_listen: local(7080),
@@ -91,6 +94,16 @@ pub struct Overrides {
         hide_env_values = true
     )]
     pub database_url: Option<String>,
+    /// A file that holds the database's address: one line, for one with a password in it.
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "FLEETMEND_DATABASE_URL_FILE",
+        value_name = "FILE",
+        conflicts_with = "database_url"
+    )]
+    pub database_url_file: Option<PathBuf>,
     /// Where the certificate authority and, by default, the database live.
     #[arg(
         long,
@@ -202,6 +215,9 @@ impl Config {
             None => Self::default(),
         };
         config.apply(overrides);
+        if let Some(path) = &config.database_url_file {
+            config.database_url = Some(database_url_in(path)?);
+        }
         config.check()?;
         Ok(config)
     }
@@ -271,12 +287,17 @@ impl Config {
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text).map_err(|err| {
+        let config: Self = toml::from_str(&text).map_err(|err| {
             let line = err.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             let why = format!("{at}{}", err.message().replace('\n', " "));
             ConfigError::Parse { path: path.to_owned(), why }
-        })
+        })?;
+        if config.database_url.is_some() && config.database_url_file.is_some() {
+            let why = "database_url and database_url_file both stand in it: keep one".to_owned();
+            return Err(ConfigError::Parse { path: path.to_owned(), why });
+        }
+        Ok(config)
     }
 
     fn apply(&mut self, over: &Overrides) {
@@ -291,10 +312,27 @@ impl Config {
         set(&mut self.metrics_listen, over.metrics_listen.as_ref());
         set(&mut self.log, over.log.as_ref());
         set(&mut self.log_format, over.log_format.as_ref());
-        self.database_url = over.database_url.clone().or(self.database_url.take());
+        // One address, however it is given: what is given later takes the place of both.
+        if over.database_url.is_some() || over.database_url_file.is_some() {
+            self.database_url.clone_from(&over.database_url);
+            self.database_url_file.clone_from(&over.database_url_file);
+        }
         self.http_cert = over.http_cert.clone().or(self.http_cert.take());
         self.http_key = over.http_key.clone().or(self.http_key.take());
     }
+}
+
+/// The address in a file; its text is never part of an error.
+fn database_url_in(path: &Path) -> Result<String, ConfigError> {
+    let wrong = |why: String| ConfigError::Value { setting: "database_url_file", why };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
+    let url = text.trim();
+    if url.is_empty() || url.contains('\n') {
+        let why = format!("{} must hold one line: the database's address", path.display());
+        return Err(wrong(why));
+    }
+    Ok(url.to_owned())
 }
 
 fn without_password(url: &str) -> String {
@@ -329,6 +367,31 @@ mod tests {
         let config = config.expect("valid");
         assert_eq!(config.http_listen.port(), 9);
         assert_eq!(config.database_url(), "sqlite:///srv/f/fleetmend.db");
+    }
+
+    #[test]
+    fn the_database_address_may_stand_in_a_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("url");
+        let over = |url: Option<&str>, file: Option<&Path>| Overrides {
+            database_url: url.map(str::to_owned),
+            database_url_file: file.map(Path::to_owned),
+            ..Overrides::default()
+        };
+        std::fs::write(&file, "sqlite:///srv/by-file.db\n").expect("written");
+        let toml = format!("database_url_file = {:?}", file.display().to_string());
+        let url = |toml: &str, over| load(toml, over).map(|c| c.database_url());
+        assert_eq!(url(&toml, over(None, None)), Ok("sqlite:///srv/by-file.db".to_owned()));
+        let flag = over(Some("sqlite:///srv/by-flag.db"), None);
+        assert_eq!(url(&toml, flag), Ok("sqlite:///srv/by-flag.db".to_owned()));
+        let flag = over(None, Some(file.as_path()));
+        let both = url("database_url = \"sqlite:///srv/by-toml.db\"", flag);
+        assert_eq!(both, Ok("sqlite:///srv/by-file.db".to_owned()));
+        let both = format!("{toml}\ndatabase_url = \"sqlite:///x\"");
+        assert!(url(&both, over(None, None)).expect_err("both").contains("keep one"));
+        std::fs::write(&file, "sqlite:///a\nsecret").expect("written");
+        let said = url(&toml, over(None, None)).expect_err("two lines");
+        assert!(said.starts_with("database_url_file: ") && !said.contains("secret"), "{said}");
     }
 
     #[test]

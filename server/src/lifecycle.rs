@@ -100,6 +100,28 @@ pub fn notify_manager(state: &str) {
     let _ = state;
 }
 
+/// How often systemd wants to hear from us, where its watchdog is on for this very process.
+pub fn watchdog_period() -> Option<Duration> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    let limit = number("WATCHDOG_USEC").filter(|limit| ours && *limit > 0)?;
+    // A third: one word may be late without harm.
+    Some(Duration::from_micros(limit / 3))
+}
+
+/// Tells systemd's watchdog that tasks still get their turn, until the hard stop.
+pub fn feed_watchdog(life: &Lifecycle) {
+    let Some(period) = watchdog_period() else { return };
+    // Outside the tracker: it has nothing to finish, and a soft stop must not wait for it.
+    let hard = life.hard();
+    tokio::spawn(async move {
+        while !hard.is_cancelled() {
+            notify_manager("WATCHDOG=1");
+            tokio::time::sleep(period).await;
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

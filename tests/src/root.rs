@@ -116,20 +116,38 @@ impl Root {
     }
 }
 
-/// What stands before systemd in its namespaces: the file systems that it wants to find.
+/// What stands before systemd in its namespaces. It gets control groups of its own, or machines
+/// beside each other would kill and count each other's units.
 const BOOT: &str = r#"
 set -e
 mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -t cgroup2 cgroup2 "$1/mnt"
+mkdir "$1/mnt/$2"
+echo 0 > "$1/mnt/$2/cgroup.procs"
+umount "$1/mnt"
+exec unshare -C sh -c "$3" sh "$1"
+"#;
+
+/// The file systems that it wants to find. The root is pivoted to, not entered by chroot: units
+/// could make no namespaces of their own below a chroot.
+const MOUNTS: &str = r#"
+set -e
 mount -t proc proc "$1/proc"
 mount -t sysfs sysfs "$1/sys"
 mount -t tmpfs tmpfs "$1/sys/fs/cgroup" 2>/dev/null || true
 mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
 for folder in run tmp dev; do mount -t tmpfs tmpfs "$1/$folder"; done
-for device in null zero random urandom tty; do
+for device in null zero full random urandom tty; do
   : > "$1/dev/$device"; mount --bind "/dev/$device" "$1/dev/$device"
 done
 mkdir "$1/dev/pts" "$1/dev/shm"
-exec chroot "$1" /usr/bin/env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$1/dev/pts"
+ln -s pts/ptmx "$1/dev/ptmx"
+cd "$1"
+pivot_root . mnt
+umount -l /mnt
+exec /usr/bin/env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin \
   /lib/systemd/systemd --system --log-target=journal --show-status=false
 "#;
 
@@ -139,6 +157,7 @@ pub struct Machine {
     boot: Running,
     init: String,
     root: Root,
+    group: String,
 }
 
 impl Machine {
@@ -149,7 +168,11 @@ impl Machine {
         let log = root.at("boot.log");
         let mut start = command("unshare");
         start.args(["-m", "-p", "-f", "-C", "-u", "-i", "--kill-child", "sh", "-c", BOOT, "sh"]);
-        let mut boot = Running::start(start.arg(root.path()), &log);
+        // As unique as the folder.
+        let name = root.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let group = format!("fleetmend-{name}");
+        start.arg(root.path()).args([&group, MOUNTS]);
+        let mut boot = Running::start(&mut start, &log);
         let children = format!("/proc/{0}/task/{0}/children", boot.id());
         let up = crate::wait_for("systemd", std::time::Duration::from_mins(1), || {
             if boot.ended().is_some() {
@@ -170,7 +193,7 @@ impl Machine {
             crate::skip(&format!("systemd cannot be booted here: {}", boot.printed()));
             return None;
         };
-        Some(Self { boot, init, root })
+        Some(Self { boot, init, root, group })
     }
 
     /// The root it runs in.
@@ -187,6 +210,32 @@ impl Machine {
     pub fn printed(&self) -> String {
         self.boot.printed()
     }
+}
+
+impl Drop for Machine {
+    /// Leaves no control groups behind: they live as long as the kernel.
+    fn drop(&mut self) {
+        self.boot.kill();
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let mounts = read("/proc/self/mounts");
+        let mount = mounts.lines().find(|line| line.starts_with("cgroup2 "));
+        let mount = mount.and_then(|line| line.split(' ').nth(1));
+        let ours = read("/proc/self/cgroup");
+        let ours = ours.lines().find_map(|line| line.strip_prefix("0::/"));
+        if let (Some(mount), Some(ours)) = (mount, ours) {
+            remove_groups(&Path::new(mount).join(ours).join(&self.group));
+        }
+    }
+}
+
+/// Best effort: what a dying process still holds stays.
+fn remove_groups(group: &Path) {
+    for inner in std::fs::read_dir(group).into_iter().flatten().flatten() {
+        if inner.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_groups(&inner.path());
+        }
+    }
+    let _ = std::fs::remove_dir(group);
 }
 
 fn inside(init: &str, program: &str) -> Command {

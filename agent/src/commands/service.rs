@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::platform::{Platform, Program};
 
 const UNIT: &str = "etc/systemd/system/fleetmend-agent.service";
+/// The one text of the unit; people may install it by hand, too.
+const TEMPLATE: &str = include_str!("../../../deploy/systemd/fleetmend-agent.service");
 const NAME: &str = "fleetmend-agent.service";
 
 /// Writes the unit, and starts it where systemd runs. Says what was done.
@@ -15,15 +17,22 @@ pub async fn install(
     platform: &dyn Platform,
     binary: &Path,
     arguments: &[String],
+    identity: &Path,
 ) -> io::Result<Vec<String>> {
     let unit = unit_path(platform);
-    let text = unit_text(binary, arguments)?;
+    let text = unit_text(binary, arguments, identity)?;
     if let Some(folder) = unit.parent() {
         fs::create_dir_all(folder)?;
     }
     fs::write(&unit, text)?;
     let mut done = vec![format!("wrote {}", unit.display())];
     done.extend(systemctl(platform, &[&["daemon-reload"], &["enable", "--now", NAME]]).await);
+    if !identity.exists() {
+        done.push(
+            "this host is not enrolled: enrol it, then `systemctl start fleetmend-agent`"
+                .to_owned(),
+        );
+    }
     Ok(done)
 }
 
@@ -68,40 +77,63 @@ async fn systemctl(platform: &dyn Platform, calls: &[&[&str]]) -> Vec<String> {
     done
 }
 
-/// The unit. A repair that runs is not killed with the agent: the agent waits for it, and what it
-/// started in its own group goes on.
-fn unit_text(binary: &Path, arguments: &[String]) -> io::Result<String> {
+/// The unit as it is installed by hand, with this program, these flags, and this identity.
+fn unit_text(binary: &Path, arguments: &[String], identity: &Path) -> io::Result<String> {
     let words = std::iter::once(binary.display().to_string())
         .chain(std::iter::once("run".to_owned()))
         .chain(arguments.iter().cloned());
-    let mut line = Vec::new();
+    let mut run = Vec::new();
     for word in words {
-        if word.contains(['"', '\\', '\n', '%', '$']) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{word:?} cannot stand in a systemd unit"),
-            ));
-        }
-        line.push(format!("\"{word}\""));
+        run.push(format!("\"{}\"", plain(&word)?));
     }
-    Ok(format!(
-        "[Unit]\nDescription=Fleetmend agent\nAfter=network-online.target\nWants=network-online.target\n\n\
-         [Service]\nType=simple\nExecStart={}\nRestart=always\nRestartSec=10\nTimeoutStopSec=120\n\
-         KillMode=process\nUMask=0077\n\n[Install]\nWantedBy=multi-user.target\n",
-        line.join(" ")
-    ))
+    let identity = identity.display().to_string();
+    let mut text = String::new();
+    for line in TEMPLATE.lines() {
+        match line.split_once('=') {
+            Some(("ExecStart", _)) => text.push_str(&format!("ExecStart={}", run.join(" "))),
+            Some(("ConditionPathExists", _)) => {
+                text.push_str(&format!("ConditionPathExists={}", plain(&identity)?));
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// A word that means itself in a unit.
+fn plain(word: &str) -> io::Result<&str> {
+    if word.contains(['"', '\\', '\n', '%', '$']) {
+        let why = format!("{word:?} cannot stand in a systemd unit");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(word)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const IDENTITY: &str = "/var/lib/fleetmend-agent/identity.json";
+
     #[test]
     fn the_unit_runs_this_binary_with_its_flags() {
         let flags = ["--state-dir".to_owned(), "/srv/my state".to_owned()];
-        let text = unit_text(Path::new("/opt/fleetmend-agent"), &flags).expect("written");
-        let exec = "ExecStart=\"/opt/fleetmend-agent\" \"run\" \"--state-dir\" \"/srv/my state\"\n";
+        let identity = Path::new("/srv/my state/identity.json");
+        let text = unit_text(Path::new("/opt/fleetmend-agent"), &flags, identity);
+        let text = text.expect("written");
+        let exec =
+            "\nExecStart=\"/opt/fleetmend-agent\" \"run\" \"--state-dir\" \"/srv/my state\"\n";
         assert!(text.contains(exec), "{text}");
-        assert!(unit_text(Path::new("/opt/a\"b"), &[]).is_err());
+        assert!(text.contains("\nConditionPathExists=/srv/my state/identity.json\n"), "{text}");
+        assert!(unit_text(Path::new("/opt/a\"b"), &[], identity).is_err());
+        assert!(unit_text(Path::new("/opt/a"), &[], Path::new("/a%b")).is_err());
+    }
+
+    #[test]
+    fn all_else_is_the_unit_of_a_hand_made_installation() {
+        let text = unit_text(Path::new("/usr/local/sbin/fleetmend-agent"), &[], IDENTITY.as_ref());
+        let text = text.expect("written").replace('"', "");
+        assert_eq!(text, TEMPLATE);
     }
 }

@@ -25,6 +25,9 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Config(ConfigCommand::Check) = cli.command {
         return print(&config.to_printable());
     }
+    if let Command::Health = cli.command {
+        return print(&super::health::ask(config.metrics_listen)?);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -33,7 +36,7 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
                 app::open(config, clock).await?.db.close().await;
                 print("the database is at this version\n")
             }
-            Command::Config(ConfigCommand::Check) => Ok(()),
+            Command::Config(ConfigCommand::Check) | Command::Health => Ok(()),
             Command::Admin(AdminCommand::Create { name }) => {
                 let shared = app::open(config, clock).await?;
                 let made = create_admin(&shared, name).await;

@@ -3,6 +3,7 @@
 
 mod commands;
 mod duration;
+mod health;
 mod serve;
 
 use std::ffi::OsString;
@@ -29,6 +30,8 @@ enum Command {
     Serve,
     /// Bring the database to this version.
     Migrate,
+    /// Ask the running server whether it is ready, on the metrics port: for containers.
+    Health,
     /// The settings.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -12,6 +12,7 @@ use crate::lifecycle::{self, GRACE};
 pub(super) async fn run(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     let server = App::start(config, clock).await?;
     lifecycle::notify_manager("READY=1");
+    lifecycle::feed_watchdog(&server.lifecycle);
     lifecycle::signal().await?;
     tracing::info!("stopping; a second signal ends at once");
     lifecycle::notify_manager("STOPPING=1");

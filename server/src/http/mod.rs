@@ -64,6 +64,14 @@ pub fn router(shared: Shared) -> Router {
         })
 }
 
+/// The health answers alone, for the port that only monitors reach: no TLS stands before it there.
+pub fn health(site: &Router) -> Router {
+    let answer = |site: Router| {
+        axum::routing::get(move |request: Request| tower::ServiceExt::oneshot(site, request))
+    };
+    Router::new().route("/livez", answer(site.clone())).route("/readyz", answer(site.clone()))
+}
+
 fn serve(site: &Arc<Site>, route: &'static Route) -> MethodRouter {
     let site = site.clone();
     let filter = match route.verb {
