@@ -116,7 +116,6 @@ fn exposures(machine: &Machine) {
             run(machine.command("/usr/bin/systemd-analyze").args(["security", "--no-pager", unit]));
         let said = text(&said.stdout);
         let last = said.lines().last().unwrap_or_default();
-        println!("{last}");
         let figure = last.split(": ").nth(1).and_then(|rest| rest.split(' ').next());
         let figure: f64 = figure.and_then(|f| f.parse().ok()).unwrap_or_else(|| panic!("{said}"));
         assert!(figure <= most, "{unit} is more exposed than {most}:\n{said}");
