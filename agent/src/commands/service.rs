@@ -87,18 +87,16 @@ fn unit_text(binary: &Path, arguments: &[String], identity: &Path) -> io::Result
         run.push(format!("\"{}\"", plain(&word)?));
     }
     let identity = identity.display().to_string();
-    let mut text = String::new();
-    for line in TEMPLATE.lines() {
-        match line.split_once('=') {
-            Some(("ExecStart", _)) => text.push_str(&format!("ExecStart={}", run.join(" "))),
-            Some(("ConditionPathExists", _)) => {
-                text.push_str(&format!("ConditionPathExists={}", plain(&identity)?));
-            }
-            _ => text.push_str(line),
-        }
-        text.push('\n');
-    }
-    Ok(text)
+    let (run, identity) = (run.join(" "), plain(&identity)?);
+    let lines: Vec<String> = TEMPLATE
+        .lines()
+        .map(|line| match line.split_once('=') {
+            Some((key @ "ExecStart", _)) => format!("{key}={run}"),
+            Some((key @ "ConditionPathExists", _)) => format!("{key}={identity}"),
+            _ => line.to_owned(),
+        })
+        .collect();
+    Ok(lines.join("\n") + "\n")
 }
 
 /// A word that means itself in a unit.
