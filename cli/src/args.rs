@@ -138,15 +138,28 @@ pub(crate) struct Page {
 
 #[derive(Debug, Args)]
 pub(crate) struct HostFilter {
-    /// Only hosts in this state: pending, active, stale, quarantined, revoked, retired.
+    /// Only hosts in this state: pending, active, stale, quarantined, revoked, retired;
+    /// may repeat.
     #[arg(long)]
-    pub(crate) state: Option<String>,
+    pub(crate) state: Vec<String>,
     /// Only hosts with this label (KEY=VALUE or KEY); may repeat.
     #[arg(long)]
     pub(crate) label: Vec<String>,
     /// Only hosts whose name holds this text.
     #[arg(long)]
     pub(crate) search: Option<String>,
+    /// Only hosts with an open incident of this code, in any spelling.
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) code: Option<String>,
+    /// Only hosts with an open incident of this leading cause.
+    #[arg(long)]
+    pub(crate) cause: Option<String>,
+    /// Only hosts with an open incident about this KB or package.
+    #[arg(long)]
+    pub(crate) kb: Option<String>,
+    /// Only hosts whose build begins so.
+    #[arg(long)]
+    pub(crate) build: Option<String>,
     #[command(flatten)]
     pub(crate) page: Page,
 }
@@ -206,6 +219,21 @@ pub(crate) struct IncidentFilter {
     /// Only incidents of this host (id or name).
     #[arg(long)]
     pub(crate) host: Option<String>,
+    /// Only incidents of this product, such as `windows_update`.
+    #[arg(long)]
+    pub(crate) product: Option<String>,
+    /// Only incidents of this operation, such as install.
+    #[arg(long)]
+    pub(crate) operation: Option<String>,
+    /// Only incidents about this KB or package.
+    #[arg(long)]
+    pub(crate) kb: Option<String>,
+    /// Only incidents on hosts with this label (KEY=VALUE); may repeat.
+    #[arg(long)]
+    pub(crate) label: Vec<String>,
+    /// Only incidents on hosts whose build begins so.
+    #[arg(long)]
+    pub(crate) build: Option<String>,
     #[command(flatten)]
     pub(crate) page: Page,
 }

@@ -1,18 +1,20 @@
-// Live updates. The server says only that something changed; this page is then read again, and what
-// may change in place ([data-refresh=now]) is changed. Lists ([data-refresh=ask]) never move under
-// the pointer: a bar offers the new ones. Without this script every page works by reloading.
+// Live updates. The server says only that something changed; this page is then read again. What may
+// change in place ([data-refresh=now]) is replaced. A list ([data-refresh=ask]) never moves: the rows
+// that are there (data-key) get their new content where they stand, and a bar offers what is new.
+// Without this script every page works by reloading.
 const news = document.getElementById("news");
 let timer = 0;
 let last = 0;
+let lost = false;
+let wanted = false;
 
-function show(text, link) {
+function say(text, link) {
   if (!news) return;
-  news.replaceChildren();
   if (link) {
     const a = document.createElement("a");
     a.href = location.href;
     a.textContent = text;
-    news.append(a);
+    news.replaceChildren(a);
   } else {
     news.textContent = text;
   }
@@ -26,43 +28,76 @@ function told(part) {
   return copy.textContent;
 }
 
+// Replaces what is inside, and keeps what the reader unfolded and how far they scrolled.
+function replace(old, now) {
+  if (old.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return;
+  const atEnd = old.scrollTop + old.clientHeight >= old.scrollHeight - 4;
+  const open = [...old.querySelectorAll("details")].map((d) => d.open);
+  old.replaceChildren(...document.importNode(now, true).childNodes);
+  old.querySelectorAll("details").forEach((d, at) => { if (open[at] !== undefined) d.open = open[at]; });
+  if (atEnd) old.scrollTop = old.scrollHeight;
+}
+
+// Updates the rows of a list in place; gives how many are new, or -1 where it has no rows.
+function update(old, now) {
+  const fresh = new Map([...now.querySelectorAll("[data-key]")].map((row) => [row.dataset.key, row]));
+  const rows = old.querySelectorAll("[data-key]");
+  if (rows.length === 0) return told(now) === told(old) ? 0 : Math.max(fresh.size, 1);
+  for (const row of rows) {
+    const next = fresh.get(row.dataset.key);
+    fresh.delete(row.dataset.key);
+    row.classList.toggle("gone", !next);
+    if (!next) row.title = news.dataset.gone;
+    else if (told(next) !== told(row)) replace(row, next);
+  }
+  return fresh.size;
+}
+
 async function look() {
   timer = 0;
   last = Date.now();
   const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
   if (!answer.ok || answer.redirected) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  let changed = false;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  let count = 0;
   for (const old of document.querySelectorAll("[data-refresh]")) {
-    const now = old.id && fresh.getElementById(old.id);
-    if (!now || now.textContent === old.textContent) continue;
-    if (old.dataset.refresh === "now") {
-      const atEnd = old.scrollTop + old.clientHeight >= old.scrollHeight - 4;
-      old.replaceChildren(...document.importNode(now, true).childNodes);
-      if (atEnd) old.scrollTop = old.scrollHeight;
-    } else if (told(now) !== told(old)) {
-      changed = true;
-    }
+    const now = page.getElementById(old.id);
+    if (!now) continue;
+    if (old.dataset.refresh === "ask") count += update(old, now);
+    else if (now.textContent !== old.textContent) replace(old, now);
   }
-  for (const now of fresh.querySelectorAll("[data-refresh=ask]")) {
-    if (!document.getElementById(now.id)) changed = true;
+  for (const now of page.querySelectorAll("[data-refresh]")) {
+    if (!document.getElementById(now.id)) count += 1;
   }
-  if (changed) show(news.dataset.new, true);
+  if (count > 0) say(news.dataset.new.replace("{n}", count.toLocaleString(document.documentElement.lang)), true);
 }
 
 function soon() {
+  // A page that nobody looks at waits until somebody does.
+  if (document.hidden) { wanted = true; return; }
   if (timer) return;
-  const wait = Math.max(300, 1500 - (Date.now() - last));
-  timer = setTimeout(() => look().catch(() => {}), wait);
+  timer = setTimeout(() => look().catch(() => {}), Math.max(300, 1500 - (Date.now() - last)));
 }
 
-if (document.querySelector("[data-refresh]")) {
+if (news && document.querySelector("[data-refresh]")) {
   const source = new EventSource("/api/v1/events");
   for (const kind of ["host", "incident", "job", "job_log", "missed"]) source.addEventListener(kind, soon);
-  source.addEventListener("error", () => { if (news) show(news.dataset.lost, false); });
+  source.addEventListener("error", () => {
+    lost = true;
+    say(news.dataset.lost, false);
+  });
   // What happened between the page's making and this stream, or while it was lost, is not told again.
   source.addEventListener("open", () => {
-    if (news && !news.querySelector("a")) news.hidden = true;
+    if (lost) {
+      say(news.dataset.back, false);
+      setTimeout(() => { if (!lost && !news.querySelector("a")) news.hidden = true; }, 5000);
+    }
+    lost = false;
+    soon();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !wanted) return;
+    wanted = false;
     soon();
   });
 }

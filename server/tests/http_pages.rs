@@ -31,7 +31,12 @@ fn inert(path: &str, text: &str) {
     assert!(!text.contains(HOSTILE), "{path} holds an agent's text as it is");
     assert_eq!(
         text.matches("<script").count(),
-        text.matches("<script type=\"module\" src=\"/assets/live.js\">").count(),
+        ["live", "copy"]
+            .map(|f| text
+                .matches(&format!("<script type=\"module\" src=\"/assets/{f}.js\">"))
+                .count())
+            .iter()
+            .sum::<usize>(),
         "{path}"
     );
     for inline in [" style=", " onclick=", " onload=", "javascript:", "<style"] {
@@ -41,6 +46,14 @@ fn inert(path: &str, text: &str) {
         let times = text.matches(&format!(" id=\"{id}\"")).count();
         assert_eq!(times, 1, "{path}: the id {id} stands {times} times");
     }
+}
+
+/// The page of the first problem on the triage page.
+async fn problem_page(site: &Site, cookie: &str) -> String {
+    let triage = site.page(cookie, "/", "en").await.text;
+    let (_, rest) = triage.split_once("href=\"/problems?").expect("a problem's link");
+    let query = rest.split('"').next().unwrap_or_default();
+    format!("/problems?{}", query.replace("&#38;", "&"))
 }
 
 #[tokio::test]
@@ -57,6 +70,9 @@ async fn every_page_is_shown_in_both_languages_and_inert() {
     let job = ordered.header("location").to_owned();
     let pages = [
         "/".to_owned(),
+        "/?since=7d".to_owned(),
+        problem_page(&site, &cookie).await,
+        "/problems?code=0x80070003&product=servicing&operation=install".to_owned(),
         "/hosts".to_owned(),
         format!("/hosts/{host}"),
         format!("/hosts/{bad_host}"),
@@ -83,7 +99,24 @@ async fn every_page_is_shown_in_both_languages_and_inert() {
         assert_ne!(main_of(&en.text), main_of(&ru.text), "{path} is not translated");
         // A key that is in no locale would show itself.
         for text in [&en.text, &ru.text] {
-            for set in ["nav.", "col.", "triage.", "plan.", "host.", "incident.", "fact.", "job."] {
+            for set in [
+                "nav.",
+                "col.",
+                "triage.",
+                "plan.",
+                "host.",
+                "incident.",
+                "fact.",
+                "job.",
+                "problem.",
+                "since.",
+                "plot.",
+                "lane.",
+                "list.",
+                "block.",
+                "filter.",
+                "month.",
+            ] {
                 assert!(!text.contains(&format!(">{set}")), "{path} shows a key of {set}");
             }
         }
@@ -105,6 +138,24 @@ async fn the_pages_people_read_first() {
             format!("incident_{lang}"),
             without_form_token(&main_of(&page.text))
         );
+    }
+    let problem = problem_page(&site, &cookie).await;
+    for lang in ["en", "ru"] {
+        let page = site.page(&cookie, &problem, lang).await;
+        assert_eq!(page.status, StatusCode::OK);
+        insta::assert_snapshot!(format!("problem_{lang}"), main_of(&page.text));
+    }
+    for (name, path) in [
+        ("hosts", "/hosts?search=web"),
+        ("incidents", "/incidents?code=apt.dpkg_interrupted"),
+        ("jobs_empty", "/jobs"),
+        ("explain", "/explain?q=%D1%8580070003&product=bits"),
+        ("enroll_refused", "/enroll"),
+        ("login", "/login?next=/hosts"),
+    ] {
+        let page = site.page(&cookie, path, "en").await;
+        let text = main_of(&page.text).replace(page.header("x-request-id"), "…");
+        insta::assert_snapshot!(format!("{name}_en"), without_form_token(&text));
     }
     let host = site.page(&cookie, &format!("/hosts/{bad_host}"), "en").await;
     assert!(host.text.contains("badge simulated"), "simulated hosts say so");
@@ -146,4 +197,74 @@ async fn a_token_made_on_the_page_is_shown_once_with_its_line() {
     assert!(made.text.contains("fleetmend-agent enroll --server fleet.test:7443 --token fme_"));
     let again = site.page(&cookie, "/enroll", "en").await;
     assert!(!again.text.contains("fme_") && again.text.contains("first"));
+}
+
+#[tokio::test]
+async fn an_error_keeps_the_navigation_and_the_search_box() {
+    let site = Site::new().await;
+    let cookie = site.log_in(&site.token(Role::Viewer).await).await;
+    for path in ["/hosts/nonsense", "/no/such/page", "/enroll", "/?since=yesterday"] {
+        let page = site.page(&cookie, path, "ru").await;
+        assert!(page.status.is_client_error(), "{path}: {}", page.status);
+        for part in ["href=\"/incidents\"", "role=\"search\"", "name=\"form_token\""] {
+            assert!(page.text.contains(part), "{path} has no {part}");
+        }
+        let stranger = site.page("", "/no/such/page", "en").await;
+        assert!(!stranger.text.contains("href=\"/incidents\""), "a stranger sees no navigation");
+    }
+}
+
+#[tokio::test]
+async fn an_update_is_found_from_the_search_box_and_lists_keep_their_filter() {
+    let site = Site::new().await;
+    let cookie = site.log_in(&site.token(Role::Viewer).await).await;
+    let found = site.page(&cookie, "/explain?q=%D0%9A%D0%925034441", "en").await;
+    assert_eq!(found.header("location"), "/incidents?kb=KB5034441");
+    site.fleet().await;
+    let page = site.page(&cookie, "/incidents?cause=x&product=apt&code=%24(id)", "en").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST, "no code is written so");
+    let page = site.page(&cookie, "/hosts?search=%24(id)%22%27&label=site%3Dnorth", "en").await;
+    assert!(page.text.contains("<input type=\"hidden\" name=\"label\" value=\"site=north\">"));
+    let page = site.page(&cookie, "/hosts?search=WEB&lang=en", "en").await;
+    assert!(page.text.contains("fleetmend hosts --search WEB</pre>"), "{}", main_of(&page.text));
+    assert!(page.text.contains("/api/v1/hosts?search=WEB&#34;</pre>"), "{}", main_of(&page.text));
+}
+
+#[tokio::test]
+async fn spreadsheets_get_a_mark_and_programs_do_not() {
+    let site = Site::new().await;
+    let token = site.token(Role::Viewer).await;
+    site.fleet().await;
+    let marked = site.get(&token, "/api/v1/hosts?format=csv-bom").await;
+    assert!(marked.text.starts_with("\u{feff}id,name,"), "{}", marked.text);
+    let plain = site.get(&token, "/api/v1/hosts?format=csv").await;
+    assert!(plain.text.starts_with("id,name,"), "{}", plain.text);
+    let asked = site.get_as(&token, "/api/v1/hosts", "text/csv").await;
+    assert_eq!(asked.text, plain.text);
+    let bad = site.get(&token, "/api/v1/hosts?format=xls").await;
+    assert_eq!(
+        (bad.status, bad.problem()["field"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("format"))
+    );
+}
+
+#[tokio::test]
+async fn changes_are_told_since_the_last_visit() {
+    let site = Site::new().await;
+    let cookie = site.log_in(&site.token(Role::Viewer).await).await;
+    site.fleet().await;
+    site.clock.advance(std::time::Duration::from_mins(1));
+    let visit = |page: &http_support::Answered| {
+        page.header("set-cookie").split(';').next().unwrap_or_default().to_owned()
+    };
+    let first = site.page(&cookie, "/", "en").await;
+    assert!(!first.text.contains("Since your last visit"), "there was none");
+    let again = site.page(&format!("{cookie}; {}", visit(&first)), "/", "en").await;
+    assert!(!again.text.contains("Since your last visit"), "it is the same visit");
+    site.clock.advance(std::time::Duration::from_hours(3));
+    let later = site.page(&format!("{cookie}; {}", visit(&again)), "/", "en").await;
+    assert!(later.text.contains("Since your last visit"), "{}", main_of(&later.text));
+    assert!(later.text.contains("0 incidents opened"), "{}", main_of(&later.text));
+    let week = site.page(&cookie, "/?since=7d", "en").await;
+    assert!(week.text.contains("2 incidents opened"), "{}", main_of(&week.text));
 }

@@ -39,8 +39,14 @@ const FIELDS: &[Column] = &[
 pub(crate) fn run(ctx: &Context, list: HostFilter, command: Option<HostCommand>) -> Result<()> {
     match command.unwrap_or(HostCommand::List(list)) {
         HostCommand::List(filter) => {
-            let mut pairs =
-                vec![("state", filter.state.as_deref()), ("search", filter.search.as_deref())];
+            let mut pairs = vec![
+                ("search", filter.search.as_deref()),
+                ("code", filter.code.as_deref()),
+                ("cause", filter.cause.as_deref()),
+                ("kb", filter.kb.as_deref()),
+                ("build", filter.build.as_deref()),
+            ];
+            pairs.extend(filter.state.iter().map(|s| ("state", Some(s.as_str()))));
             pairs.extend(filter.label.iter().map(|l| ("label", Some(l.as_str()))));
             ctx.list(
                 &format!("/hosts{}", query(&pairs)),

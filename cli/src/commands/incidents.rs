@@ -68,7 +68,12 @@ pub(crate) fn run(
                 ("code", filter.code.as_deref()),
                 ("cause", filter.cause.as_deref()),
                 ("host", host.as_deref()),
+                ("product", filter.product.as_deref()),
+                ("operation", filter.operation.as_deref()),
+                ("kb", filter.kb.as_deref()),
+                ("build", filter.build.as_deref()),
             ];
+            pairs.extend(filter.label.iter().map(|l| ("label", Some(l.as_str()))));
             pairs.extend(filter.state.iter().map(|s| ("state", Some(s.as_str()))));
             let path = format!("/incidents{}", query(&pairs));
             ctx.list(&path, filter.page.limit, COLUMNS, "No incidents: nothing fails here.")

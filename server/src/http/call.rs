@@ -9,7 +9,6 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fleetmend_core::time::Timestamp;
-use fleetmend_core::token::Permission;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
@@ -48,11 +47,6 @@ impl Call {
     /// The database.
     pub(crate) fn db(&self) -> &fleetmend_store::Db {
         &self.site.shared.db
-    }
-
-    /// Whether the caller is granted `permission`.
-    pub(crate) fn may(&self, permission: Permission) -> bool {
-        self.caller.as_ref().is_some_and(|c| c.role.grants(permission))
     }
 
     /// How the caller stands in the audit log.

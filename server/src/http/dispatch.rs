@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use fleetmend_core::limits;
 use tracing::Instrument as _;
@@ -36,9 +36,15 @@ pub(super) async fn dispatch(site: Arc<Site>, route: &'static Route, request: Re
     );
     let words = language(request.uri().query(), request.headers());
     let secure = site.secure;
+    let mut visit = web::Visit {
+        caller: None,
+        words,
+        now: site.shared.clock.now(),
+        path: if route.verb.changes() { "/" } else { request.uri().path() }.to_owned(),
+    };
     let mut response = async {
         let wants_page = route.face == Face::Page;
-        match serve(site, route, request, words).await {
+        match serve(site, route, request, &mut visit).await {
             Ok(response) => response,
             Err(problem) => {
                 if let Some(cause) = &problem.cause {
@@ -51,7 +57,7 @@ pub(super) async fn dispatch(site: Arc<Site>, route: &'static Route, request: Re
                     );
                 }
                 if wants_page {
-                    web::errors::page(problem, words, &occurrence)
+                    web::errors::page(problem, &visit, &occurrence)
                 } else {
                     problem.into_json(&occurrence)
                 }
@@ -67,15 +73,20 @@ pub(super) async fn dispatch(site: Arc<Site>, route: &'static Route, request: Re
     response
 }
 
-/// What answers where no row fits: the same for everybody, so that it tells nothing.
-pub(super) fn no_route(site: &Site, request: &Request, wrong_method: bool) -> Response {
-    let page = !request.uri().path().starts_with("/api")
-        && request
-            .headers()
+/// What answers where no row fits: the same for everybody, so that it tells nothing; who is logged
+/// in keeps the navigation.
+pub(super) async fn no_route(
+    site: &Site,
+    address: &Uri,
+    headers: &HeaderMap,
+    wrong_method: bool,
+) -> Response {
+    let page = !address.path().starts_with("/api")
+        && headers
             .get(header::ACCEPT)
             .and_then(|v| v.to_str().ok())
             .is_some_and(|v| v.contains("text/html"));
-    let words = language(request.uri().query(), request.headers());
+    let words = language(address.query(), headers);
     let problem = if wrong_method {
         Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -87,8 +98,15 @@ pub(super) fn no_route(site: &Site, request: &Request, wrong_method: bool) -> Re
         Problem::not_found("nothing is at this address: /api/docs lists what there is")
     };
     let id = uuid::Builder::from_random_bytes(crate::entropy::bytes()).into_uuid().to_string();
-    let mut response =
-        if page { web::errors::page(problem, words, &id) } else { problem.into_json(&id) };
+    let mut response = if page {
+        let now = site.shared.clock.now();
+        let who = auth::authenticate(&site.shared.db, headers, site.secure, now).await;
+        let path = "/".to_owned();
+        let visit = web::Visit { caller: who.ok().flatten(), words, now, path };
+        web::errors::page(problem, &visit, &id)
+    } else {
+        problem.into_json(&id)
+    };
     guard_headers(&mut response, site.secure, false);
     response
 }
@@ -97,11 +115,11 @@ async fn serve(
     site: Arc<Site>,
     route: &'static Route,
     request: Request,
-    words: Words,
+    visit: &mut web::Visit,
 ) -> Result<Response, Problem> {
+    let (words, now) = (visit.words, visit.now);
     let place = site.guard.enter(route.rule.limit)?;
     let (mut parts, body) = request.into_parts();
-    let now = site.shared.clock.now();
     let path = match RawPathParams::from_request_parts(&mut parts, &()).await {
         Ok(params) => params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
         Err(_) => BTreeMap::new(),
@@ -124,6 +142,7 @@ async fn serve(
             Err(problem) => return refuse_stranger(route, problem, &target),
         }
     };
+    visit.caller.clone_from(&caller);
     if !route.is_public() {
         let Some(caller) = &caller else {
             let problem = Problem::unauthorized(

@@ -57,10 +57,12 @@ pub fn router(shared: Shared) -> Router {
     }
     router
         .fallback(move |request: Request| {
-            std::future::ready(dispatch::no_route(&nowhere, &request, false))
+            let site = nowhere.clone();
+            async move { dispatch::no_route(&site, request.uri(), request.headers(), false).await }
         })
         .method_not_allowed_fallback(move |request: Request| {
-            std::future::ready(dispatch::no_route(&otherwise, &request, true))
+            let site = otherwise.clone();
+            async move { dispatch::no_route(&site, request.uri(), request.headers(), true).await }
         })
 }
 

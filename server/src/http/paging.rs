@@ -50,14 +50,14 @@ where
     R: Future<Output = Result<Page<T>, Problem>>,
 {
     let mut wanted = request(call)?;
-    if !call.accepts("text/csv") {
+    let Some(form) = csv_form(call)? else {
         let page = fetch(wanted).await?;
         return ok(&PageOf {
             items: page.items,
             next_cursor: page.next.map(|c| c.to_string()),
             total: page.total,
         });
-    }
+    };
     let bounded = call.query.text("limit").is_some();
     if !bounded {
         wanted.limit = limits::PAGE_MAX;
@@ -72,7 +72,28 @@ where
             break wanted.cursor.is_some();
         }
     };
-    csv(columns, &rows, cut)
+    csv(columns, &rows, cut, form)
+}
+
+/// How a CSV text begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CsvForm {
+    /// With its first letter: for programs.
+    Plain,
+    /// With a byte order mark, by which spreadsheets know UTF-8.
+    Marked,
+}
+
+/// Whether the caller wants CSV: by `Accept`, or by `format` where a link cannot send it.
+pub(crate) fn csv_form(call: &Call) -> Result<Option<CsvForm>, Problem> {
+    match call.query.text("format") {
+        Some("csv") => Ok(Some(CsvForm::Plain)),
+        Some("csv-bom") => Ok(Some(CsvForm::Marked)),
+        Some("json") => Ok(None),
+        None => Ok(call.accepts("text/csv").then_some(CsvForm::Plain)),
+        Some(_) => Err(Problem::bad("format", "format: json, csv or csv-bom")
+            .accepting(["json", "csv", "csv-bom"])),
+    }
 }
 
 /// Answers rows as CSV; `cut` tells that there are more.
@@ -80,6 +101,7 @@ pub(crate) fn csv<T: Serialize>(
     columns: &'static [csv::Column],
     rows: &[T],
     cut: bool,
+    form: CsvForm,
 ) -> Result<Response, Problem> {
     let mut text = csv::Text::new(columns);
     for row in rows {
@@ -91,7 +113,10 @@ pub(crate) fn csv<T: Serialize>(
             (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
             (header::CONTENT_DISPOSITION, "attachment; filename=\"fleetmend.csv\""),
         ],
-        text.finish()?,
+        match form {
+            CsvForm::Plain => text.finish()?,
+            CsvForm::Marked => ["\u{feff}".as_bytes(), &text.finish()?].concat(),
+        },
     )
         .into_response();
     if cut {

@@ -47,6 +47,11 @@ impl Params {
         self.0.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
+    /// Every name with its value, as given.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// One word of a closed set.
     pub(crate) fn word<T: FromStr<Err = UnknownWord>>(
         &self,

@@ -86,6 +86,10 @@ impl Param {
 pub(crate) const PAGING: &[Param] = &[
     Param::one("limit", "Items in the page, 1 to 1000; 50 unless asked."),
     Param::one("cursor", "Where to go on: `next_cursor` of the page before."),
+    Param::one(
+        "format",
+        "csv for CSV as with Accept: text/csv; csv-bom for CSV that spreadsheets read as UTF-8.",
+    ),
 ];
 const PAGE_PARAMS: &[Param] = &[Param::one("lang", "The page's language: en or ru.")];
 

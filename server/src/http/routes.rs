@@ -125,6 +125,9 @@ const NEXT: &[Param] = &[Param::one("next", "Where to go after the log-in.")];
 const SEARCH: &[Param] =
     &[Param::one("q", "A host, or a code in any spelling."), PRODUCT, OPERATION];
 const PAGE: Param = Param::one("cursor", "Where the list goes on.");
+const TRIAGE_PAGE: &[Param] =
+    &[Param::one("since", "Since when changes are told: 1h, 24h, 7d, 30d or a time.")];
+const PROBLEM_PAGE: &[Param] = &[CAUSE, CODE, PRODUCT, OPERATION];
 const HOST_PAGE: &[Param] = &[
     Param::many("state", "The host's state."),
     LABEL,
@@ -378,7 +381,8 @@ pub static ROUTES: &[Route] = &[
         to!(web::session::log_in),
     ),
     form("/logout", P::Read, "session.end", to!(web::session::log_out)),
-    page("/", P::Read, to!(web::triage::page)),
+    page("/", P::Read, to!(web::triage::page)).query(TRIAGE_PAGE),
+    page("/problems", P::Read, to!(web::problem::page)).query(PROBLEM_PAGE),
     page("/hosts", P::Read, to!(web::hosts::list)).query(HOST_PAGE),
     page("/hosts/{id}", P::Read, to!(web::hosts::page)),
     form("/hosts/{id}/accept", P::ManageHosts, "host.set_state", to!(web::hosts::accept)),
@@ -397,5 +401,6 @@ pub static ROUTES: &[Route] = &[
     form("/enroll/{id}/revoke", P::Enroll, "enrollment_token.revoke", to!(web::enroll::revoke)),
     asset("/assets/style.css", to!(web::assets::style)),
     asset("/assets/live.js", to!(web::assets::live)),
+    asset("/assets/copy.js", to!(web::assets::copy)),
     asset("/assets/icon.svg", to!(web::assets::icon)),
 ];

@@ -142,8 +142,8 @@ pub(crate) async fn timeline(call: Call) -> Answer {
     let full = entries.len() >= limit as usize;
     let next_cursor = entries.last().filter(|_| full).map(|e| e.at.to_string());
     let items: Vec<TimelineView> = entries.into_iter().map(Into::into).collect();
-    if call.accepts("text/csv") {
-        return paging::csv(TIMELINE, &items, full);
+    if let Some(form) = paging::csv_form(&call)? {
+        return paging::csv(TIMELINE, &items, full, form);
     }
     let total = items.len() as u64;
     ok(&PageOf { items, next_cursor, total })

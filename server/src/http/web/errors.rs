@@ -4,8 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::Frame;
-use super::i18n::Words;
+use super::{Frame, Visit};
 use crate::http::problem::Problem;
 
 #[derive(Debug, Template)]
@@ -19,13 +18,14 @@ struct ErrorPage {
 }
 
 /// A problem as a page.
-pub(crate) fn page(problem: Problem, words: Words, id: &str) -> Response {
+pub(crate) fn page(problem: Problem, visit: &Visit, id: &str) -> Response {
+    let words = visit.words;
     let key = format!("error.kind.{}", problem.kind);
     let said = words.s(&key);
     let title = if said == key { problem.title.to_owned() } else { said.to_owned() };
     let guide = problem.more.get("guide").and_then(Value::as_array);
     let page = ErrorPage {
-        p: Frame::bare(words),
+        p: Frame::of_error(visit),
         title,
         // How programs go on is of no use to who looks at a page.
         detail: problem.detail.split(": GET /api/").next().unwrap_or_default().to_owned(),

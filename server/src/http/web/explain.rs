@@ -26,6 +26,9 @@ pub(crate) async fn page(call: Call) -> Answer {
         return html(&ExplainPage { p, found: None, problem: String::new(), accepted: vec![] });
     };
     p.search.clone_from(&text);
+    if let Some(kb) = kb(&text) {
+        return Ok(see(&format!("/incidents?kb={kb}")));
+    }
     match read_code(&call, &text, "q") {
         Ok(reading) => {
             let product = call.query.word::<Product>("product")?;
@@ -43,5 +46,31 @@ pub(crate) async fn page(call: Call) -> Answer {
                 accepted: problem.accepted.clone(),
             }),
         },
+    }
+}
+
+/// The number of an update, as KB5034441; Cyrillic letters that look so are taken for them.
+fn kb(text: &str) -> Option<String> {
+    let text = text.trim();
+    let mut letters = text.chars();
+    let k = letters.next().filter(|c| matches!(c, 'K' | 'k' | 'К' | 'к'));
+    let b = letters.next().filter(|c| matches!(c, 'B' | 'b' | 'В' | 'в'));
+    let digits = letters.as_str().trim();
+    let number = (4..=9).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+    (k.is_some() && b.is_some() && number).then(|| format!("KB{digits}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kb;
+
+    #[test]
+    fn updates_are_found_by_their_number() {
+        for text in ["KB5034441", "kb5034441", " Kb 5034441 ", "КВ5034441"] {
+            assert_eq!(kb(text).as_deref(), Some("KB5034441"), "{text}");
+        }
+        for text in ["KB", "KBx", "0x80070003", "kb-server-1", "5034441"] {
+            assert_eq!(kb(text), None, "{text}");
+        }
     }
 }

@@ -9,6 +9,20 @@ use crate::http::auth::Caller;
 use crate::http::call::Call;
 use fleetmend_core::knowledge::Lang;
 
+/// What is known of a request that failed, for the page that says so: its visitor keeps the
+/// navigation and the search box.
+#[derive(Debug, Clone)]
+pub(crate) struct Visit {
+    /// Who asked, where the credential was good.
+    pub(crate) caller: Option<Caller>,
+    /// The words of the reader's language.
+    pub(crate) words: Words,
+    /// When.
+    pub(crate) now: Timestamp,
+    /// Where the reader wanted to go; `/` after a form.
+    pub(crate) path: String,
+}
+
 /// Who looks at a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
@@ -64,44 +78,31 @@ pub(crate) struct Frame {
 impl Frame {
     /// The frame of a call's page.
     pub(crate) fn new(call: &Call, at: &'static str) -> Self {
-        let who = call.caller.as_ref().map(|c| Who { name: c.name.clone(), role: c.role.as_str() });
-        let rest: Vec<&str> = call
-            .raw_query
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.starts_with("lang="))
-            .collect();
-        let mut address = call.raw_path.clone();
-        address.push('?');
-        if !rest.is_empty() {
-            address.push_str(&rest.join("&"));
-            address.push('&');
-        }
-        Self {
-            t: call.words,
-            who,
-            form_token: call.caller.as_ref().map(Caller::form_token).unwrap_or_default(),
-            at,
-            search: String::new(),
-            now: call.now,
-            may_remediate: call.may(Permission::Remediate),
-            may_hosts: call.may(Permission::ManageHosts),
-            may_enroll: call.may(Permission::Enroll),
-            address,
-        }
+        let mut frame = Self::of(call.caller.as_ref(), call.words, call.now);
+        frame.at = at;
+        frame.address = address(&call.raw_path, &call.raw_query);
+        frame
     }
 
-    /// The frame of a page that has no call: errors.
-    pub(crate) fn bare(t: Words) -> Self {
+    /// The frame of a page that tells of an error.
+    pub(crate) fn of_error(visit: &Visit) -> Self {
+        let mut frame = Self::of(visit.caller.as_ref(), visit.words, visit.now);
+        frame.address = address(&visit.path, "");
+        frame
+    }
+
+    fn of(caller: Option<&Caller>, t: Words, now: Timestamp) -> Self {
+        let may = |permission| caller.is_some_and(|c| c.role.grants(permission));
         Self {
             t,
-            who: None,
-            form_token: String::new(),
+            who: caller.map(|c| Who { name: c.name.clone(), role: c.role.as_str() }),
+            form_token: caller.map(Caller::form_token).unwrap_or_default(),
             at: "",
             search: String::new(),
-            now: Timestamp::from_millis(0),
-            may_remediate: false,
-            may_hosts: false,
-            may_enroll: false,
+            now,
+            may_remediate: may(Permission::Remediate),
+            may_hosts: may(Permission::ManageHosts),
+            may_enroll: may(Permission::Enroll),
             address: "/?".to_owned(),
         }
     }
@@ -170,4 +171,14 @@ impl Frame {
     pub(crate) fn simulated(&self) -> String {
         format!("<span class=\"badge simulated\">{}</span>", self.t.s("simulated"))
     }
+}
+
+/// An address that a parameter can be added to, without its language.
+fn address(path: &str, query: &str) -> String {
+    let mut address = format!("{path}?");
+    for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("lang=")) {
+        address.push_str(pair);
+        address.push('&');
+    }
+    address
 }

@@ -7,11 +7,11 @@ use fleetmend_core::ids::HostId;
 use fleetmend_core::incident::IncidentState;
 use fleetmend_store::{Host, Incident, IncidentFilter, Job, JobFilter, PageRequest, TimelineEntry};
 
+use super::list::Foot;
 use super::verdict::{self, Causes};
-use super::{Choice, Frame, choices, html, see};
+use super::{Choice, Frame, choices, history, html, see};
 use crate::http::api::hosts;
 use crate::http::call::Call;
-use crate::http::params::encode;
 use crate::http::problem::Problem;
 use crate::http::route::{Answer, Param};
 
@@ -24,9 +24,10 @@ struct HostsPage {
     p: Frame,
     hosts: Vec<Row>,
     total: u64,
-    next: String,
+    foot: Foot,
     search: String,
     states: Vec<Choice>,
+    kept: Vec<(String, String)>,
     filtered: bool,
 }
 
@@ -44,7 +45,12 @@ struct HostPage {
     connected: bool,
     can_accept: bool,
     can_revoke: bool,
+    /// Why it gets no orders now; empty where it may.
+    blocks: Vec<String>,
     incidents: Vec<Card>,
+    lanes: String,
+    /// Whether older entries are not shown.
+    timeline_cut: bool,
     timeline: Vec<TimelineEntry>,
     jobs: Vec<Job>,
     facts: Vec<(String, String)>,
@@ -64,38 +70,22 @@ pub(crate) async fn list(call: Call) -> Answer {
     let cursor = call.query.parse("cursor")?;
     let page = call.db().hosts(&filter, &PageRequest { limit: ROWS, cursor }).await?;
     let registry = &call.shared().registry;
-    let next = page.next.map(|c| next_page(&call, &c.to_string())).unwrap_or_default();
+    let p = Frame::new(&call, "hosts");
+    let next = page.next.map(|c| c.to_string());
     html(&HostsPage {
-        p: Frame::new(&call, "hosts"),
+        foot: Foot::new(&call, &p, "hosts", (page.items.len(), page.total), next),
+        kept: super::kept(&call, &["search", "state"]),
+        filtered: super::filtered(&call),
+        p,
         hosts: page
             .items
             .into_iter()
             .map(|host| Row { connected: registry.is_connected(host.id), host })
             .collect(),
         total: page.total,
-        next,
         search: filter.search.clone().unwrap_or_default(),
         states: choices(Lifecycle::ALL, Lifecycle::as_str, filter.lifecycle.first().copied()),
-        filtered: !filter.lifecycle.is_empty()
-            || !filter.labels.is_empty()
-            || filter.search.is_some()
-            || filter.code.is_some()
-            || filter.cause.is_some()
-            || filter.subject.is_some()
-            || filter.build.is_some(),
     })
-}
-
-/// The address of the next page of a list.
-pub(crate) fn next_page(call: &Call, cursor: &str) -> String {
-    let rest: Vec<&str> = call
-        .raw_query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="))
-        .collect();
-    let rest = rest.join("&");
-    let joint = if rest.is_empty() { "" } else { "&" };
-    format!("{}?{rest}{joint}cursor={}", call.raw_path, encode(cursor))
 }
 
 /// A host's page.
@@ -110,8 +100,13 @@ pub(crate) async fn page(call: Call) -> Answer {
     let incidents = call.db().incidents(&filter, &PageRequest::first(ROWS)).await?;
     let jobs = JobFilter { host: Some(id), ..Default::default() };
     let state = call.db().host_state(id).await?;
+    let timeline = call.db().timeline(id, None, ROWS).await?;
+    let connected = call.shared().registry.is_connected(id);
     html(&HostPage {
-        connected: call.shared().registry.is_connected(id),
+        blocks: blocks(&p, &host, connected, state.as_ref()),
+        lanes: history::lanes(&host, &timeline, p.t, p.now),
+        timeline_cut: timeline.len() == ROWS as usize,
+        connected,
         can_accept: matches!(host.lifecycle, Lifecycle::Pending | Lifecycle::Quarantined),
         can_revoke: host.lifecycle != Lifecycle::Revoked,
         incidents: incidents
@@ -122,7 +117,7 @@ pub(crate) async fn page(call: Call) -> Answer {
                 incident,
             })
             .collect(),
-        timeline: call.db().timeline(id, None, ROWS).await?,
+        timeline,
         jobs: call.db().jobs(&jobs, &PageRequest::first(20)).await?.items,
         facts: facts(&p, &host, state.as_ref()),
         state,
@@ -147,6 +142,28 @@ pub(crate) async fn revoke(call: Call) -> Answer {
     let reason = crate::http::api::reason(form.text("reason").unwrap_or_default())?;
     hosts::move_to(&call, id, Lifecycle::Revoked, reason).await?;
     Ok(see(&format!("/hosts/{id}")))
+}
+
+/// What stands in the way of orders to a host now, each in a sentence.
+fn blocks(p: &Frame, host: &Host, connected: bool, state: Option<&HostState>) -> Vec<String> {
+    let t = p.t;
+    let mut blocks = Vec::new();
+    let mut add = |holds: bool, key: &str| {
+        if holds {
+            blocks.push(t.s(key).to_owned());
+        }
+    };
+    add(host.lifecycle == Lifecycle::Pending, "block.pending");
+    add(
+        !matches!(host.lifecycle, Lifecycle::Pending | Lifecycle::Active | Lifecycle::Stale),
+        "block.lifecycle",
+    );
+    add(host.lifecycle == Lifecycle::Stale, "block.silent");
+    add(!connected && host.lifecycle == Lifecycle::Active, "block.not_connected");
+    add(host.ceiling == "observe", "block.observe");
+    add(host.active_job.is_some(), "block.job");
+    add(state.is_some_and(|s| s.pending_reboot.is_some()), "block.reboot");
+    blocks
 }
 
 fn facts(p: &Frame, host: &Host, state: Option<&HostState>) -> Vec<(String, String)> {

@@ -43,6 +43,32 @@ impl Words {
         parts.iter().map(|p| p.replace("{0}", &first)).collect::<Vec<_>>().join(&second)
     }
 
+    /// The text of a key with `{0}`, `{1}` and `{2}` filled by our own words.
+    pub(crate) fn f3(
+        self,
+        key: &str,
+        first: impl std::fmt::Display,
+        second: impl std::fmt::Display,
+        third: impl std::fmt::Display,
+    ) -> String {
+        self.f2(key, first, second).replace("{2}", &third.to_string())
+    }
+
+    /// A day, given in days since 1970-01-01, without its year: 22 Nov, 22 нояб.
+    pub(crate) fn day(self, day: impl Borrow<i64>) -> String {
+        let day = *day.borrow();
+        self.day_of(Timestamp::from_millis(day.saturating_mul(86_400_000)))
+    }
+
+    /// The day of a moment (UTC), without its year.
+    pub(crate) fn day_of(self, at: Timestamp) -> String {
+        let text = at.to_string();
+        let date = text.get(..10).unwrap_or_default();
+        let mut parts = date.rsplit('-');
+        let (day, month) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        format!("{}\u{a0}{}", day.trim_start_matches('0'), self.s(&format!("month.m{month}")))
+    }
+
     /// A count with its noun in the right form: `{n}` stands for the number.
     pub(crate) fn n(self, key: &str, count: impl std::fmt::Display) -> String {
         let count = count.to_string().parse().unwrap_or(0);
@@ -229,25 +255,87 @@ mod tests {
         assert!(EN.len() > 100);
     }
 
+    /// Every file of a folder of this crate that ends so, with its text.
+    fn files(folder: &str, end: &str) -> Vec<(String, String)> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let entries = std::fs::read_dir(root).expect("a folder").flatten();
+        entries
+            .filter(|e| e.path().to_string_lossy().ends_with(end))
+            .map(|e| {
+                let text = std::fs::read_to_string(e.path()).expect("readable");
+                (e.file_name().to_string_lossy().into_owned(), text)
+            })
+            .collect()
+    }
+
     #[test]
-    fn every_key_of_the_templates_exists() {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+    fn every_key_of_the_templates_and_pages_exists() {
         let mut seen = 0;
-        for entry in std::fs::read_dir(root).expect("templates") {
-            let path = entry.expect("entry").path();
-            let text = std::fs::read_to_string(&path).expect("readable");
-            for (call, plural) in
-                [("t.s(\"", false), ("t.f(\"", false), ("t.f2(\"", false), ("t.n(\"", true)]
-            {
+        let pages = files("src/http/web", ".rs").into_iter().filter(|(name, _)| name != "i18n.rs");
+        for (name, text) in files("templates", ".html").into_iter().chain(pages) {
+            for (call, plural) in [
+                ("t.s(\"", false),
+                ("t.f(\"", false),
+                ("t.f2(\"", false),
+                ("t.f3(\"", false),
+                ("t.n(\"", true),
+            ] {
                 for part in text.split(call).skip(1) {
                     let key = part.split('"').next().unwrap_or_default();
                     let key = if plural { format!("{key}.one") } else { key.to_owned() };
-                    assert!(EN.contains_key(&key), "{}: {key} is in no locale", path.display());
+                    assert!(EN.contains_key(&key), "{name}: {key} is in no locale");
                     seen += 1;
                 }
             }
         }
-        assert!(seen > 100, "{seen} keys found: the search is broken");
+        assert!(seen > 200, "{seen} keys found: the search is broken");
+        for month in 1..=12 {
+            assert!(EN.contains_key(&format!("month.m{month:02}")));
+        }
+    }
+
+    #[test]
+    fn no_template_has_words_of_its_own() {
+        // Our name, and what is the same in every language: lines to copy, examples of labels.
+        const OURS: [&str; 3] = ["Fleetmend", "site=north role=web", "openapi.json"];
+        for (name, text) in files("templates", ".html") {
+            let text = without(&text, "{#", "#}");
+            let text = without(&without(&text, "{{", "}}"), "{%", "%}");
+            let text = without(&without(&text, "<pre", "</pre>"), "<code", "</code>");
+            for attribute in ["title", "aria-label", "placeholder", "alt"] {
+                for part in text.split(&format!(" {attribute}=\"")).skip(1) {
+                    let said = part.split('"').next().unwrap_or_default();
+                    assert!(OURS.contains(&said) || !has_words(said), "{name}: {attribute}={said}");
+                }
+            }
+            let mut bare = without(&text, "<", ">");
+            for ours in OURS {
+                bare = bare.replace(ours, "");
+            }
+            let bare = bare.replace("&lt;", "").replace("&gt;", "");
+            assert!(
+                !has_words(&bare),
+                "{name} has words of its own: {}",
+                bare.split_whitespace().collect::<Vec<_>>().join(" ")
+            );
+        }
+        assert!(has_words(&without("<p>Raw {{ x }}</p>", "{{", "}}")), "the search finds words");
+    }
+
+    fn has_words(text: &str) -> bool {
+        text.chars().any(char::is_alphabetic)
+    }
+
+    /// A text without what stands between two marks.
+    fn without(text: &str, from: &str, to: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(from) {
+            out.push_str(before);
+            out.push(' ');
+            rest = after.split_once(to).map_or("", |(_, rest)| rest);
+        }
+        out + rest
     }
 
     #[test]
@@ -283,6 +371,8 @@ mod tests {
         assert_eq!(en.ago(now, at), "in 2 hours");
         assert_eq!(en.exact(at), "2026-11-22 09:30:00 UTC");
         assert_eq!(ru.exact(at), "22.11.2026 09:30:00 UTC");
+        assert_eq!(en.day_of(at), "22\u{a0}Nov");
+        assert_eq!(ru.day(at.day()), "22\u{a0}нояб.");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use fleetmend_core::plan::PlannedStep;
 use fleetmend_store::{Incident, Job, PageRequest, StoredReport};
 
 use super::i18n::Words;
+use super::list::Foot;
 use super::verdict::{self, Causes};
 use super::{Choice, Frame, choices, html, see};
 use crate::http::api::model::{PlannedView, cause_name};
@@ -27,8 +28,11 @@ struct IncidentsPage {
     p: Frame,
     incidents: Vec<Row>,
     total: u64,
-    next: String,
+    foot: Foot,
     code: String,
+    kb: String,
+    /// What else is filtered by, as hidden fields of the form.
+    kept: Vec<(String, String)>,
     states: Vec<Choice>,
     filtered: bool,
 }
@@ -53,11 +57,29 @@ struct IncidentPage {
     reports: Vec<StoredReport>,
 }
 
+/// A remediation as `plan_card.html` shows it.
 #[derive(Debug)]
-struct PlanCard {
-    view: PlannedView,
-    can_be_ordered: bool,
-    why: String,
+pub(crate) struct PlanCard {
+    /// What it is and does.
+    pub(crate) view: PlannedView,
+    /// Whether a form may order it.
+    pub(crate) can_be_ordered: bool,
+    /// Why it stands where it stands.
+    pub(crate) why: String,
+}
+
+impl PlanCard {
+    /// A planned remediation in the reader's language.
+    pub(crate) fn new(step: &PlannedStep, catalogue: &Catalogue, t: Words) -> Self {
+        Self {
+            can_be_ordered: catalogue
+                .remediations
+                .get(&step.remediation)
+                .is_some_and(|r| r.is_automatic() && r.risk != Risk::Dangerous),
+            why: why(step, t),
+            view: PlannedView::new(step, catalogue, t.0),
+        }
+    }
 }
 
 /// The list.
@@ -67,8 +89,8 @@ pub(crate) async fn list(call: Call) -> Answer {
     let page = call.db().incidents(&filter, &PageRequest { limit: ROWS, cursor }).await?;
     let p = Frame::new(&call, "incidents");
     let catalogue = call.shared().catalogue;
-    let next =
-        page.next.map(|c| super::hosts::next_page(&call, &c.to_string())).unwrap_or_default();
+    let next = page.next.map(|c| c.to_string());
+    let foot = Foot::new(&call, &p, "incidents", (page.items.len(), page.total), next);
     let chosen =
         call.query.text("state").is_some().then(|| filter.state.first().copied()).flatten();
     html(&IncidentsPage {
@@ -84,10 +106,12 @@ pub(crate) async fn list(call: Call) -> Answer {
             })
             .collect(),
         total: page.total,
-        next,
+        foot,
+        kept: super::kept(&call, &["code", "kb", "state"]),
+        kb: call.query.text("kb").unwrap_or_default().to_owned(),
         code: call.query.text("code").unwrap_or_default().to_owned(),
         states: choices(IncidentState::ALL, IncidentState::as_str, chosen),
-        filtered: !call.raw_query.is_empty(),
+        filtered: super::filtered(&call),
         p,
     })
 }
@@ -122,18 +146,7 @@ pub(crate) async fn page(call: Call) -> Answer {
     };
     html(&IncidentPage {
         causes: verdict::causes(detail.incident.verdict.as_ref(), &evidence, catalogue, t),
-        plan: plan
-            .steps
-            .iter()
-            .map(|step| PlanCard {
-                can_be_ordered: catalogue
-                    .remediations
-                    .get(&step.remediation)
-                    .is_some_and(|r| r.is_automatic() && r.risk != Risk::Dangerous),
-                why: why(step, t),
-                view: PlannedView::new(step, catalogue, t.0),
-            })
-            .collect(),
+        plan: plan.steps.iter().map(|step| PlanCard::new(step, catalogue, t)).collect(),
         can_order: why_not.is_empty(),
         why_not,
         is_ignored: detail.incident.state == IncidentState::Ignored,

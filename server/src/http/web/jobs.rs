@@ -5,6 +5,7 @@ use fleetmend_core::ids::JobId;
 use fleetmend_core::job::JobState;
 use fleetmend_store::{Attempt, Job, JobFilter, PageRequest};
 
+use super::list::Foot;
 use super::{Choice, Frame, choices, html, see};
 use crate::http::api::{jobs, words};
 use crate::http::call::Call;
@@ -20,8 +21,10 @@ struct JobsPage {
     p: Frame,
     jobs: Vec<Job>,
     total: u64,
-    next: String,
+    foot: Foot,
     states: Vec<Choice>,
+    kept: Vec<(String, String)>,
+    filtered: bool,
 }
 
 #[derive(Debug, Template)]
@@ -44,13 +47,15 @@ pub(crate) async fn list(call: Call) -> Answer {
     };
     let cursor = call.query.parse("cursor")?;
     let page = call.db().jobs(&filter, &PageRequest { limit: ROWS, cursor }).await?;
-    let next =
-        page.next.map(|c| super::hosts::next_page(&call, &c.to_string())).unwrap_or_default();
+    let p = Frame::new(&call, "jobs");
+    let next = page.next.map(|c| c.to_string());
     html(&JobsPage {
-        p: Frame::new(&call, "jobs"),
+        foot: Foot::new(&call, &p, "jobs", (page.items.len(), page.total), next),
+        kept: super::kept(&call, &["state"]),
+        filtered: super::filtered(&call),
+        p,
         jobs: page.items,
         total: page.total,
-        next,
         states: choices(JobState::ALL, JobState::as_str, filter.state.first().copied()),
     })
 }

@@ -7,21 +7,27 @@ pub(crate) mod enroll;
 pub(crate) mod errors;
 pub(crate) mod explain;
 mod frame;
+mod history;
 pub(crate) mod hosts;
 pub(crate) mod i18n;
 pub(crate) mod incidents;
 pub(crate) mod jobs;
+mod list;
 mod paint;
+mod plot;
+pub(crate) mod problem;
 pub(crate) mod session;
+mod since;
 pub(crate) mod triage;
 mod verdict;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::call::Call;
 use super::problem::Problem;
 use super::route::Answer;
-pub(crate) use frame::Frame;
+pub(crate) use frame::{Frame, Visit};
 
 /// A page as an answer.
 pub(crate) fn html(page: &impl askama::Template) -> Answer {
@@ -58,4 +64,20 @@ pub(crate) fn choices<T: Copy + PartialEq>(
     chosen: Option<T>,
 ) -> Vec<Choice> {
     all.iter().map(|w| Choice { word: word(*w), chosen: chosen == Some(*w) }).collect()
+}
+
+/// What a list is filtered by besides the fields of its form, to be kept when the form is sent.
+pub(crate) fn kept(call: &Call, fields: &[&str]) -> Vec<(String, String)> {
+    call.query
+        .pairs()
+        .filter(|(name, value)| {
+            !value.is_empty() && !fields.contains(name) && !matches!(*name, "cursor" | "lang")
+        })
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Whether a list is filtered at all.
+pub(crate) fn filtered(call: &Call) -> bool {
+    !kept(call, &[]).is_empty()
 }

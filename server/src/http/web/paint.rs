@@ -73,6 +73,17 @@ pub(crate) fn bar(count: u64, most: u64) -> String {
     )
 }
 
+/// A share as a bar from nothing to all.
+pub(crate) fn share_bar(share: f64) -> String {
+    let mut width = 0_u64;
+    while width < 120 && (f64::from(u32::try_from(width).unwrap_or(0)) + 0.5) / 120.0 <= share {
+        width += 1;
+    }
+    format!(
+        "<svg class=\"bar\" width=\"120\" height=\"10\" aria-hidden=\"true\"><rect class=\"back\" width=\"120\" height=\"10\"/><rect class=\"fill\" width=\"{width}\" height=\"10\"/></svg>"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,15 @@
 //! The first page: what is broken, on how many machines, since when, and what to press.
 
-use askama::Template;
-use fleetmend_core::host::Lifecycle;
+use std::time::Duration;
 
-use super::{Frame, html, paint};
+use askama::Template;
+use axum::http::{HeaderValue, header};
+use fleetmend_core::host::Lifecycle;
+use fleetmend_core::time::Timestamp;
+use fleetmend_store::{Changes, StepsOfDay};
+
+use super::since::{self, Since};
+use super::{Frame, html, paint, plot, problem};
 use crate::http::api::model::ProblemView;
 use crate::http::api::problems;
 use crate::http::call::Call;
@@ -20,12 +26,21 @@ struct TriagePage {
     simulated: u64,
     open: u64,
     opened: u64,
+    fixed_today: u64,
     untriaged: u64,
     fixed: u64,
     jobs: u64,
     hosts_total: u64,
     problems: Vec<Row>,
+    plot: String,
+    days: Vec<StepsOfDay>,
+    since: Since,
+    changes: Changes,
+    new_problems: u64,
 }
+
+/// Days of the fleet's plot.
+const DAYS: u32 = 30;
 
 #[derive(Debug)]
 struct Row {
@@ -33,9 +48,9 @@ struct Row {
     bar: String,
     spark: String,
     hosts_link: String,
+    /// The problem's own page.
+    link: String,
     fix_link: String,
-    /// Where the possible causes are explained, where there are some and none leads.
-    causes_link: String,
 }
 
 /// The page.
@@ -43,6 +58,13 @@ pub(crate) async fn page(call: Call) -> Answer {
     let p = Frame::new(&call, "triage");
     let summary = call.db().summary(call.now).await?;
     let views = problems::views(&call, p.t.0).await?;
+    let since = since::since(&call)?;
+    let changes = call.db().changes(since.from).await?;
+    let days = call.db().fleet_days(DAYS, call.now).await?;
+    let new_problems = views
+        .iter()
+        .filter(|v| v.first_seen.parse::<Timestamp>().is_ok_and(|at| at >= since.from))
+        .count() as u64;
     let most = views.iter().map(|v| v.hosts).max().unwrap_or(1);
     let problems = views
         .into_iter()
@@ -54,9 +76,9 @@ pub(crate) async fn page(call: Call) -> Answer {
             fix_link: if view.incidents == 1 {
                 format!("/incidents/{}", view.sample)
             } else {
-                format!("/incidents?{}", key(&view))
+                problem::link(&view)
             },
-            causes_link: causes_link(&view),
+            link: problem::link(&view),
             view,
         })
         .collect();
@@ -73,19 +95,19 @@ pub(crate) async fn page(call: Call) -> Answer {
         jobs: summary.active_jobs,
         hosts_total: summary.hosts.values().sum(),
         problems,
+        plot: plot::fleet(&days, p.t),
+        fixed_today: call.db().changes(call.now.before(Duration::from_hours(24))).await?.fixed,
+        days,
+        changes,
+        new_problems,
+        since,
         p,
     };
-    html(&page)
-}
-
-fn causes_link(view: &ProblemView) -> String {
-    match (&view.cause, &view.code) {
-        (None, Some(code)) if view.possible_causes > 0 => {
-            let (product, operation) = (view.product, view.operation);
-            format!("/explain?q={}&product={product}&operation={operation}", encode(code))
-        }
-        _ => String::new(),
+    let mut response = html(&page)?;
+    if let Ok(cookie) = HeaderValue::from_str(&page.since.cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    Ok(response)
 }
 
 /// The filter that finds a problem's incidents and hosts.
