@@ -112,6 +112,9 @@ pub const SILENT_AFTER: Duration = Duration::from_mins(15);
 /// Time a running job may be silent before it is *timed_out*, over its own steps' time.
 pub const JOB_GRACE: Duration = Duration::from_mins(15);
 
+/// Days that trends go back.
+pub const ROLL_UP_DAYS: u32 = 400;
+
 /// Items in a page of a list, unless asked.
 pub const PAGE: u32 = 50;
 /// Most items in a page of a list.

@@ -28,4 +28,5 @@ CREATE INDEX incident_by_ended ON incident (ended_ms, state, first_seen_ms) WHER
 -- What grows old and is dropped.
 CREATE INDEX evidence_by_age ON evidence (at_ms) WHERE subject <> '';
 CREATE INDEX host_event_by_age ON host_event (at_ms);
-CREATE INDEX job_by_ended ON job (ended_ms) WHERE ended_ms IS NOT NULL;
+CREATE INDEX job_with_log ON job (ended_ms) WHERE ended_ms IS NOT NULL AND log_pieces > 0;
+CREATE INDEX incident_by_previous ON incident (previous_id) WHERE previous_id IS NOT NULL;

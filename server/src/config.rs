@@ -9,6 +9,10 @@ use std::time::Duration;
 use fleetmend_core::limits;
 use serde::{Deserialize, Serialize};
 
+mod retention;
+
+pub use retention::Retention;
+
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -49,6 +53,8 @@ pub struct Config {
     pub log: String,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// How long things are kept.
+    pub retention: Retention,
 }
 
 impl Default for Config {
@@ -68,6 +74,7 @@ impl Default for Config {
             agent_state_seconds: 300,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            retention: Retention::default(),
         }
     }
 }
@@ -280,6 +287,7 @@ impl Config {
                 return Err(ConfigError::Value { setting, why });
             }
         }
+        self.retention.check()?;
         crate::telemetry::check_filter(&self.log)
             .map_err(|why| ConfigError::Value { setting: "log", why })
     }
@@ -403,6 +411,10 @@ mod tests {
             ("certificate_days = 0", "certificate_days: 0 days"),
             ("database_url = \"postgres://h/d\"", "database_url"),
             ("log = \"what=ever=\"", "log:"),
+            ("[retention]\nreports_days = 6", "retention.reports_days: 6 days; from 7 to 3650"),
+            ("[retention]\nincidents_days = 59", "retention.incidents_days: 59 days; from 60"),
+            ("[retention]\nreports_days = 401", "an incident is kept at least as long"),
+            ("[retention]\naudit_days = 9", "unknown field `audit_days`"),
         ] {
             let err = load(toml, Overrides::default()).expect_err(toml);
             assert!(err.contains(part), "{toml}: {err}");

@@ -50,6 +50,12 @@
 //! **Views** ([`views`]): `problems(now, limit) -> Vec<Problem>`, `trend(days, now) -> Vec<DayCount>`,
 //! `summary(now) -> Summary`.
 //!
+//! **Trends**: `problem_trends(&[ProblemKey], days, now) -> Vec<ProblemTrend>` and `standing(days, now) ->
+//! Vec<u64>` (incidents that stood at the end of each day), `days_to_recount(now)`,
+//! `recount(day, &mut found)`.
+//!
+//! **Retention** ([`retention`]): `drop_old(&Keep, now, rows) -> Dropped`, again while it says `more`.
+//!
 //! **Access** ([`access`]): `create_api_token(&NewApiToken, by, now)`, `api_tokens(&PageRequest) ->
 //! Page<ApiToken>`, `revoke_api_token(id, by, now) -> bool`, `api_token(&hash, now) ->
 //! Option<ApiToken>`, `create_session(&NewSession)`, `session(&hash, now) -> Option<Session>`,
@@ -69,6 +75,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod page;
 pub mod reports;
+pub mod retention;
 mod row;
 mod sql;
 #[cfg(test)]
@@ -89,7 +96,9 @@ pub use ingest::{HostItems, Incoming, IngestOutcome, Ingested, Quarantined};
 pub use jobs::{Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, LogPage, LogPiece, NewJob};
 pub use page::{BadCursor, Cursor, Page, PageRequest};
 pub use reports::{ReportFilter, StoredReport};
+pub use retention::{Dropped, Keep};
 pub use tokens::{EnrollmentToken, NewEnrollmentToken, TokenGrant, TokenRefused};
 pub use views::{
-    Changes, DayCount, Outbreak, ProbeCount, Problem, ProblemKey, StepsOfDay, Summary,
+    Changes, DayCount, Outbreak, ProbeCount, Problem, ProblemKey, ProblemTrend, Recounted,
+    StepsOfDay, Summary,
 };

@@ -9,7 +9,7 @@ use fleetmend_core::time::{Clock, SystemClock};
 use fleetmend_core::token::Role;
 use fleetmend_store::NewApiToken;
 
-use super::{AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, serve};
+use super::{AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, recount, serve};
 use crate::config::Config;
 use crate::enroll::token::{self, TokenWish};
 use crate::state::Shared;
@@ -37,6 +37,12 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
                 print("the database is at this version\n")
             }
             Command::Config(ConfigCommand::Check) | Command::Health => Ok(()),
+            Command::Recount => {
+                let shared = app::open(config, clock).await?;
+                let done = recount::run(&shared.db, &*shared.clock).await;
+                shared.db.close().await;
+                done
+            }
             Command::Admin(AdminCommand::Create { name }) => {
                 let shared = app::open(config, clock).await?;
                 let made = create_admin(&shared, name).await;
@@ -92,6 +98,6 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// To standard error: what a person wants to know.
-fn note(text: &str) {
+pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

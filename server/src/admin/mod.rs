@@ -4,6 +4,7 @@
 mod commands;
 mod duration;
 mod health;
+mod recount;
 mod serve;
 
 use std::ffi::OsString;
@@ -32,6 +33,8 @@ enum Command {
     Migrate,
     /// Ask the running server whether it is ready, on the metrics port: for containers.
     Health,
+    /// Count the numbers behind the trends anew from the reports, and say which were wrong.
+    Recount,
     /// The settings.
     #[command(subcommand)]
     Config(ConfigCommand),

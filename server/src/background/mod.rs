@@ -33,6 +33,8 @@ pub struct Nudges {
     pub triage: Notify,
     /// A deadline may have come nearer.
     pub deadlines: Notify,
+    /// Something may have grown old.
+    pub retention: Notify,
     /// How every task did when it last ran.
     pub board: Board,
 }
@@ -42,6 +44,9 @@ const TRIAGE_PERIOD: Duration = Duration::from_secs(30);
 /// How often deadlines are looked at without a nudge.
 const DEADLINES_PERIOD: Duration = Duration::from_secs(15);
 
+/// How often old things are looked for without a nudge.
+const RETENTION_PERIOD: Duration = Duration::from_hours(1);
+
 /// Starts every task of the server.
 pub fn start(shared: &Shared, life: &Lifecycle) {
     let triage = tasks::Triage::new(shared.db.clone(), shared.catalogue, shared.events.clone());
@@ -50,6 +55,12 @@ pub fn start(shared: &Shared, life: &Lifecycle) {
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
     life.spawn(async move {
         drive(triage, TRIAGE_PERIOD, &nudges.triage, &nudges.board, &*clock, &soft).await;
+    });
+    let keep = shared.config.retention.keep();
+    let retention = tasks::Retention::new(shared.db.clone(), shared.clock.clone(), keep);
+    let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
+    life.spawn(async move {
+        drive(retention, RETENTION_PERIOD, &nudges.retention, &nudges.board, &*clock, &soft).await;
     });
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
     life.spawn(async move {

@@ -74,7 +74,7 @@ const ROLL_UP: ManyRows = ManyRows {
 pub(crate) const MANY: &[ManyRows] = &[LIVE, LAST_ENDED, OPEN, COUNT, REPORT, ROLL_UP];
 
 /// How far back the roll-ups go; what is older, or dated ahead, counts for the day it came.
-const ROLL_UP_DAYS: i64 = 400;
+const ROLL_UP_DAYS: i64 = limits::ROLL_UP_DAYS as i64;
 
 /// Reports of one host with one key.
 #[derive(Debug)]

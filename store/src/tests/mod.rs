@@ -7,6 +7,7 @@ mod hosts;
 mod incidents;
 mod ingest;
 mod jobs;
+mod retention;
 mod speed;
 mod statements;
 mod tokens;

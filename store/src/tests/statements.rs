@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
 use crate::backend::Backend;
 use crate::sql::ManyRows;
-use crate::{access, audit, hosts, incidents, ingest, jobs, tokens, views};
+use crate::{access, audit, hosts, incidents, ingest, jobs, retention, tokens, views};
 
 const ALL: &[&[(&str, &str)]] = &[
     access::STATEMENTS,
@@ -32,6 +32,9 @@ const ALL: &[&[(&str, &str)]] = &[
     tokens::STATEMENTS,
     views::problem::STATEMENTS,
     views::problems::STATEMENTS,
+    views::standing::STATEMENTS,
+    views::recount::STATEMENTS,
+    retention::STATEMENTS,
     views::summary::STATEMENTS,
 ];
 

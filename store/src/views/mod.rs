@@ -2,9 +2,13 @@
 
 pub(crate) mod problem;
 pub(crate) mod problems;
+pub(crate) mod recount;
+pub(crate) mod standing;
 pub(crate) mod summary;
 
 use std::collections::BTreeMap;
+
+pub use recount::Recounted;
 
 use fleetmend_core::host::Lifecycle;
 use fleetmend_core::ids::IncidentId;
@@ -84,6 +88,15 @@ pub struct ProblemKey {
     pub product: Product,
     /// While doing what.
     pub operation: Operation,
+}
+
+/// A problem from day to day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProblemTrend {
+    /// The problem.
+    pub key: ProblemKey,
+    /// Incidents that stood at the end of each day, oldest first, the last is today: now.
+    pub standing: Vec<u64>,
 }
 
 /// How many hosts of a problem gave which answer to a probe.

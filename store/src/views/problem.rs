@@ -24,9 +24,10 @@ macro_rules! of_problem {
 }
 
 statements! {
+    /// An answer about another subject than the incident's is not the problem's.
     EVIDENCE = concat!("SELECT e.probe, e.answer, COUNT(DISTINCT e.host_id) FROM evidence e \
-        WHERE e.host_id IN (SELECT i.host_id FROM incident i WHERE ", of_problem!(), ") \
-        GROUP BY e.probe, e.answer ORDER BY e.probe, e.answer");
+        JOIN incident i ON i.host_id = e.host_id AND (e.subject = '' OR e.subject = i.subject) \
+        WHERE ", of_problem!(), " GROUP BY e.probe, e.answer ORDER BY e.probe, e.answer");
     /// The latest days first, so that a cut takes the oldest.
     OUTBREAK = concat!("SELECT h.os_build, i.first_seen_ms / 86400000 AS day, COUNT(DISTINCT i.host_id) \
         FROM incident i JOIN host h ON h.id = i.host_id WHERE ", of_problem!(), " \
@@ -92,7 +93,7 @@ impl Db {
 
     /// Incidents opened and proved fixed on each of the last `days`, oldest first, the last is today.
     pub async fn fleet_days(&self, days: u32, now: Timestamp) -> Result<Vec<StepsOfDay>> {
-        let first = now.day() - i64::from(days.clamp(1, 400)) + 1;
+        let first = now.day() - i64::from(days.clamp(1, limits::ROLL_UP_DAYS)) + 1;
         let from = first * DAY_MS;
         let opened: Vec<(i64, i64)> =
             on_read!(self, |c| sqlx::query_as(OPENED).bind(from).fetch_all(c).await)?;
@@ -121,7 +122,7 @@ impl Db {
 }
 
 impl ProblemKey {
-    fn parts(&self) -> (&str, &str, &'static str, &'static str) {
+    pub(super) fn parts(&self) -> (&str, &str, &'static str, &'static str) {
         (
             self.cause.as_deref().unwrap_or_default(),
             self.code.as_deref().unwrap_or_default(),

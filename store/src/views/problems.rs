@@ -72,7 +72,7 @@ impl Db {
     /// Failures a day over the whole fleet, of the last `days`, oldest first; days without
     /// failures are there too.
     pub async fn trend(&self, days: u32, now: Timestamp) -> Result<Vec<DayCount>> {
-        let first = now.day() - i64::from(days.clamp(1, 400));
+        let first = now.day() - i64::from(days.clamp(1, limits::ROLL_UP_DAYS));
         let rows: Vec<(i64, i64)> =
             on_read!(self, |c| sqlx::query_as(TREND).bind(first).fetch_all(c).await)?;
         let counts: BTreeMap<i64, i64> = rows.into_iter().collect();

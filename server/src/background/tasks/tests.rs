@@ -16,7 +16,7 @@ use fleetmend_store::{
 };
 use uuid::Uuid;
 
-use super::{Deadlines, Triage};
+use super::{Deadlines, Retention, Triage};
 use crate::background::{BackgroundTask as _, Outcome};
 use crate::events::{Event, Events};
 
@@ -142,6 +142,25 @@ async fn a_silent_host_grows_stale_once() {
     assert_eq!(task.activate().await.acted, 0, "idempotent");
     let host = fleet.db.host(fleet.host).await.expect("reads").expect("is there");
     assert_eq!(host.lifecycle, Lifecycle::Stale);
+}
+
+#[tokio::test]
+async fn old_reports_go_and_what_still_stands_stays() {
+    let fleet = fleet().await;
+    fleet.fail().await;
+    let keep = crate::config::Retention::default().keep();
+    let mut task = Retention::new(fleet.db.clone(), fleet.clock.clone(), keep);
+    fleet.clock.advance(Duration::from_hours(24 * 90));
+    assert_eq!(task.activate().await.acted, 0, "the ninetieth day before is kept");
+    fleet.clock.advance(Duration::from_hours(24));
+    let status = task.activate().await;
+    assert_eq!((status.outcome, status.acted), (Outcome::Done, 1));
+    assert_eq!(task.activate().await.acted, 0, "idempotent");
+    let page = PageRequest::default();
+    let reports = fleet.db.reports(&fleetmend_store::ReportFilter::default(), &page).await;
+    assert!(reports.expect("reads").items.is_empty());
+    let incidents = fleet.db.incidents(&IncidentFilter::default(), &page).await.expect("lists");
+    assert_eq!((incidents.items.len(), incidents.items[0].reports), (1, 1), "it stands");
 }
 
 #[tokio::test]

@@ -1,0 +1,179 @@
+//! Retention: what is old is dropped in small pieces, oldest first; whole days of reports. Every
+//! call looks anew at what is due, so one that was cut short is made up for by the next. The audit
+//! log is never dropped.
+
+use fleetmend_core::time::Timestamp;
+use uuid::Uuid;
+
+use crate::backend::{Backend, Db, Tx, on_read, on_tx};
+use crate::error::Result;
+use crate::sql::statements;
+use crate::views::recount::held_from;
+
+/// How long things are kept, in days: today and so many days before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Reports, by the day received; and what was found about single things that are mended.
+    pub reports: u32,
+    /// Output of jobs that are over.
+    pub job_log: u32,
+    /// Incidents that are over, with their jobs. At least as long as reports.
+    pub incidents: u32,
+    /// A host's events.
+    pub events: u32,
+    /// Items set aside.
+    pub quarantine: u32,
+    /// The roll-up that trends are drawn from.
+    pub roll_up: u32,
+}
+
+/// What was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dropped {
+    /// Reports; where whole days are dropped at once, they are not counted.
+    pub reports: u64,
+    /// Days dropped at once.
+    pub days: u64,
+    /// Answers of probes about single things.
+    pub evidence: u64,
+    /// Rows of the roll-up.
+    pub roll_up: u64,
+    /// Jobs whose output was dropped.
+    pub job_logs: u64,
+    /// Incidents.
+    pub incidents: u64,
+    /// A host's events.
+    pub events: u64,
+    /// Items set aside.
+    pub quarantined: u64,
+    /// Whether more of it is due.
+    pub more: bool,
+}
+
+statements! {
+    SET_HELD_FROM = "UPDATE setting SET value = $1 WHERE name = 'reports_held_from'";
+    /// A report's day is never after the day it came.
+    REPORTS = "DELETE FROM report WHERE (id, received_day) IN (SELECT id, received_day FROM report \
+        WHERE day < $1 AND received_day < $1 ORDER BY day LIMIT $2)";
+    /// What was said about a thing, once it is old and nothing stands against the thing.
+    EVIDENCE = "DELETE FROM evidence WHERE (host_id, probe, subject) IN (SELECT e.host_id, e.probe, e.subject \
+        FROM evidence e WHERE e.subject <> '' AND e.at_ms < $1 AND NOT EXISTS (SELECT 1 FROM incident i \
+            WHERE i.host_id = e.host_id AND i.subject = e.subject AND i.ended_ms IS NULL) \
+        ORDER BY e.at_ms LIMIT $2)";
+    ROLL_UP = "DELETE FROM report_day WHERE (day, product, operation, code) IN ( \
+        SELECT day, product, operation, code FROM report_day WHERE day < $1 ORDER BY day LIMIT $2)";
+    EVENTS = "DELETE FROM host_event WHERE (host_id, number) IN ( \
+        SELECT host_id, number FROM host_event WHERE at_ms < $1 ORDER BY at_ms LIMIT $2)";
+    QUARANTINE = "DELETE FROM quarantine WHERE number IN ( \
+        SELECT number FROM quarantine WHERE at_ms < $1 ORDER BY number LIMIT $2)";
+    OLD_LOGS = "SELECT id FROM job WHERE ended_ms < $1 AND log_pieces > 0 ORDER BY ended_ms LIMIT $2";
+    /// The pieces count as dropped, and a reader of the output is at its end at once.
+    FORGET_LOG = "UPDATE job SET log_dropped = log_dropped + log_pieces, log_pieces = 0 WHERE id = $1";
+    DROP_LOG = "DELETE FROM job_log WHERE job_id = $1";
+    /// An incident stays while a report, a job at work or a later incident refers to it.
+    OLD_INCIDENTS = "SELECT i.id FROM incident i WHERE i.ended_ms < $1 \
+        AND NOT EXISTS (SELECT 1 FROM report r WHERE r.incident_id = i.id) \
+        AND NOT EXISTS (SELECT 1 FROM incident n WHERE n.previous_id = i.id) \
+        AND NOT EXISTS (SELECT 1 FROM job j WHERE j.incident_id = i.id AND j.ended_ms IS NULL) \
+        ORDER BY i.ended_ms LIMIT $2";
+    DROP_LOGS_OF = "DELETE FROM job_log WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
+    DROP_STEPS_OF = "DELETE FROM job_step WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
+    DROP_ATTEMPTS_OF = "DELETE FROM job_attempt WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
+    DROP_JOBS_OF = "DELETE FROM job WHERE incident_id = $1";
+    DROP_INCIDENT = "DELETE FROM incident WHERE id = $1";
+}
+
+/// Things with rows of their own below them count for so many rows.
+const HEAVY: i64 = 20;
+const DAY_MS: i64 = 86_400_000;
+
+impl Db {
+    /// Drops one piece of everything that is too old: at most `rows` rows of each kind, each kind in
+    /// a transaction of its own, so that writers wait for a moment only.
+    pub async fn drop_old(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Dropped> {
+        let first_day = |days: u32| now.day() - i64::from(days);
+        let first_ms = |days: u32| first_day(days) * DAY_MS;
+        let rows = i64::from(rows.max(1));
+        let mut done = Dropped::default();
+        self.drop_reports(first_day(keep.reports), rows, &mut done).await?;
+        done.evidence = self.drop_rows(EVIDENCE, first_ms(keep.reports), rows).await?;
+        done.roll_up = self.drop_rows(ROLL_UP, first_day(keep.roll_up), rows).await?;
+        done.events = self.drop_rows(EVENTS, first_ms(keep.events), rows).await?;
+        done.quarantined = self.drop_rows(QUARANTINE, first_ms(keep.quarantine), rows).await?;
+        let few = (rows / HEAVY).max(1);
+        done.job_logs = self.drop_logs(first_ms(keep.job_log), few).await?;
+        done.incidents = self.drop_incidents(first_ms(keep.incidents), few).await?;
+        let full = |n: u64, most: i64| i64::try_from(n).is_ok_and(|n| n >= most);
+        done.more |= [done.reports, done.evidence, done.roll_up, done.events, done.quarantined]
+            .into_iter()
+            .any(|n| full(n, rows))
+            || full(done.job_logs, few)
+            || full(done.incidents, few);
+        Ok(done)
+    }
+
+    async fn drop_rows(&self, sql: &'static str, before: i64, rows: i64) -> Result<u64> {
+        let mut tx = self.begin().await?;
+        let n = delete(&mut tx, sql, before, rows).await?;
+        tx.commit().await?;
+        Ok(n)
+    }
+
+    async fn drop_reports(&self, first: i64, rows: i64, done: &mut Dropped) -> Result<()> {
+        // First it is said, then it is done: nobody recounts a day of which reports are missing.
+        let mut tx = self.begin().await?;
+        if held_from(&mut tx).await? < first {
+            on_tx!(&mut tx, |c| sqlx::query(SET_HELD_FROM)
+                .bind(first.to_string())
+                .execute(c)
+                .await
+                .map(drop))?;
+        }
+        tx.commit().await?;
+        match &self.backend {
+            Backend::Sqlite { .. } => done.reports = self.drop_rows(REPORTS, first, rows).await?,
+        }
+        Ok(())
+    }
+
+    async fn drop_logs(&self, before: i64, most: i64) -> Result<u64> {
+        let jobs = self.ids(OLD_LOGS, before, most).await?;
+        for job in &jobs {
+            let mut tx = self.begin().await?;
+            for sql in [FORGET_LOG, DROP_LOG] {
+                on_tx!(&mut tx, |c| sqlx::query(sql).bind(job).execute(c).await.map(drop))?;
+            }
+            tx.commit().await?;
+        }
+        Ok(jobs.len() as u64)
+    }
+
+    async fn drop_incidents(&self, before: i64, most: i64) -> Result<u64> {
+        let incidents = self.ids(OLD_INCIDENTS, before, most).await?;
+        for incident in &incidents {
+            let mut tx = self.begin().await?;
+            for sql in [DROP_LOGS_OF, DROP_STEPS_OF, DROP_ATTEMPTS_OF, DROP_JOBS_OF, DROP_INCIDENT]
+            {
+                on_tx!(&mut tx, |c| sqlx::query(sql).bind(incident).execute(c).await.map(drop))?;
+            }
+            tx.commit().await?;
+        }
+        Ok(incidents.len() as u64)
+    }
+
+    async fn ids(&self, sql: &'static str, before: i64, most: i64) -> Result<Vec<Uuid>> {
+        let ids =
+            on_read!(self, |c| sqlx::query_scalar(sql).bind(before).bind(most).fetch_all(c).await)?;
+        Ok(ids)
+    }
+}
+
+async fn delete(tx: &mut Tx, sql: &'static str, before: i64, rows: i64) -> Result<u64> {
+    let n = on_tx!(tx, |c| sqlx::query(sql)
+        .bind(before)
+        .bind(rows)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(n)
+}
