@@ -99,7 +99,10 @@ struct Window {
 
 impl Window {
     fn new(days: u32, now: Timestamp) -> Self {
-        Self { first: now.day() - i64::from(days.clamp(1, limits::ROLL_UP_DAYS)) + 1, today: now.day() }
+        Self {
+            first: now.day() - i64::from(days.clamp(1, limits::ROLL_UP_DAYS)) + 1,
+            today: now.day(),
+        }
     }
 
     fn starts(self) -> i64 {
