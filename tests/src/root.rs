@@ -223,7 +223,15 @@ impl Drop for Machine {
         let ours = read("/proc/self/cgroup");
         let ours = ours.lines().find_map(|line| line.strip_prefix("0::/"));
         if let (Some(mount), Some(ours)) = (mount, ours) {
-            remove_groups(&Path::new(mount).join(ours).join(&self.group));
+            let group = Path::new(mount).join(ours).join(&self.group);
+            // Processes that were killed just now may take a moment to be gone.
+            for _ in 0..100 {
+                remove_groups(&group);
+                if !group.exists() {
+                    break;
+                }
+                std::thread::park_timeout(std::time::Duration::from_millis(20));
+            }
         }
     }
 }
