@@ -36,6 +36,11 @@ pub const INGEST_ROWS: usize = 1_000;
 pub const INGEST_WAIT: Duration = Duration::from_millis(4);
 /// Messages waiting for ingest over all hosts; a full queue makes streams wait.
 pub const INGEST_QUEUE: usize = 2_048;
+/// What sessions hold over all hosts while the database is away, in bytes as they came; the streams
+/// of those that find no room are ended, and their agents' spools keep it.
+pub const HELD_BYTES: usize = 128 * 1024 * 1024;
+/// Time that a server waits at its start for a database that is away, unless it is set.
+pub const DATABASE_WAIT: Duration = Duration::from_mins(1);
 /// Reports a host may send in a minute on average; above it the stream is slowed.
 pub const REPORTS_PER_MINUTE: u32 = 6_000;
 

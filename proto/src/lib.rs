@@ -27,3 +27,8 @@ pub use order::{decode_order, encode_order, renewal_input};
 pub mod v1 {
     tonic::include_proto!("fleetmend.agent.v1");
 }
+
+/// The bytes that a message takes on the wire.
+pub fn wire_size(message: &impl prost::Message) -> usize {
+    message.encoded_len()
+}

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::background::{self, Nudges};
 use crate::config::Config;
+use crate::database::Database;
 use crate::enroll::Authority;
 use crate::events::Events;
 use crate::ingest::Ingest;
@@ -62,6 +63,7 @@ impl App {
         let ingest = Ingest::start(shared.clone(), &lifecycle);
         let seen = Seen::default();
         seen.clone().keep(shared.clone(), &lifecycle);
+        shared.database.watch(shared.db.clone(), &lifecycle);
         link::sweep(shared.clone(), &lifecycle);
         refresh_authority(&shared, &lifecycle);
         end_streams_at_stop(&shared, &lifecycle);
@@ -101,6 +103,7 @@ pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Share
     let authority = Authority::open(&config.ca_dir(), clock.clone())?;
     Ok(Shared {
         db,
+        database: Database::default(),
         catalogue: fleetmend_catalog::builtin(),
         clock,
         nudges: Arc::new(Nudges::default()),

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod app;
 pub mod background;
 pub mod config;
+pub mod database;
 pub mod enroll;
 pub mod entropy;
 pub mod events;

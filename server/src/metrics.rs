@@ -81,6 +81,33 @@ impl ConnectionRefused {
     }
 }
 
+/// What kind of error the database gave, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseError {
+    /// It is away: lost, busy for too long, read-only, its disk full.
+    Unavailable,
+    /// A stored row makes no sense.
+    Inconsistent,
+    /// Anything else: a defect.
+    Other,
+}
+
+impl DatabaseError {
+    const ALL: [Self; 3] = [Self::Unavailable, Self::Inconsistent, Self::Other];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Inconsistent => "inconsistent",
+            Self::Other => "other",
+        }
+    }
+}
+
+const DATABASE_UP: &str = "fleetmend_database_up";
+const DATABASE_ERRORS: &str = "fleetmend_database_errors_total";
+const DATABASE_POOL: &str = "fleetmend_database_connections";
+const DATABASE_POOL_MAX: &str = "fleetmend_database_connections_max";
 const CONNECTIONS: &str = "fleetmend_agent_connections";
 const REFUSED: &str = "fleetmend_agent_connections_refused_total";
 const STREAMS: &str = "fleetmend_agent_streams";
@@ -132,6 +159,15 @@ fn describe() {
     gauge!(INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     describe_gauge!(CONNECTIONS, "Connections to the agents' port.");
     gauge!(CONNECTIONS).set(0.0);
+    describe_gauge!(DATABASE_UP, "1 where the database answers and takes writes, else 0.");
+    gauge!(DATABASE_UP).set(0.0);
+    describe_counter!(DATABASE_ERRORS, "Calls to the database that failed, by kind.");
+    for kind in DatabaseError::ALL {
+        counter!(DATABASE_ERRORS, "kind" => kind.as_str()).absolute(0);
+    }
+    describe_gauge!(DATABASE_POOL, "Connections to the database, by what they do.");
+    describe_gauge!(DATABASE_POOL_MAX, "The most connections to the database.");
+    database_pool(0, 0, 0);
     describe_counter!(REFUSED, "Connections to the agents' port that ended before any call.");
     for why in ConnectionRefused::ALL {
         counter!(REFUSED, "why" => why.as_str()).absolute(0);
@@ -195,6 +231,24 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         metrics::gauge!(CONNECTIONS).decrement(1.0);
     }
+}
+
+/// Whether the database answers and takes writes.
+pub fn database_up(up: bool) {
+    metrics::gauge!(DATABASE_UP).set(if up { 1.0 } else { 0.0 });
+}
+
+/// A call to the database failed.
+pub fn database_error(kind: DatabaseError) {
+    metrics::counter!(DATABASE_ERRORS, "kind" => kind.as_str()).increment(1);
+}
+
+/// The connections to the database: how many are open, how many of them idle, how many there may be.
+pub fn database_pool(open: u32, idle: u32, most: u32) {
+    let idle = idle.min(open);
+    metrics::gauge!(DATABASE_POOL, "state" => "idle").set(f64::from(idle));
+    metrics::gauge!(DATABASE_POOL, "state" => "used").set(f64::from(open - idle));
+    metrics::gauge!(DATABASE_POOL_MAX).set(f64::from(most));
 }
 
 /// A connection ended before any call.

@@ -10,6 +10,7 @@ use fleetmend_store::Db;
 
 use crate::background::Nudges;
 use crate::config::Config;
+use crate::database::Database;
 use crate::enroll::Authority;
 use crate::events::Events;
 use crate::link::Registry;
@@ -19,6 +20,8 @@ use crate::link::Registry;
 pub struct Shared {
     /// The database.
     pub db: Db,
+    /// Whether it answers.
+    pub database: Database,
     /// What the server knows of failures.
     pub catalogue: &'static Catalogue,
     /// Where time comes from.
@@ -37,7 +40,7 @@ pub struct Shared {
     pub readiness: Readiness,
 }
 
-/// Whether the server has started, and not begun to stop. `/readyz` asks it, and the database.
+/// Whether the server has started, and not begun to stop. `/readyz` asks it, and how the database is.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<AtomicU8>);
 

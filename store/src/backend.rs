@@ -36,6 +36,17 @@ pub(crate) enum Backend {
     Sqlite { write: SqlitePool, read: SqlitePool },
 }
 
+/// The connections of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// Those that are open.
+    pub open: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+    /// The most there may be.
+    pub most: u32,
+}
+
 /// One transaction that writes.
 #[derive(Debug)]
 pub(crate) enum Tx {
@@ -123,6 +134,18 @@ impl Db {
             Backend::Sqlite { write, .. } => drop(write.acquire().await?),
         }
         Ok(())
+    }
+
+    /// How many connections there are.
+    pub fn pool(&self) -> PoolState {
+        let idle = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        match &self.backend {
+            Backend::Sqlite { write, read } => PoolState {
+                open: read.size() + write.size(),
+                idle: idle(read.num_idle() + write.num_idle()),
+                most: READERS + 1,
+            },
+        }
     }
 
     /// Closes every connection, after the work under way.

@@ -60,6 +60,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the database is away or takes no writes now, so that the same may pass later.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Busy(_) => true,
+            Self::Driver(sqlx::Error::Io(_) | sqlx::Error::PoolClosed) => true,
+            // 10 read or write failed, 13 full, 14 cannot open
+            Self::Driver(sqlx::Error::Database(e)) => e
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .is_some_and(|code| matches!(code & 0xFF, 10 | 13 | 14)),
+            _ => false,
+        }
+    }
+
     pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }

@@ -21,7 +21,8 @@
 //!
 //! **Certificates**: `certificate_standing(serial) -> Option<CertificateStanding>`,
 //! `host_keys(host) -> Vec<HostKey>` (newest first), `add_certificate(host, &NewCertificate, by,
-//! now)`, `revoke_certificates(host, reason, by, now) -> u64`.
+//! now)`, `revoke_certificates(host, reason, by, now) -> u64`, `refused_certificates(alive) ->
+//! Vec<(String, Lifecycle)>` (of all that are alive, those that let nobody in).
 //!
 //! **Enrolment tokens** ([`tokens`]): `create_enrollment_token(&NewEnrollmentToken, by, now)`,
 //! `enrollment_tokens(&PageRequest) -> Page<EnrollmentToken>`, `revoke_enrollment_token(id, by,
@@ -43,7 +44,7 @@
 //! **Jobs** ([`jobs`]): `create_job(&NewJob, by, now) -> Job` (else [`StoreError::JobActive`]),
 //! `job(id) -> Option<JobDetail>`, `jobs(&JobFilter, &PageRequest) -> Page<Job>`,
 //! `job_log(id, after, limit) -> LogPage`, `cancel_job(id, reason, by, now) -> Cancelled`,
-//! `orders_for(host, now) -> Vec<JobId>`, `offer(job, now) -> Option<Order>`,
+//! `orders_for(host, now) -> Vec<JobId>`, `hosts_with_orders(now) -> Vec<HostId>`, `offer(job, now) -> Option<Order>`,
 //! `raise_counter(host, seen)`, `requeue_offered(host, known: &[JobId], now) -> Vec<JobId>`,
 //! `cancels_for(host) -> Vec<JobId>`, `expire_jobs(now, limit) -> Vec<JobId>`.
 //!
@@ -85,7 +86,7 @@ pub mod views;
 
 pub use access::{ApiToken, NewApiToken, NewSession, Session};
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
-pub use backend::Db;
+pub use backend::{Db, PoolState};
 pub use error::{Result, StoreError};
 pub use hosts::{
     CertificateStanding, EnrolError, Enrolled, Enrolment, Host, HostFilter, HostKey,

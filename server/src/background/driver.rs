@@ -11,6 +11,9 @@ use super::BackgroundTask;
 use super::status::{Board, Outcome};
 use crate::metrics;
 
+/// How often a task looks whose database is away; nudges do not hurry it.
+const AWAY_PERIOD: Duration = Duration::from_secs(5);
+
 /// Runs a task at once, then whenever its period is over or it is nudged, until `stop`. A portion
 /// under way is finished: tasks keep their portions small.
 pub async fn drive(
@@ -25,8 +28,10 @@ pub async fn drive(
     while !stop.is_cancelled() {
         let status = task.activate().instrument(tracing::info_span!("task", name)).await;
         let outcome = status.outcome.clone();
-        metrics::task_ran(name, !matches!(outcome, Outcome::Failed(_)));
+        metrics::task_ran(name, !outcome.is_failure());
         match &outcome {
+            // Said once, by whoever watches the database.
+            Outcome::Away(error) => tracing::debug!(name, error, "the database is away"),
             Outcome::Failed(error) => tracing::error!(name, error, "background task failed"),
             Outcome::Done | Outcome::More if status.acted > 0 => {
                 tracing::debug!(name, acted = status.acted, "background task acted");
@@ -39,9 +44,11 @@ pub async fn drive(
             tokio::task::yield_now().await;
             continue;
         }
+        // What a database that was away held up is done soon after it is back.
+        let away = matches!(outcome, Outcome::Away(_));
         tokio::select! {
-            () = tokio::time::sleep(period) => {}
-            () = nudge.notified() => {}
+            () = tokio::time::sleep(if away { period.min(AWAY_PERIOD) } else { period }) => {}
+            () = nudge.notified(), if !away => {}
             () = stop.cancelled() => {}
         }
     }

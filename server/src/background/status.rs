@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use fleetmend_core::time::Timestamp;
+use fleetmend_store::StoreError;
 use serde::Serialize;
+
+use crate::database;
 
 /// How one activation went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +19,18 @@ pub enum Outcome {
     More,
     /// It failed; the next activation tries again.
     Failed(String),
+    /// The database is away; the next activation tries again.
+    Away(String),
+}
+
+impl Outcome {
+    /// Whether it did not do what it should.
+    pub const fn is_failure(&self) -> bool {
+        match self {
+            Self::Failed(_) | Self::Away(_) => true,
+            Self::Done | Self::More => false,
+        }
+    }
 }
 
 /// What one activation did.
@@ -34,14 +49,11 @@ impl Status {
     }
 
     /// It failed, with the chain of causes.
-    pub fn failed(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            text = format!("{text}: {inner}");
-            source = inner.source();
-        }
-        Self { outcome: Outcome::Failed(text), acted: 0 }
+    pub fn failed(error: &(dyn std::error::Error + 'static)) -> Self {
+        let text = database::chain(error);
+        let away = error.downcast_ref::<StoreError>().is_some_and(database::note);
+        let outcome = if away { Outcome::Away(text) } else { Outcome::Failed(text) };
+        Self { outcome, acted: 0 }
     }
 }
 
@@ -70,7 +82,7 @@ impl Board {
 
     pub(super) fn note(&self, task: &'static str, at: Timestamp, last: Status) {
         let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = u64::from(matches!(last.outcome, Outcome::Failed(_)));
+        let failed = u64::from(last.outcome.is_failure());
         let before = board.get(task);
         let runs = before.map_or(0, |status| status.runs) + 1;
         let failures = before.map_or(0, |status| status.failures) + failed;

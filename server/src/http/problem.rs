@@ -112,6 +112,16 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy: try again", detail)
     }
 
+    /// The database is away. A change may have been made whose answer did not come.
+    pub fn away(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "database_away",
+            "The database is away: try again",
+            detail,
+        )
+    }
+
     /// Our own failure; `cause` goes to the log.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         let mut problem = Self::new(

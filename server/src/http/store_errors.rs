@@ -3,9 +3,18 @@
 use fleetmend_store::StoreError;
 
 use super::problem::Problem;
+use crate::database::chain;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        let away = crate::database::note(&error);
+        if away {
+            // Said in the log once, by whoever watches the database.
+            tracing::debug!(error = chain(&error), "the database is away");
+            return Self::away(
+                "the database is away: try again in a moment, and look first whether a change was made",
+            );
+        }
         match error {
             StoreError::NotFound { .. } => Self::not_found(error.to_string()),
             StoreError::Conflict(text) => Self::conflict("conflict", text),
@@ -13,27 +22,8 @@ impl From<StoreError> for Problem {
                 Self::conflict("job_active", error.to_string()).with("job", job)
             }
             StoreError::BadCursor(_) => Self::bad("cursor", error.to_string()),
-            StoreError::Busy(_) => {
-                let mut problem = Self::busy("the database is busy: try again in a moment");
-                problem.cause = Some(chain(&error));
-                problem
-            }
-            StoreError::Open { .. }
-            | StoreError::Inconsistent { .. }
-            | StoreError::Migrate(_)
-            | StoreError::Driver(_) => Self::internal(chain(&error)),
+            // What is left is a defect, or a database that somebody changed.
+            error => Self::internal(chain(&error)),
         }
     }
-}
-
-/// An error with all that lies beneath it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -3,19 +3,28 @@
 
 mod writer;
 
+use std::sync::Arc;
+
 use fleetmend_core::ids::{HostId, SpoolEpoch};
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_proto::{ConvertError, v1};
 use fleetmend_store::{HostItems, IngestOutcome, ingest::Incoming};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::lifecycle::Lifecycle;
 use crate::state::Shared;
 
 /// Where sessions hand in what they received. A full queue makes them wait, and so their agents.
 #[derive(Debug, Clone)]
-pub struct Ingest(mpsc::Sender<Handed>);
+pub struct Ingest {
+    queue: mpsc::Sender<Handed>,
+    /// Room for what sessions hold while the database is away, in KiB.
+    held: Arc<Semaphore>,
+}
+
+/// Room for what a session holds; given back when dropped.
+pub type Held = OwnedSemaphorePermit;
 
 /// One message, and where its outcome goes.
 #[derive(Debug)]
@@ -25,9 +34,15 @@ struct Handed {
 }
 
 /// Nothing was stored, and nothing may be acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the server cannot store reports now; they stay in the agent's spool: {0}")]
-pub struct IngestError(String);
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The database is away: what was handed in comes back, to be handed in again later.
+    #[error("the server's database is away; what it did not take stays in the agent's spool")]
+    Away(HostItems),
+    /// The server stops, or its database failed in a way that waiting does not mend.
+    #[error("the server cannot store reports now; they stay in the agent's spool: {0}")]
+    Failed(&'static str),
+}
 
 /// A message of reports as the wire brought it, its items converted one by one.
 #[derive(Debug)]
@@ -43,14 +58,22 @@ impl Ingest {
     pub fn start(shared: Shared, life: &Lifecycle) -> Self {
         let (sender, receiver) = mpsc::channel(limits::INGEST_QUEUE);
         life.spawn(writer::run(shared, receiver));
-        Self(sender)
+        Self { queue: sender, held: Arc::new(Semaphore::new(limits::HELD_BYTES / 1024)) }
+    }
+
+    /// Takes room for a message of `bytes` that the database did not take, until it does; says
+    /// whether there was.
+    pub fn hold(&self, bytes: usize, room: &mut Option<Held>) -> bool {
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
+        *room = self.held.clone().try_acquire_many_owned(kib).ok();
+        room.is_some()
     }
 
     /// Hands items in and waits for their commit.
     pub async fn submit(&self, items: HostItems) -> Result<IngestOutcome, IngestError> {
         let (reply, outcome) = oneshot::channel();
-        let gone = || IngestError("it stops".to_owned());
-        self.0.send(Handed { items, reply }).await.map_err(|_| gone())?;
+        let gone = || IngestError::Failed("it stops");
+        self.queue.send(Handed { items, reply }).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
     }
 }

@@ -1,10 +1,12 @@
-//! The one writer: group commit.
+//! The one writer: group commit. Where the database is away, everything that waits is given back at
+//! once: nobody waits longer than the one transaction that found out.
 
 use std::time::Instant;
 
 use fleetmend_core::limits;
-use fleetmend_store::{HostItems, Ingested};
-use tokio::sync::mpsc;
+use fleetmend_faults::{Mistake, mistaken};
+use fleetmend_store::{HostItems, IngestOutcome, Ingested, StoreError};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Handed, IngestError};
 use crate::entropy;
@@ -12,10 +14,15 @@ use crate::events::Event;
 use crate::metrics;
 use crate::state::Shared;
 
+type Reply = oneshot::Sender<Result<IngestOutcome, IngestError>>;
+
 /// Takes what is handed in until every handle is gone.
 pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
     while let Some(first) = queue.recv().await {
-        let (items, replies) = collect(first, &mut queue).await;
+        let (items, mut replies) = collect(first, &mut queue).await;
+        if mistaken(Mistake::AckBeforeCommit) {
+            acknowledge_too_early(&items, &mut replies);
+        }
         let started = Instant::now();
         let mut random = || entropy::bytes();
         match shared.db.ingest(&items, shared.clock.now(), &mut random).await {
@@ -28,16 +35,42 @@ pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
             }
             Err(error) => {
                 metrics::commit_failed();
-                tracing::error!(%error, messages = items.len(), "reports could not be stored");
-                for reply in replies {
-                    let _ = reply.send(Err(IngestError(error.to_string())));
+                shared.database.failed("reports could not be stored", &error);
+                give_back(items.into_iter().zip(replies), &error);
+                if error.is_unavailable() {
+                    let waiting = std::iter::from_fn(|| queue.try_recv().ok());
+                    give_back(waiting.map(|handed| (handed.items, handed.reply)), &error);
                 }
             }
         }
     }
 }
 
-type Reply = tokio::sync::oneshot::Sender<Result<fleetmend_store::IngestOutcome, IngestError>>;
+fn give_back(all: impl Iterator<Item = (HostItems, Reply)>, error: &StoreError) {
+    for (items, reply) in all {
+        let _ = reply.send(Err(if error.is_unavailable() {
+            IngestError::Away(items)
+        } else {
+            IngestError::Failed("its database failed")
+        }));
+    }
+}
+
+/// The mistake that the tests must catch: every message is said to be stored before it is.
+fn acknowledge_too_early(items: &[HostItems], replies: &mut Vec<Reply>) {
+    for (items, reply) in items.iter().zip(std::mem::take(replies)) {
+        let _ = reply.send(Ok(IngestOutcome {
+            host: items.host,
+            epoch: items.epoch,
+            acknowledged: items.items.last().map_or(0, |(sequence, _)| *sequence),
+            applied: items.items.len() as u64,
+            repeated: 0,
+            quarantined: 0,
+            refused: 0,
+            foreign: false,
+        }));
+    }
+}
 
 /// What comes within a few milliseconds, up to a bound of rows.
 async fn collect(
@@ -58,8 +91,7 @@ async fn collect(
 }
 
 fn tell(shared: &Shared, done: &Ingested, started: Instant) {
-    let sum =
-        |count: fn(&fleetmend_store::IngestOutcome) -> u64| done.outcomes.iter().map(count).sum();
+    let sum = |count: fn(&IngestOutcome) -> u64| done.outcomes.iter().map(count).sum();
     metrics::committed(
         started.elapsed(),
         sum(|o| o.applied),

@@ -1,8 +1,8 @@
 //! Orders on their way out. Level-triggered: looks at the database, sends what is due, marks it
-//! offered; called at every connect, nudge and heartbeat. A stream that ends under an order leaves
-//! it *offered*, and the next hello puts it back.
+//! offered; called at every connect and nudge. A stream that ends under an order leaves it *offered*,
+//! and the next hello puts it back; so does [`again`] where the database failed in the middle.
 
-use fleetmend_core::ids::HostId;
+use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_proto::v1;
 use fleetmend_store::StoreError;
 
@@ -11,14 +11,31 @@ use crate::events::Event;
 use crate::metrics;
 use crate::state::Shared;
 
-/// Everything that should go to a host now: orders signed with the session's key, then wishes to
-/// cancel. The caller has made sure that the host may get orders.
-pub(super) async fn due(
+/// What should go to a host now.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// Orders signed with the session's key.
+    pub(super) orders: Vec<(JobId, v1::Order)>,
+    /// Jobs that somebody wants stopped.
+    pub(super) recalled: Vec<JobId>,
+    /// Why there may be more, and why an order may be marked offered that was not given here.
+    pub(super) failed: Option<StoreError>,
+}
+
+/// Everything that should go to a host now. The caller has made sure that the host may get orders,
+/// and sends what is given: it is marked offered.
+pub(super) async fn due(shared: &Shared, host: HostId, key: &OrderKey) -> Due {
+    let mut due = Due::default();
+    due.failed = fill(shared, host, key, &mut due).await.err();
+    due
+}
+
+async fn fill(
     shared: &Shared,
     host: HostId,
     key: &OrderKey,
-) -> Result<Vec<v1::server_message::Body>, StoreError> {
-    let mut messages = Vec::new();
+    due: &mut Due,
+) -> Result<(), StoreError> {
     let now = shared.clock.now();
     for job in shared.db.orders_for(host, now).await? {
         // The counter is drawn under the host's row, with the job's new state, before the order
@@ -29,15 +46,22 @@ pub(super) async fn due(
             continue;
         }
         tracing::info!(job.id = %job, host.id = %host, counter = order.counter, "order sent");
-        messages.push(v1::server_message::Body::Order(key.seal(&order).into()));
+        due.orders.push((job, key.seal(&order).into()));
         metrics::order_pushed();
         shared.events.tell(Event::Job { id: job });
     }
-    for job in shared.db.cancels_for(host).await? {
-        messages.push(v1::server_message::Body::CancelJob(v1::CancelJob {
-            job: job.0.as_bytes().to_vec(),
-            reason: "cancelled by an admin".to_owned(),
-        }));
+    due.recalled = shared.db.cancels_for(host).await?;
+    Ok(())
+}
+
+/// Puts back the orders that are marked offered and of which the agent knows nothing.
+pub(super) async fn again(
+    shared: &Shared,
+    host: HostId,
+    known: &[JobId],
+) -> Result<(), StoreError> {
+    for id in shared.db.requeue_offered(host, known, shared.clock.now()).await? {
+        shared.events.tell(Event::Job { id });
     }
-    Ok(messages)
+    Ok(())
 }

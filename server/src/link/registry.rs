@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fleetmend_core::ids::HostId;
+use fleetmend_core::time::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ pub struct Registry {
 struct Slot {
     number: u64,
     serial: Arc<str>,
+    /// When the certificate's time is over.
+    not_after: Timestamp,
     nudge: Arc<Notify>,
     ender: Ender,
 }
@@ -79,16 +82,27 @@ impl Registry {
         }
     }
 
-    /// The hosts with their certificates' serial numbers.
-    pub(super) fn snapshot(&self) -> Vec<(HostId, Arc<str>)> {
-        self.lock().iter().map(|(host, slot)| (*host, slot.serial.clone())).collect()
+    /// Ends every stream for which there is a reason to; `reason` is asked with the certificate's
+    /// serial number and the end of its time.
+    pub(super) fn end_where(&self, reason: impl Fn(&str, Timestamp) -> Option<&'static str>) {
+        for slot in self.lock().values() {
+            if let Some(why) = reason(&slot.serial, slot.not_after) {
+                slot.ender.end(StreamEnd::Refused, why);
+            }
+        }
     }
 
     /// Takes a host's place; an older stream of the same host is ended.
-    pub(super) fn register(self: &Arc<Self>, host: HostId, serial: &str) -> Registration {
+    pub(super) fn register(
+        self: &Arc<Self>,
+        host: HostId,
+        serial: &str,
+        not_after: Timestamp,
+    ) -> Registration {
         let slot = Slot {
             number: self.numbers.fetch_add(1, Ordering::Relaxed),
             serial: serial.into(),
+            not_after,
             nudge: Arc::default(),
             ender: Ender::default(),
         };
@@ -145,14 +159,13 @@ impl Ender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetmend_core::time::Timestamp;
 
     #[tokio::test]
     async fn a_second_stream_replaces_the_first_and_keeps_its_place() {
         let registry = Arc::new(Registry::default());
         let host = HostId::at(Timestamp::from_millis(1), [1; 10]);
-        let first = registry.register(host, "01");
-        let second = registry.register(host, "01");
+        let first = registry.register(host, "01", Timestamp::from_millis(9));
+        let second = registry.register(host, "01", Timestamp::from_millis(9));
         assert_eq!(first.ended().await.why, StreamEnd::Replaced);
         drop(first);
         assert!(registry.is_connected(host), "the newer stream lost its place to the older's end");

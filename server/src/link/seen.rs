@@ -50,7 +50,10 @@ impl Seen {
             match shared.db.touch_hosts(batch).await {
                 Ok(back) => back.into_iter().for_each(|id| shared.events.tell(Event::Host { id })),
                 // The next heartbeat notes them again.
-                Err(error) => tracing::warn!(%error, "last-seen times could not be written"),
+                Err(error) => {
+                    shared.database.failed("last-seen times could not be written", &error);
+                    return;
+                }
             }
         }
     }

@@ -71,13 +71,14 @@ impl v1::agent_service_server::AgentService for AgentLink {
                 identity::host_certificate(der)
                     .map_err(|err| Status::permission_denied(err.to_string()))
             })?;
-        standing::check(&self.shared, &identity).await.inspect_err(|status| {
+        let standing = standing::check(&self.shared, &identity).await.inspect_err(|status| {
             tracing::info!(host.id = %identity.host, peer = %peer.addr, why = status.message(),
                 "session refused");
         })?;
         peer.in_session();
         let (out, messages) = mpsc::channel(OUTGOING);
-        let opened = Opened { link: self.clone(), identity, inbound: request.into_inner(), out };
+        let (inbound, not_after) = (request.into_inner(), standing.not_after);
+        let opened = Opened { link: self.clone(), identity, not_after, inbound, out };
         self.life.spawn(session::run(opened));
         Ok(Response::new(ReceiverStream::new(messages)))
     }

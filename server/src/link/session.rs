@@ -10,9 +10,10 @@ use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
+use fleetmend_faults::{Point, crash_point};
 use fleetmend_proto::v1::agent_message::Body as FromAgent;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
-use fleetmend_proto::{ConvertError, Hello, v1};
+use fleetmend_proto::{ConvertError, Hello, v1, wire_size};
 use fleetmend_store::{JobFilter, PageRequest, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -27,12 +28,14 @@ use super::standing;
 use crate::enroll::OrderKey;
 use crate::enroll::identity::HostCertificate;
 use crate::events::Event;
-use crate::ingest;
+use crate::ingest::{self, IngestError};
 use crate::metrics::{self, StreamEnd};
 use crate::state::Shared;
 
 /// Time for a slow agent to take one message.
 const SEND: Duration = Duration::from_secs(30);
+/// What a session waits, give or take a half, before it tries again what the database did not take.
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
 /// What a host's state weighs against the share of reports.
 const STATE_WEIGHT: u32 = 100;
 
@@ -42,6 +45,8 @@ type Out = mpsc::Sender<Result<v1::ServerMessage, Status>>;
 pub(super) struct Opened {
     pub(super) link: AgentLink,
     pub(super) identity: HostCertificate,
+    /// When the certificate's time is over.
+    pub(super) not_after: Timestamp,
     pub(super) inbound: Streaming<v1::AgentMessage>,
     pub(super) out: Out,
 }
@@ -59,6 +64,18 @@ struct Session {
     key: std::sync::Arc<OrderKey>,
     limiter: Limiter,
     out: Out,
+    orders: Orders,
+}
+
+/// What a session knows of the host's orders.
+#[derive(Default)]
+struct Orders {
+    /// Jobs that the agent knows: those of its hello, and those sent since.
+    known: Vec<JobId>,
+    /// The database failed where an order may have been marked offered: to be put back.
+    doubtful: bool,
+    /// When the agent was last told to stop which job.
+    recalled: Vec<(JobId, Instant)>,
 }
 
 /// Runs a stream to its end.
@@ -86,12 +103,13 @@ pub(super) async fn run(opened: Opened) {
 
 async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
     let hello = hello(&mut opened.inbound).await?;
-    let Opened { link, identity, mut inbound, out } = opened;
+    let Opened { link, identity, not_after, mut inbound, out } = opened;
     let shared = link.shared.clone();
     let host = identity.host;
     let now = shared.clock.now();
-    let acknowledged = note_hello(&shared, host, &hello, now).await.map_err(store)?;
-    let place = shared.registry.register(host, &identity.serial);
+    let acknowledged =
+        note_hello(&shared, host, &hello, now).await.map_err(|error| failed(&shared, &error))?;
+    let place = shared.registry.register(host, &identity.serial, not_after);
     // Looked at again now that an end asked by somebody else would be heard.
     let standing = standing::check(&shared, &identity).await.map_err(Ended::refused)?;
     link.seen.note(host, now);
@@ -111,7 +129,9 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
         pending: !standing.lifecycle.may_get_orders(),
     };
     let limiter = Limiter::new(Instant::now());
-    let mut session = Session { link, identity, place, key, limiter, out };
+    let known = hello.open_jobs.iter().map(|open| open.job).collect();
+    let orders = Orders { known, ..Orders::default() };
+    let mut session = Session { link, identity, place, key, limiter, out, orders };
     session.send(ToAgent::Welcome(welcome)).await?;
     session.push().await?;
     session.serve(&mut inbound).await
@@ -157,19 +177,14 @@ async fn note_hello(
         JobFilter { host: Some(host), state: vec![JobState::Offered], ..JobFilter::default() };
     if db.jobs(&offered, &PageRequest::first(1)).await?.total > 0 {
         let known: Vec<JobId> = hello.open_jobs.iter().map(|open| open.job).collect();
-        let again = db.requeue_offered(host, &known, now).await?;
-        for id in again {
-            shared.events.tell(Event::Job { id });
-        }
+        push::again(shared, host, &known).await?;
     }
     db.spool_position(host, hello.epoch).await
 }
 
 impl Session {
     async fn serve(&mut self, inbound: &mut Streaming<v1::AgentMessage>) -> Result<Ended, Ended> {
-        let mut heartbeat = tokio::time::interval(limits::HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        heartbeat.tick().await;
+        let mut heartbeat = heartbeats();
         let age = tokio::time::sleep(jittered_age());
         tokio::pin!(age);
         let mut last_message = Instant::now();
@@ -187,9 +202,10 @@ impl Session {
                 }
                 () = self.place.nudged() => self.push().await?,
                 _ = heartbeat.tick() => {
-                    let at = self.link.shared.clock.now().as_millis();
-                    self.send(ToAgent::Heartbeat(v1::Heartbeat { at })).await?;
-                    self.push().await?;
+                    self.heartbeat().await?;
+                    if self.orders.doubtful {
+                        self.push().await?;
+                    }
                 }
                 () = tokio::time::sleep_until(slowed_until.unwrap_or(silent)),
                     if slowed_until.is_some() => slowed_until = None,
@@ -197,8 +213,9 @@ impl Session {
                     let Some(message) = message.map_err(Ended::broken)? else {
                         return Ok(Ended::closed());
                     };
-                    last_message = Instant::now();
                     slowed_until = self.take(message).await?;
+                    // After it was dealt with: while that took long, nothing was read.
+                    last_message = Instant::now();
                     if slowed_until.is_some() {
                         metrics::throttled();
                     }
@@ -235,8 +252,10 @@ impl Session {
         }
     }
 
-    /// Reports: stored, then acknowledged.
+    /// Reports: stored, then acknowledged. While the database is away they are held, the stream stays
+    /// open, and nothing is acknowledged.
     async fn reports(&mut self, host: HostId, wire: v1::Reports) -> Result<(), Ended> {
+        let size = wire_size(&wire);
         let read =
             ingest::read(host, wire).map_err(|err| Ended::protocol(&err.within("reports")))?;
         for (sequence, problem) in &read.refused {
@@ -244,11 +263,27 @@ impl Session {
         }
         let epoch = read.items.epoch;
         let ingest = self.link.ingest.clone();
-        let outcome = tokio::select! {
-            end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
-            outcome = ingest.submit(read.items) => outcome
-                .map_err(|err| Ended::new(StreamEnd::Internal, Status::unavailable(err.to_string())))?,
+        let (mut items, mut room) = (read.items, None);
+        let outcome = loop {
+            let stored = tokio::select! {
+                biased;
+                end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
+                () = self.out.closed() => return Err(Ended::closed()),
+                stored = ingest.submit(items) => stored,
+            };
+            match stored {
+                Ok(outcome) => break outcome,
+                Err(IngestError::Away(back)) if room.is_some() || ingest.hold(size, &mut room) => {
+                    items = back;
+                    self.wait_for_database().await?;
+                }
+                Err(error) => {
+                    let status = Status::unavailable(error.to_string());
+                    return Err(Ended::new(StreamEnd::Internal, status));
+                }
+            }
         };
+        drop(room);
         if outcome.foreign {
             return Err(Ended::refused(Status::permission_denied("the host may not report")));
         }
@@ -263,48 +298,108 @@ impl Session {
             .filter(|(sequence, _)| *sequence <= outcome.acknowledged)
             .map(|(sequence, problem)| v1::RefusedItem { sequence, problem })
             .collect();
+        crash_point(Point::AckBeforeSend);
         self.send(ToAgent::ReportsAck(v1::ReportsAck {
             epoch: epoch.0.as_bytes().to_vec(),
             sequence: outcome.acknowledged,
             problem,
             refused,
         }))
-        .await
+        .await?;
+        crash_point(Point::AckAfterSend);
+        Ok(())
+    }
+
+    /// Waits until the database answers, and a moment more, so that not all come at once. The stream
+    /// is kept meanwhile: the agent hears that the server is there.
+    async fn wait_for_database(&mut self) -> Result<(), Ended> {
+        let database = self.link.shared.database.clone();
+        let pause = AWAY_PAUSE.mul_f64(0.5 + fastrand::f64());
+        let back = async move {
+            tokio::time::sleep(pause).await;
+            database.up().await;
+        };
+        tokio::pin!(back);
+        let mut heartbeat = heartbeats();
+        loop {
+            tokio::select! {
+                biased;
+                end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
+                () = self.out.closed() => return Err(Ended::closed()),
+                () = &mut back => return Ok(()),
+                _ = heartbeat.tick() => self.heartbeat().await?,
+            }
+        }
     }
 
     /// The host's state: the latest one counts, so one that cannot be read is dropped and counted.
     async fn state(&mut self, host: HostId, wire: v1::HostState) -> Result<(), Ended> {
-        let shared = &self.link.shared;
-        match fleetmend_core::host::HostState::try_from(wire) {
-            Ok(state) => {
-                shared.db.save_state(host, &state, shared.clock.now()).await.map_err(store)?;
-                shared.events.tell(Event::Host { id: host });
-            }
+        let shared = self.link.shared.clone();
+        let (size, mut room) = (wire_size(&wire), None);
+        let state = match fleetmend_core::host::HostState::try_from(wire) {
+            Ok(state) => state,
             Err(error) => {
                 metrics::state_refused();
                 tracing::warn!(%error, "the host's state was refused");
+                return Ok(());
             }
+        };
+        // The agent does not send it again before it changes: it is held while the database is away.
+        while let Err(error) = shared.db.save_state(host, &state, shared.clock.now()).await {
+            let ended = failed(&shared, &error);
+            let held = room.is_some() || self.link.ingest.hold(size, &mut room);
+            if !error.is_unavailable() || !held {
+                return Err(ended);
+            }
+            self.wait_for_database().await?;
+        }
+        shared.events.tell(Event::Host { id: host });
+        Ok(())
+    }
+
+    /// Sends what is due, where the host may get orders at this moment. A database that is away ends
+    /// no stream: the next look is the sweep's.
+    async fn push(&mut self) -> Result<(), Ended> {
+        let (shared, host) = (self.link.shared.clone(), self.identity.host);
+        let standing = match standing::check(&shared, &self.identity).await {
+            Ok(standing) => standing,
+            Err(status) if status.code() == tonic::Code::Unavailable => return Ok(()),
+            Err(status) => return Err(Ended::refused(status)),
+        };
+        if !standing.lifecycle.may_get_orders() {
+            return Ok(());
+        }
+        if self.orders.doubtful {
+            match push::again(&shared, host, &self.orders.known).await {
+                Ok(()) => self.orders.doubtful = false,
+                Err(error) => {
+                    shared.database.failed("orders could not be put back", &error);
+                    return Ok(());
+                }
+            }
+        }
+        let due = push::due(&shared, host, &self.key).await;
+        for (job, order) in due.orders {
+            self.orders.sent(job);
+            self.send(ToAgent::Order(order)).await?;
+        }
+        for job in due.recalled {
+            if self.orders.recall_now(job, Instant::now()) {
+                let reason = "cancelled by an admin".to_owned();
+                let job = job.0.as_bytes().to_vec();
+                self.send(ToAgent::CancelJob(v1::CancelJob { job, reason })).await?;
+            }
+        }
+        if let Some(error) = due.failed {
+            self.orders.doubtful = true;
+            shared.database.failed("orders could not be looked up", &error);
         }
         Ok(())
     }
 
-    /// Sends what is due, where the host may get orders at this moment.
-    async fn push(&mut self) -> Result<(), Ended> {
-        let shared = self.link.shared.clone();
-        let standing = standing::check(&shared, &self.identity).await.map_err(Ended::refused)?;
-        if !standing.lifecycle.may_get_orders() {
-            return Ok(());
-        }
-        match push::due(&shared, self.identity.host, &self.key).await {
-            Ok(messages) => {
-                for message in messages {
-                    self.send(message).await?;
-                }
-            }
-            // The next heartbeat looks again.
-            Err(error) => tracing::warn!(%error, "orders could not be looked up"),
-        }
-        Ok(())
+    async fn heartbeat(&self) -> Result<(), Ended> {
+        let at = self.link.shared.clock.now().as_millis();
+        self.send(ToAgent::Heartbeat(v1::Heartbeat { at })).await
     }
 
     async fn send(&self, body: ToAgent) -> Result<(), Ended> {
@@ -314,6 +409,26 @@ impl Session {
             Ok(Err(_)) => Err(Ended::closed()),
             Err(_) => Err(Ended { why: StreamEnd::Idle, status: None }),
         }
+    }
+}
+
+impl Orders {
+    fn sent(&mut self, job: JobId) {
+        self.known.push(job);
+        // One job at a time is active: the latest few are all that can be open.
+        let over = self.known.len().saturating_sub(2 * limits::OPEN_JOBS);
+        self.known.drain(..over);
+    }
+
+    /// Whether the agent is to be told now that a job shall stop: once, and again with each
+    /// heartbeat's time until the job has ended.
+    fn recall_now(&mut self, job: JobId, now: Instant) -> bool {
+        self.recalled.retain(|(_, at)| now - *at < limits::HEARTBEAT);
+        let told = self.recalled.iter().any(|(id, _)| *id == job);
+        if !told {
+            self.recalled.push((job, now));
+        }
+        !told
     }
 }
 
@@ -361,9 +476,16 @@ impl Ended {
     }
 }
 
-fn store(error: StoreError) -> Ended {
-    tracing::warn!(%error, "the database failed a session");
+fn failed(shared: &Shared, error: &StoreError) -> Ended {
+    shared.database.failed("the database failed a session", error);
     Ended::new(StreamEnd::Internal, Status::unavailable("the server's database fails; try again"))
+}
+
+fn heartbeats() -> tokio::time::Interval {
+    let first = Instant::now() + limits::HEARTBEAT;
+    let mut heartbeat = tokio::time::interval_at(first, limits::HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    heartbeat
 }
 
 fn seconds(span: Duration) -> u32 {

@@ -1,5 +1,6 @@
 //! The certificates of hosts.
 
+use fleetmend_core::host::Lifecycle;
 use fleetmend_core::ids::HostId;
 use fleetmend_core::time::Timestamp;
 use serde_json::json;
@@ -15,6 +16,12 @@ use crate::sql::statements;
 statements! {
     STANDING = "SELECT k.host_id, h.lifecycle, k.revoked_ms, k.not_after_ms, k.public_key \
         FROM host_certificate k JOIN host h ON h.id = k.host_id WHERE k.serial = $1";
+    /// Of the certificates whose time is not over, those that do not let their host in. Few, and asked
+    /// every two seconds: the first half goes by the hosts that may not connect.
+    REFUSED = "SELECT k.serial, h.lifecycle FROM host h JOIN host_certificate k ON k.host_id = h.id \
+        WHERE h.lifecycle IN ('quarantined', 'revoked', 'retired') AND k.not_after_ms > $1 \
+        UNION ALL SELECT k.serial, h.lifecycle FROM host_certificate k JOIN host h ON h.id = k.host_id \
+        WHERE k.revoked_ms IS NOT NULL AND k.not_after_ms > $1 AND h.lifecycle IN ('pending', 'active', 'stale')";
     KEYS = "SELECT serial, public_key, not_after_ms, revoked_ms FROM host_certificate \
         WHERE host_id = $1 ORDER BY issued_ms DESC, serial LIMIT 20";
     INSERT = "INSERT INTO host_certificate (serial, host_id, public_key, not_before_ms, not_after_ms, issued_ms) \
@@ -40,6 +47,21 @@ impl Db {
             not_after: time(not_after),
             public_key,
         }))
+    }
+
+    /// The certificates whose time was not over at `alive` and that do not let their host in, with
+    /// the reason's lifecycle: one question for all live streams. A revoked certificate of a host
+    /// that may connect stands there with that host's leave to connect.
+    pub async fn refused_certificates(&self, alive: Timestamp) -> Result<Vec<(String, Lifecycle)>> {
+        let rows: Vec<(String, String)> =
+            on_read!(self, |c| sqlx::query_as(REFUSED).bind(alive.as_millis()).fetch_all(c).await)?;
+        rows.into_iter()
+            .map(|(serial, lifecycle)| {
+                let at = At { table: "host_certificate", id: &serial };
+                let lifecycle = at.word("lifecycle", &lifecycle)?;
+                Ok((serial, lifecycle))
+            })
+            .collect()
     }
 
     /// The keys that a host was given certificates for, newest first; at most 20.
@@ -70,8 +92,7 @@ impl Db {
             .fetch_optional(c)
             .await)?;
         let lifecycle = lifecycle.ok_or_else(|| StoreError::not_found("host", host))?;
-        let lifecycle: fleetmend_core::host::Lifecycle =
-            At { table: "host", id: &host }.word("lifecycle", &lifecycle)?;
+        let lifecycle: Lifecycle = At { table: "host", id: &host }.word("lifecycle", &lifecycle)?;
         if !lifecycle.may_connect() {
             return Err(StoreError::Conflict(format!(
                 "the host {host} is {lifecycle} and gets no certificate"

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use fleetmend_core::ids::{HostId, IncidentId, JobId, SpoolEpoch};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
+use fleetmend_faults::{Point, crash_point};
 
 use super::positions::{self, Position};
 use super::{
@@ -74,7 +75,9 @@ impl Db {
         positions.retain(|key, position| before.get(key) != Some(&position.sequence));
         let moved: Vec<_> = positions.into_iter().collect();
         positions::write(&mut tx, &moved, now).await?;
+        crash_point(Point::IngestBeforeCommit);
         tx.commit().await?;
+        crash_point(Point::IngestAfterCommit);
         Ok(Ingested {
             outcomes,
             incidents: total.incidents.into_iter().take(NAMED).collect(),

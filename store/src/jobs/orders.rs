@@ -4,6 +4,7 @@ use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::order::Order;
 use fleetmend_core::time::Timestamp;
+use fleetmend_faults::{Point, crash_point};
 use uuid::Uuid;
 
 use super::Job;
@@ -19,7 +20,12 @@ statements! {
     WAITING = "SELECT j.id FROM job j JOIN host h ON h.id = j.host_id WHERE j.host_id = $1 AND j.state = 'queued' \
         AND j.ended_ms IS NULL AND j.not_before_ms <= $2 AND j.expires_ms > $2 AND h.lifecycle IN ('active', 'stale') \
         ORDER BY j.created_ms, j.id LIMIT 10";
+    /// The active jobs are few beside the hosts, and have an index of their own.
+    HOSTS_WAITING = "SELECT DISTINCT j.host_id FROM job j JOIN host h ON h.id = j.host_id WHERE j.ended_ms IS NULL \
+        AND j.state = 'queued' AND j.not_before_ms <= $1 AND j.expires_ms > $1 AND h.lifecycle IN ('active', 'stale')";
+    HOSTS_RECALLED = "SELECT DISTINCT j.host_id FROM job j WHERE j.ended_ms IS NULL AND j.cancel_requested = TRUE";
     NEXT_COUNTER = "UPDATE host SET order_counter = order_counter + 1 WHERE id = $1 RETURNING order_counter";
+    COUNTER = "SELECT order_counter FROM host WHERE id = $1";
     RAISE_COUNTER = "UPDATE host SET order_counter = $2 WHERE id = $1 AND order_counter < $2";
     OFFER = "UPDATE job SET state = 'offered', attempt = $2, counter = $3, offered_ms = $4, news_ms = $4 WHERE id = $1";
     OFFER_ATTEMPT = "INSERT INTO job_attempt (job_id, attempt, counter, offered_ms, state, detail) \
@@ -42,6 +48,18 @@ impl Db {
             .fetch_all(c)
             .await)?;
         Ok(ids.into_iter().map(JobId::from).collect())
+    }
+
+    /// The hosts to which something should go now: an order, or the wish that a job be stopped.
+    pub async fn hosts_with_orders(&self, now: Timestamp) -> Result<Vec<HostId>> {
+        let mut ids: Vec<Uuid> = on_read!(self, |c| sqlx::query_scalar(HOSTS_WAITING)
+            .bind(now.as_millis())
+            .fetch_all(c)
+            .await)?;
+        let recalled: Vec<Uuid> =
+            on_read!(self, |c| sqlx::query_scalar(HOSTS_RECALLED).fetch_all(c).await)?;
+        ids.extend(recalled);
+        Ok(ids.into_iter().map(HostId::from).collect())
     }
 
     /// Marks a queued job as offered and gives its order, with a counter above every one that the
@@ -76,7 +94,9 @@ impl Db {
                 .execute(c)
                 .await)?;
         }
+        crash_point(Point::OfferBeforeCommit);
         tx.commit().await?;
+        crash_point(Point::OfferAfterCommit);
         Ok(Some(Order {
             host: job.host,
             job: id,
@@ -94,12 +114,18 @@ impl Db {
         }))
     }
 
-    /// Goes on above the highest counter that an agent says it has seen.
+    /// Goes on above the highest counter that an agent says it has seen. Most have seen none that is
+    /// not known, and cost a read: every agent says it at every hello.
     pub async fn raise_counter(&self, host: HostId, seen: u64) -> Result<()> {
         if seen > COUNTER_MAX {
             return Err(StoreError::Conflict(format!(
                 "the agent of host {host} claims the order counter {seen}, which cannot be"
             )));
+        }
+        let known: Option<i64> =
+            on_read!(self, |c| sqlx::query_scalar(COUNTER).bind(host.0).fetch_optional(c).await)?;
+        if known.is_none_or(|known| known >= big(seen)) {
+            return Ok(());
         }
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, |c| sqlx::query(RAISE_COUNTER)
