@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fleetmend_core::time::Clock;
-use fleetmend_store::Db;
+use fleetmend_store::{Db, StoreError};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::background::{self, Nudges};
 use crate::config::Config;
@@ -20,7 +21,7 @@ use crate::ingest::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::link::{self, AgentLink, Registry, Seen};
 use crate::state::{Readiness, Shared};
-use crate::{http, metrics, people, tls};
+use crate::{database, http, metrics, people, tls};
 
 /// How often the authority looks whether its certificates grow old.
 const REFRESH: Duration = Duration::from_mins(10);
@@ -57,7 +58,8 @@ impl App {
         let (agents, agent_addr) = listen("agent_listen", config.agent_listen).await?;
         let (people, http_addr) = listen("http_listen", config.http_listen).await?;
         let (prometheus, metrics_addr) = listen("metrics_listen", config.metrics_listen).await?;
-        let shared = open(config, clock).await?;
+        let patience = config.database.wait();
+        let shared = open_within(config, clock, patience).await?;
         let lifecycle = Lifecycle::new();
 
         let ingest = Ingest::start(shared.clone(), &lifecycle);
@@ -96,10 +98,18 @@ impl RunningServer {
 /// Opens the database, brings it to this version, and opens the authority: what the command line's
 /// other commands need too.
 pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Shared> {
+    open_within(config, clock, Duration::ZERO).await
+}
+
+/// The same; a database that is away is waited for no longer than `patience`.
+async fn open_within(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    patience: Duration,
+) -> anyhow::Result<Shared> {
     create_private_dir(&config.data_dir)
         .with_context(|| format!("data_dir: cannot make {}", config.data_dir.display()))?;
-    let db = Db::connect(&config.database_url()).await?;
-    db.migrate().await?;
+    let db = connect(&config, patience).await?;
     let authority = Authority::open(&config.ca_dir(), clock.clone())?;
     Ok(Shared {
         db,
@@ -113,6 +123,67 @@ pub async fn open(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Share
         config: Arc::new(config),
         readiness: Readiness::default(),
     })
+}
+
+/// The database, at this version. Two servers that start at once do not hinder each other: the store
+/// lets one migrate at a time.
+async fn connect(config: &Config, patience: Duration) -> anyhow::Result<Db> {
+    let url = config.database_url();
+    let until = Instant::now() + patience;
+    let mut told = false;
+    loop {
+        let error = match open_database(&url, config).await {
+            Ok(db) => {
+                if told {
+                    tracing::info!("the database is there");
+                }
+                return Ok(db);
+            }
+            Err(error) => error,
+        };
+        if !error.is_unavailable() || Instant::now() >= until {
+            let hint = database::remedy(&error);
+            return Err(anyhow::Error::new(error).context(hint));
+        }
+        if !told {
+            told = true;
+            tracing::warn!(
+                error = database::chain(&error),
+                seconds = patience.as_secs(),
+                "the database is away: waiting for it before serving"
+            );
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Connects to the database and asks whether it takes writes, without bringing it to this version.
+pub async fn try_database(config: &Config) -> anyhow::Result<()> {
+    let remedy = |error: StoreError| {
+        let hint = database::remedy(&error);
+        anyhow::Error::new(error).context(hint)
+    };
+    let url = config.database_url();
+    if let Some(path) = url.strip_prefix("sqlite://")
+        && !Path::new(path).exists()
+    {
+        anyhow::bail!("database_url: {path} is not there yet: serve and migrate make it");
+    }
+    let db = Db::connect(&url).await.map_err(remedy)?;
+    let answer = db.ping().await.map_err(remedy);
+    db.close().await;
+    answer
+}
+
+async fn open_database(url: &str, config: &Config) -> Result<Db, StoreError> {
+    let db = Db::connect(url).await?;
+    match db.migrate().await {
+        Ok(()) => Ok(db),
+        Err(error) => {
+            db.close().await;
+            Err(error)
+        }
+    }
 }
 
 async fn listen(

@@ -169,6 +169,29 @@ fn words(error: &StoreError) -> &'static str {
     }
 }
 
+/// What to do about a database that cannot be opened.
+pub fn remedy(error: &StoreError) -> &'static str {
+    let text = chain(error);
+    let has = |part: &str| text.contains(part);
+    if has("password authentication") || has("no password") {
+        "database_url: PostgreSQL refuses the role or its password: correct them in the settings file or FLEETMEND_DATABASE_URL"
+    } else if has("pg_hba") {
+        "database_url: PostgreSQL's pg_hba.conf lets this role or machine in nowhere, or not without TLS"
+    } else if has("does not exist") {
+        "database_url: make the role and its database first: createuser --pwprompt ROLE; createdb --owner ROLE NAME"
+    } else if has("permission denied") {
+        "database_url: the role must own the database, or be granted CREATE on its schema"
+    } else if has("certificate") || has("TLS") {
+        "database_url: the database's certificate is not proved: sslrootcert must name the authority that signed it, and host be the name in it"
+    } else if has("too many") || has("remaining connection slots") {
+        "database.max_connections: PostgreSQL has no connection left: lower it, or raise PostgreSQL's own"
+    } else if error.is_unavailable() {
+        "database_url: the database does not answer: is it running, and can it be reached from here?"
+    } else {
+        "database_url: the database cannot be used"
+    }
+}
+
 /// An error with all that lies beneath it.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -22,8 +22,13 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
     let config = Config::load(&cli.settings)?;
     telemetry::install(&config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if let Command::Config(ConfigCommand::Check) = cli.command {
-        return print(&config.to_printable());
+    if let Command::Config(ConfigCommand::Check { connect }) = cli.command {
+        for hint in config.hints() {
+            note(&hint);
+        }
+        if !connect {
+            return print(&config.to_printable());
+        }
     }
     if let Command::Health = cli.command {
         return print(&super::health::ask(config.metrics_listen)?);
@@ -36,12 +41,17 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
                 app::open(config, clock).await?.db.close().await;
                 print("the database is at this version\n")
             }
-            Command::Config(ConfigCommand::Check) | Command::Health => Ok(()),
             Command::Recount => {
                 let shared = app::open(config, clock).await?;
                 let done = recount::run(&shared.db, &*shared.clock).await;
                 shared.db.close().await;
                 done
+            }
+            Command::Health => Ok(()),
+            Command::Config(ConfigCommand::Check { .. }) => {
+                app::try_database(&config).await?;
+                note("the database answers and takes writes");
+                print(&config.to_printable())
             }
             Command::Admin(AdminCommand::Create { name }) => {
                 let shared = app::open(config, clock).await?;

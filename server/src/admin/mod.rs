@@ -49,7 +49,11 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Check the settings and print them, secrets left out.
-    Check,
+    Check {
+        /// Connect to the database too; changes nothing in it.
+        #[arg(long)]
+        connect: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

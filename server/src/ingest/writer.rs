@@ -21,7 +21,7 @@ pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
     while let Some(first) = queue.recv().await {
         let (items, mut replies) = collect(first, &mut queue).await;
         if mistaken(Mistake::AckBeforeCommit) {
-            acknowledge_too_early(&items, &mut replies);
+            acknowledge_too_early(&items, &mut replies).await;
         }
         let started = Instant::now();
         let mut random = || entropy::bytes();
@@ -56,8 +56,9 @@ fn give_back(all: impl Iterator<Item = (HostItems, Reply)>, error: &StoreError) 
     }
 }
 
-/// The mistake that the tests must catch: every message is said to be stored before it is.
-fn acknowledge_too_early(items: &[HostItems], replies: &mut Vec<Reply>) {
+/// The mistake that the tests must catch: every message is said to be stored before it is, early
+/// enough that the word gets out.
+async fn acknowledge_too_early(items: &[HostItems], replies: &mut Vec<Reply>) {
     for (items, reply) in items.iter().zip(std::mem::take(replies)) {
         let _ = reply.send(Ok(IngestOutcome {
             host: items.host,
@@ -70,6 +71,7 @@ fn acknowledge_too_early(items: &[HostItems], replies: &mut Vec<Reply>) {
             foreign: false,
         }));
     }
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
 }
 
 /// What comes within a few milliseconds, up to a bound of rows.

@@ -6,6 +6,7 @@
     reason = "each test file uses its share"
 )]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,13 @@ pub struct TestServer {
     pub dir: tempfile::TempDir,
 }
 
+/// Where agents find a server, and whom they trust.
+#[derive(Clone)]
+pub struct Remote {
+    pub addr: SocketAddr,
+    pub root: CertificateDer<'static>,
+}
+
 /// An enrolled host: its id, chain and key.
 pub struct TestHost {
     pub id: HostId,
@@ -64,7 +72,11 @@ impl TestServer {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        Self::start_in(tempfile::tempdir().expect("a directory"), change).await
+    }
+
+    /// A server over what an earlier one left in this directory.
+    pub async fn start_in(dir: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let local = || "127.0.0.1:0".parse().expect("an address");
         let mut config = Config {
             data_dir: dir.path().join("data"),
@@ -109,40 +121,18 @@ impl TestServer {
         TlsConnector::from(self.client_config(identity)).connect(name, stream).await
     }
 
+    pub fn remote(&self) -> Remote {
+        let root = self.running.shared.authority.root().clone().into_owned();
+        Remote { addr: self.running.agent_addr, root }
+    }
+
     pub fn client_config(&self, identity: Option<(&[Vec<u8>], &KeyPair)>) -> Arc<ClientConfig> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.running.shared.authority.root().clone()).expect("a root");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("TLS 1.3")
-            .with_root_certificates(roots);
-        let mut config = match identity {
-            None => builder.with_no_client_auth(),
-            Some((chain, key)) => {
-                let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-                let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-                builder.with_client_auth_cert(chain, key).expect("a client certificate")
-            }
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Arc::new(config)
+        self.remote().client_config(identity)
     }
 
     /// A client; connects at its first call.
     pub fn client(&self, identity: Option<(&[Vec<u8>], &KeyPair)>) -> Client {
-        let (addr, config) = (self.running.agent_addr, self.client_config(identity));
-        let connector = tower::service_fn(move |_| {
-            let config = config.clone();
-            async move {
-                let stream = TcpStream::connect(addr).await?;
-                let name = ServerName::try_from(trust::SERVER_NAME).expect("a name");
-                let tls = TlsConnector::from(config).connect(name, stream).await?;
-                Ok::<_, std::io::Error>(TokioIo::new(tls))
-            }
-        });
-        let endpoint = Endpoint::from_static("http://fleetmend-server");
-        AgentServiceClient::new(endpoint.connect_with_connector_lazy(connector))
+        self.remote().client(identity)
     }
 
     pub async fn enrol_with(&self, token: &str, key: KeyPair) -> Result<TestHost, Status> {
@@ -174,6 +164,58 @@ impl TestServer {
         identity: Option<(&[Vec<u8>], &KeyPair)>,
         first: FromAgent,
     ) -> Result<(mpsc::Sender<v1::AgentMessage>, Streaming<v1::ServerMessage>), Status> {
+        self.remote().open(identity, first).await
+    }
+
+    /// A session of this spool, welcomed.
+    pub async fn session(&self, host: &TestHost, epoch: SpoolEpoch) -> Result<TestSession, Status> {
+        self.remote().session(host, hello(epoch, vec![])).await
+    }
+}
+
+impl Remote {
+    pub fn client_config(&self, identity: Option<(&[Vec<u8>], &KeyPair)>) -> Arc<ClientConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.root.clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+                let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+                builder.with_client_auth_cert(chain, key).expect("a client certificate")
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
+    }
+
+    /// A client; connects at its first call.
+    pub fn client(&self, identity: Option<(&[Vec<u8>], &KeyPair)>) -> Client {
+        let (addr, config) = (self.addr, self.client_config(identity));
+        let connector = tower::service_fn(move |_| {
+            let config = config.clone();
+            async move {
+                let stream = TcpStream::connect(addr).await?;
+                let name = ServerName::try_from(trust::SERVER_NAME).expect("a name");
+                let tls = TlsConnector::from(config).connect(name, stream).await?;
+                Ok::<_, std::io::Error>(TokioIo::new(tls))
+            }
+        });
+        let endpoint = Endpoint::from_static("http://fleetmend-server");
+        AgentServiceClient::new(endpoint.connect_with_connector_lazy(connector))
+    }
+
+    /// Opens a stream and sends its first message.
+    pub async fn open(
+        &self,
+        identity: Option<(&[Vec<u8>], &KeyPair)>,
+        first: FromAgent,
+    ) -> Result<(mpsc::Sender<v1::AgentMessage>, Streaming<v1::ServerMessage>), Status> {
         let (out, outgoing) = mpsc::channel(64);
         out.send(v1::AgentMessage { body: Some(first) }).await.expect("queued");
         let outgoing = tokio_stream::wrappers::ReceiverStream::new(outgoing);
@@ -181,10 +223,11 @@ impl TestServer {
         Ok((out, messages))
     }
 
-    /// A session of this spool, welcomed.
-    pub async fn session(&self, host: &TestHost, epoch: SpoolEpoch) -> Result<TestSession, Status> {
+    /// A session that begins so, welcomed.
+    pub async fn session(&self, host: &TestHost, hello: v1::Hello) -> Result<TestSession, Status> {
+        let epoch = uuid::Uuid::from_slice(&hello.spool_epoch).expect("an epoch").into();
         let (out, mut messages) =
-            self.open(Some(host.identity()), FromAgent::Hello(hello(epoch, vec![]))).await?;
+            self.open(Some(host.identity()), FromAgent::Hello(hello)).await?;
         match next(&mut messages).await? {
             ToAgent::Welcome(welcome) => Ok(TestSession { out, messages, welcome, epoch }),
             other => panic!("no welcome but {other:?}"),

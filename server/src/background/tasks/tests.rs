@@ -168,5 +168,5 @@ async fn a_task_whose_database_is_gone_says_so() {
     let fleet = fleet().await;
     fleet.db.close().await;
     let mut task = Deadlines::new(fleet.db.clone(), fleet.clock.clone(), Events::default());
-    assert!(matches!(task.activate().await.outcome, Outcome::Failed(why) if !why.is_empty()));
+    assert!(matches!(task.activate().await.outcome, Outcome::Away(why) if !why.is_empty()));
 }

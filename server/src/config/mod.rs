@@ -2,6 +2,10 @@
 //!
 //! Everything is checked before anything starts; a message names the setting and the remedy.
 
+mod database;
+mod overrides;
+mod retention;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,8 +13,8 @@ use std::time::Duration;
 use fleetmend_core::limits;
 use serde::{Deserialize, Serialize};
 
-mod retention;
-
+pub use database::{DatabaseOverrides, DatabaseSettings};
+pub use overrides::Overrides;
 pub use retention::Retention;
 
 /// How logs are written.
@@ -55,6 +59,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How long things are kept.
     pub retention: Retention,
+    /// How the database is used.
+    pub database: DatabaseSettings,
 }
 
 impl Default for Config {
@@ -75,114 +81,9 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: LogFormat::Text,
             retention: Retention::default(),
+            database: DatabaseSettings::default(),
         }
     }
-}
-
-/// Flags and variables that override the file. The same names in all three.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Overrides {
-    /// The settings file (TOML).
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_CONFIG",
-        value_name = "FILE"
-    )]
-    pub config: Option<PathBuf>,
-    /// The database: sqlite:///path/to/file.db
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
-    pub database_url: Option<String>,
-    /// A file that holds the database's address: one line, for one with a password in it.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_DATABASE_URL_FILE",
-        value_name = "FILE",
-        conflicts_with = "database_url"
-    )]
-    pub database_url_file: Option<PathBuf>,
-    /// Where the certificate authority and, by default, the database live.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_DATA_DIR",
-        value_name = "DIR"
-    )]
-    pub data_dir: Option<PathBuf>,
-    /// Where agents connect.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_AGENT_LISTEN",
-        value_name = "ADDR:PORT"
-    )]
-    pub agent_listen: Option<SocketAddr>,
-    /// Where people connect: REST and dashboard.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_HTTP_LISTEN",
-        value_name = "ADDR:PORT"
-    )]
-    pub http_listen: Option<SocketAddr>,
-    /// Where Prometheus reads.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_METRICS_LISTEN",
-        value_name = "ADDR:PORT"
-    )]
-    pub metrics_listen: Option<SocketAddr>,
-    /// The people's certificate chain (PEM); needed off loopback.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_HTTP_CERT",
-        value_name = "FILE"
-    )]
-    pub http_cert: Option<PathBuf>,
-    /// The people's key (PEM); needed off loopback.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_HTTP_KEY",
-        value_name = "FILE"
-    )]
-    pub http_key: Option<PathBuf>,
-    /// What is logged: info, debug, or tracing's filter syntax.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_LOG",
-        value_name = "FILTER"
-    )]
-    pub log: Option<String>,
-    /// How logs are written.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Settings",
-        env = "FLEETMEND_LOG_FORMAT",
-        value_enum
-    )]
-    pub log_format: Option<LogFormat>,
 }
 
 /// Why the settings cannot be used.
@@ -223,7 +124,7 @@ impl Config {
         };
         config.apply(overrides);
         if let Some(path) = &config.database_url_file {
-            config.database_url = Some(database_url_in(path)?);
+            config.database_url = Some(database::url_in(path)?);
         }
         config.check()?;
         Ok(config)
@@ -249,19 +150,23 @@ impl Config {
     /// The settings as TOML, secrets left out.
     pub fn to_printable(&self) -> String {
         let mut shown = self.clone();
-        shown.database_url = Some(without_password(&self.database_url()));
+        // What stands in a file stays there.
+        let address = shown.database_url_file.is_none();
+        shown.database_url = address.then(|| database::without_password(&self.database_url()));
         toml::to_string(&shown).unwrap_or_else(|err| format!("# cannot be printed: {err}\n"))
+    }
+
+    /// What is allowed and should be thought about, a line each.
+    pub fn hints(&self) -> Vec<String> {
+        database::hints(&self.database_url())
     }
 
     /// Checks every setting.
     pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |setting, why: &str| Err(ConfigError::Value { setting, why: why.to_owned() });
-        if !self.database_url().starts_with("sqlite:") {
-            return wrong(
-                "database_url",
-                "this version keeps its data in SQLite: sqlite:///path/file.db",
-            );
-        }
+        database::check_url(&self.database_url())
+            .map_err(|why| ConfigError::Value { setting: "database_url", why })?;
+        self.database.check()?;
         if self.http_cert.is_some() != self.http_key.is_some() {
             return wrong("http_cert", "http_cert and http_key go together: give both or none");
         }
@@ -327,30 +232,7 @@ impl Config {
         }
         self.http_cert = over.http_cert.clone().or(self.http_cert.take());
         self.http_key = over.http_key.clone().or(self.http_key.take());
-    }
-}
-
-/// The address in a file; its text is never part of an error.
-fn database_url_in(path: &Path) -> Result<String, ConfigError> {
-    let wrong = |why: String| ConfigError::Value { setting: "database_url_file", why };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
-    let url = text.trim();
-    if url.is_empty() || url.contains('\n') {
-        let why = format!("{} must hold one line: the database's address", path.display());
-        return Err(wrong(why));
-    }
-    Ok(url.to_owned())
-}
-
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    match rest.rsplit_once('@') {
-        Some((who, place)) if who.contains(':') => {
-            let name = who.split(':').next().unwrap_or_default();
-            format!("{scheme}://{name}:…@{place}")
-        }
-        _ => url.to_owned(),
+        self.database.apply(&over.database);
     }
 }
 
@@ -409,7 +291,13 @@ mod tests {
             ("http_listen = \"0.0.0.0:7080\"", "http_listen: 0.0.0.0:7080 can be reached"),
             ("http_cert = \"/x\"", "go together"),
             ("certificate_days = 0", "certificate_days: 0 days"),
-            ("database_url = \"postgres://h/d\"", "database_url"),
+            ("database_url = \"mysql://me:secret@h/d\"", "database_url: write sqlite:"),
+            ("database_url = \"postgres://me:secret@h\"", "database_url: it names no database"),
+            ("database_url = \"postgres://h/d?sslmode=maybe\"", "database_url: sslmode=maybe"),
+            ("database_url = \"postgres://h/d?sslrootcert=/none\"", "sslrootcert"),
+            ("[database]\nmax_connections = 1", "database.max_connections: 1; from 2 to 200"),
+            ("[database]\nstatement_seconds = 99", "database.statement_seconds: 99"),
+            ("[database]\nstatment_seconds = 9", "unknown field `statment_seconds`"),
             ("log = \"what=ever=\"", "log:"),
             ("[retention]\nreports_days = 6", "retention.reports_days: 6 days; from 7 to 3650"),
             ("[retention]\nincidents_days = 59", "retention.incidents_days: 59 days; from 60"),
@@ -418,13 +306,22 @@ mod tests {
         ] {
             let err = load(toml, Overrides::default()).expect_err(toml);
             assert!(err.contains(part), "{toml}: {err}");
-            assert!(!err.contains('\n'), "{err}");
+            assert!(!err.contains('\n') && !err.contains("secret"), "{err}");
         }
     }
 
     #[test]
     fn printed_settings_hold_no_password() {
-        assert_eq!(without_password("postgres://me:secret@h/d"), "postgres://me:…@h/d");
-        assert_eq!(without_password("sqlite:///a@b"), "sqlite:///a@b");
+        let over = |url: &str| Overrides { database_url: Some(url.into()), ..Overrides::default() };
+        let config = load("", over("postgres://me:sec@ret@h/d")).expect("valid").to_printable();
+        assert!(config.contains("postgres://me:…@h/d"), "{config}");
+        let config = load("", over("postgres://h/d?user=me&password=sec%40ret")).expect("valid");
+        assert!(!config.to_printable().contains("ret"), "{}", config.to_printable());
+        // What is printed can be read again.
+        let file = load("[database]\nmax_connections = 7", Overrides::default()).expect("valid");
+        assert_eq!(
+            load(&file.to_printable(), Overrides::default()),
+            Ok(Config { database_url: Some(file.database_url()), ..file })
+        );
     }
 }
