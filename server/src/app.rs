@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fleetmend_core::time::Clock;
 use fleetmend_store::{Db, StoreError};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;
 
 use crate::background::{self, Nudges};
@@ -25,6 +25,9 @@ use crate::{database, http, metrics, people, tls};
 
 /// How often the authority looks whether its certificates grow old.
 const REFRESH: Duration = Duration::from_mins(10);
+
+/// Connections that wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+const BACKLOG: u32 = 4_096;
 
 /// Starts servers.
 #[derive(Debug)]
@@ -190,11 +193,19 @@ async fn listen(
     setting: &'static str,
     addr: SocketAddr,
 ) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(addr)
-        .await
-        .with_context(|| format!("{setting}: cannot listen on {addr}"))?;
+    let listener = bind(addr).with_context(|| format!("{setting}: cannot listen on {addr}"))?;
     let bound = listener.local_addr().with_context(|| format!("{setting}: {addr}"))?;
     Ok((listener, bound))
+}
+
+/// Listens with a queue that holds a fleet: after a restart thousands connect in the same second, and
+/// what the queue drops comes again only after seconds.
+fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 fn create_private_dir(path: &Path) -> std::io::Result<()> {

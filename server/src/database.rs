@@ -2,7 +2,7 @@
 //! once when it goes and once when it is back. Health, metrics and waiting sessions go by it; it
 //! refuses nobody by itself, since a database that takes no writes still answers reads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetmend_store::{Db, StoreError};
@@ -16,8 +16,13 @@ use crate::metrics::{self, DatabaseError};
 const PERIOD: Duration = Duration::from_secs(2);
 /// How often one that is away is.
 const PERIOD_AWAY: Duration = Duration::from_secs(1);
+/// The least time between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Time for its answer. Two looks that end so make it away: one may only have met a long write.
 const ANSWER: Duration = Duration::from_secs(3);
+/// How long a write that failed counts where no other was tried. Sessions that hold something try
+/// more often.
+const STUCK: Duration = Duration::from_secs(10);
 /// A look older than this says nothing.
 const STALE: Duration = Duration::from_secs(15);
 
@@ -29,6 +34,9 @@ pub struct Database(Arc<Inner>);
 struct Inner {
     state: watch::Sender<State>,
     look: Notify,
+    /// When a write last failed because the database is away, and why, where none succeeded since: a
+    /// full disk may still take the little that a look writes.
+    stuck: Mutex<Option<(Instant, &'static str)>>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +54,7 @@ impl Default for Database {
     fn default() -> Self {
         let now = Instant::now();
         let state = watch::Sender::new(State { away: None, at: now, since: now });
-        Self(Arc::new(Inner { state, look: Notify::new() }))
+        Self(Arc::new(Inner { state, look: Notify::new(), stuck: Mutex::default() }))
     }
 }
 
@@ -67,11 +75,23 @@ impl Database {
     /// A call failed: counted, and said in the log unless it is only that the database is away, which
     /// is said once by whoever watches it. `what` could not be done.
     pub fn failed(&self, what: &'static str, error: &StoreError) {
-        if note(error) {
-            tracing::debug!(error = chain(error), what, "the database is away");
+        if failed(what, error) {
             self.0.look.notify_one();
-        } else {
-            tracing::error!(error = chain(error), "{what}");
+        }
+    }
+
+    /// The same of a write that people and agents rely on.
+    pub fn write_failed(&self, what: &'static str, error: &StoreError) {
+        if error.is_unavailable() {
+            *self.stuck() = Some((Instant::now(), words(error)));
+        }
+        self.failed(what, error);
+    }
+
+    /// A write succeeded.
+    pub fn wrote(&self) {
+        if self.stuck().take().is_some() {
+            self.0.look.notify_one();
         }
     }
 
@@ -83,10 +103,11 @@ impl Database {
             loop {
                 this.look(&db, &mut late).await;
                 let away = this.0.state.borrow().away.is_some();
+                // Errors of a moment make one look, not one each.
+                tokio::time::sleep(PAUSE).await;
                 tokio::select! {
                     () = tokio::time::sleep(if away { PERIOD_AWAY } else { PERIOD }) => {}
-                    // Errors of a moment make one look, not one each.
-                    () = this.0.look.notified(), if !away && late == 0 => {}
+                    () = this.0.look.notified(), if late == 0 => {}
                     () = soft.cancelled() => return,
                 }
             }
@@ -100,7 +121,8 @@ impl Database {
         match tokio::time::timeout(ANSWER, db.ping()).await {
             Ok(Ok(())) => {
                 *late = 0;
-                self.set(None, String::new);
+                let stuck = self.stuck().filter(|(at, _)| at.elapsed() < STUCK).map(|(_, why)| why);
+                self.set(stuck, || "writes fail".to_owned());
             }
             Ok(Err(error)) => {
                 note(&error);
@@ -114,6 +136,10 @@ impl Database {
                 }
             }
         }
+    }
+
+    fn stuck(&self) -> MutexGuard<'_, Option<(Instant, &'static str)>> {
+        self.0.stuck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, away: Option<&'static str>, why: impl FnOnce() -> String) {
@@ -138,6 +164,17 @@ impl Database {
             None => tracing::warn!(seconds = after.as_secs(), "the database is back"),
         }
     }
+}
+
+/// [`Database::failed`] where nobody can be told: says whether the database is away.
+pub fn failed(what: &'static str, error: &StoreError) -> bool {
+    let away = note(error);
+    if away {
+        tracing::debug!(error = chain(error), what, "the database is away");
+    } else {
+        tracing::error!(error = chain(error), "{what}");
+    }
+    away
 }
 
 /// Counts an error of the store; says whether it means that the database is away.

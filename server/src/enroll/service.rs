@@ -71,7 +71,7 @@ impl From<Refused> for Status {
             }
             Refused::Conflict(_) => Self::already_exists(words),
             Refused::Store(error) => {
-                tracing::error!(%error, "the database failed a call");
+                crate::database::failed("the database failed a call", &error);
                 Self::unavailable(words)
             }
             Refused::Authority(error) => {

@@ -3,14 +3,13 @@
 use fleetmend_store::StoreError;
 
 use super::problem::Problem;
-use crate::database::chain;
+use crate::database;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let away = crate::database::note(&error);
-        if away {
+        if database::note(&error) {
             // Said in the log once, by whoever watches the database.
-            tracing::debug!(error = chain(&error), "the database is away");
+            tracing::debug!(error = database::chain(&error), "the database is away");
             return Self::away(
                 "the database is away: try again in a moment, and look first whether a change was made",
             );
@@ -23,7 +22,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::BadCursor(_) => Self::bad("cursor", error.to_string()),
             // What is left is a defect, or a database that somebody changed.
-            error => Self::internal(chain(&error)),
+            error => Self::internal(database::chain(&error)),
         }
     }
 }

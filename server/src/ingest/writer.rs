@@ -27,6 +27,7 @@ pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
         let mut random = || entropy::bytes();
         match shared.db.ingest(&items, shared.clock.now(), &mut random).await {
             Ok(done) => {
+                shared.database.wrote();
                 tell(&shared, &done, started);
                 for (reply, outcome) in replies.into_iter().zip(done.outcomes) {
                     // A session that ended meanwhile learns its position at the next hello.
@@ -35,7 +36,7 @@ pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
             }
             Err(error) => {
                 metrics::commit_failed();
-                shared.database.failed("reports could not be stored", &error);
+                shared.database.write_failed("reports could not be stored", &error);
                 give_back(items.into_iter().zip(replies), &error);
                 if error.is_unavailable() {
                     let waiting = std::iter::from_fn(|| queue.try_recv().ok());

@@ -48,10 +48,13 @@ impl Seen {
         let noted: Vec<_> = noted.into_iter().collect();
         for batch in noted.chunks(BATCH) {
             match shared.db.touch_hosts(batch).await {
-                Ok(back) => back.into_iter().for_each(|id| shared.events.tell(Event::Host { id })),
+                Ok(back) => {
+                    shared.database.wrote();
+                    back.into_iter().for_each(|id| shared.events.tell(Event::Host { id }));
+                }
                 // The next heartbeat notes them again.
                 Err(error) => {
-                    shared.database.failed("last-seen times could not be written", &error);
+                    shared.database.write_failed("last-seen times could not be written", &error);
                     return;
                 }
             }

@@ -1,7 +1,10 @@
 //! The RPCs of the agents' port: each admits its caller and hands over.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use fleetmend_proto::v1;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -15,6 +18,11 @@ use crate::ingest::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::state::Shared;
 
+/// Streams that ask the database at once, to be opened or to be given orders. A fleet that comes back
+/// in one second waits here, and not for the database's connections, where a wait is an error.
+const TURNS: usize = 16;
+/// Time to wait for a turn: the agent waits ten seconds in all.
+const TURN: Duration = Duration::from_secs(5);
 /// Messages waiting for a slow agent.
 const OUTGOING: usize = 32;
 
@@ -25,12 +33,24 @@ pub struct AgentLink {
     pub(super) ingest: Ingest,
     pub(super) seen: Seen,
     pub(super) life: Lifecycle,
+    turns: Arc<Semaphore>,
 }
 
 impl AgentLink {
     /// The service over its parts.
     pub fn new(shared: Shared, ingest: Ingest, seen: Seen, life: Lifecycle) -> Self {
-        Self { shared, ingest, seen, life }
+        Self { shared, ingest, seen, life, turns: Arc::new(Semaphore::new(TURNS)) }
+    }
+
+    /// A turn to ask the database; given back when dropped. Refused where it does not come in time,
+    /// because those before are held up.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, Status> {
+        match tokio::time::timeout(TURN, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => {
+                Err(Status::unavailable("the server's database is slow or away; try again"))
+            }
+        }
     }
 }
 
@@ -71,10 +91,17 @@ impl v1::agent_service_server::AgentService for AgentLink {
                 identity::host_certificate(der)
                     .map_err(|err| Status::permission_denied(err.to_string()))
             })?;
+        let turn = self.turn().await?;
         let standing = standing::check(&self.shared, &identity).await.inspect_err(|status| {
-            tracing::info!(host.id = %identity.host, peer = %peer.addr, why = status.message(),
-                "session refused");
+            let (host, why) = (identity.host, status.message());
+            // A fleet that comes while the database is away is no news.
+            if status.code() == tonic::Code::Unavailable {
+                tracing::debug!(host.id = %host, peer = %peer.addr, why, "session refused");
+            } else {
+                tracing::info!(host.id = %host, peer = %peer.addr, why, "session refused");
+            }
         })?;
+        drop(turn);
         peer.in_session();
         let (out, messages) = mpsc::channel(OUTGOING);
         let (inbound, not_after) = (request.into_inner(), standing.not_after);

@@ -36,6 +36,8 @@ use crate::state::Shared;
 const SEND: Duration = Duration::from_secs(30);
 /// What a session waits, give or take a half, before it tries again what the database did not take.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
+/// What it waits for the news that the database is back, give or take a half.
+const AWAY_TRY: Duration = Duration::from_secs(4);
 /// What a host's state weighs against the share of reports.
 const STATE_WEIGHT: u32 = 100;
 
@@ -106,12 +108,14 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
     let Opened { link, identity, not_after, mut inbound, out } = opened;
     let shared = link.shared.clone();
     let host = identity.host;
+    let turn = link.turn().await.map_err(Ended::refused)?;
     let now = shared.clock.now();
     let acknowledged =
         note_hello(&shared, host, &hello, now).await.map_err(|error| failed(&shared, &error))?;
     let place = shared.registry.register(host, &identity.serial, not_after);
     // Looked at again now that an end asked by somebody else would be heard.
     let standing = standing::check(&shared, &identity).await.map_err(Ended::refused)?;
+    drop(turn);
     link.seen.note(host, now);
     shared.events.tell(Event::Host { id: host });
     tracing::info!(agent = hello.facts.agent_version, name = hello.facts.name, "session open");
@@ -310,14 +314,15 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until the database answers, and a moment more, so that not all come at once. The stream
+    /// Waits until the database answers or might, and a moment more, so that not all come at once. The stream
     /// is kept meanwhile: the agent hears that the server is there.
     async fn wait_for_database(&mut self) -> Result<(), Ended> {
         let database = self.link.shared.database.clone();
-        let pause = AWAY_PAUSE.mul_f64(0.5 + fastrand::f64());
+        let jitter = 0.5 + fastrand::f64();
         let back = async move {
-            tokio::time::sleep(pause).await;
-            database.up().await;
+            tokio::time::sleep(AWAY_PAUSE.mul_f64(jitter)).await;
+            // Tried now and then whatever is said of the database: a write tells more than a look.
+            let _ = tokio::time::timeout(AWAY_TRY.mul_f64(jitter), database.up()).await;
         };
         tokio::pin!(back);
         let mut heartbeat = heartbeats();
@@ -360,8 +365,10 @@ impl Session {
     /// Sends what is due, where the host may get orders at this moment. A database that is away ends
     /// no stream: the next look is the sweep's.
     async fn push(&mut self) -> Result<(), Ended> {
-        let (shared, host) = (self.link.shared.clone(), self.identity.host);
-        let standing = match standing::check(&shared, &self.identity).await {
+        let (link, host) = (self.link.clone(), self.identity.host);
+        let shared = &link.shared;
+        let Ok(turn) = link.turn().await else { return Ok(()) };
+        let standing = match standing::check(shared, &self.identity).await {
             Ok(standing) => standing,
             Err(status) if status.code() == tonic::Code::Unavailable => return Ok(()),
             Err(status) => return Err(Ended::refused(status)),
@@ -370,7 +377,7 @@ impl Session {
             return Ok(());
         }
         if self.orders.doubtful {
-            match push::again(&shared, host, &self.orders.known).await {
+            match push::again(shared, host, &self.orders.known).await {
                 Ok(()) => self.orders.doubtful = false,
                 Err(error) => {
                     shared.database.failed("orders could not be put back", &error);
@@ -378,7 +385,8 @@ impl Session {
                 }
             }
         }
-        let due = push::due(&shared, host, &self.key).await;
+        let due = push::due(shared, host, &self.key).await;
+        drop(turn);
         for (job, order) in due.orders {
             self.orders.sent(job);
             self.send(ToAgent::Order(order)).await?;

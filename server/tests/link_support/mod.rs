@@ -226,8 +226,7 @@ impl Remote {
     /// A session that begins so, welcomed.
     pub async fn session(&self, host: &TestHost, hello: v1::Hello) -> Result<TestSession, Status> {
         let epoch = uuid::Uuid::from_slice(&hello.spool_epoch).expect("an epoch").into();
-        let (out, mut messages) =
-            self.open(Some(host.identity()), FromAgent::Hello(hello)).await?;
+        let (out, mut messages) = self.open(Some(host.identity()), FromAgent::Hello(hello)).await?;
         match next(&mut messages).await? {
             ToAgent::Welcome(welcome) => Ok(TestSession { out, messages, welcome, epoch }),
             other => panic!("no welcome but {other:?}"),
