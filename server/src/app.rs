@@ -135,7 +135,7 @@ async fn connect(config: &Config, patience: Duration) -> anyhow::Result<Db> {
     let until = Instant::now() + patience;
     let mut told = false;
     loop {
-        let error = match open_database(&url, config).await {
+        let error = match open_database(&url).await {
             Ok(db) => {
                 if told {
                     tracing::info!("the database is there");
@@ -178,7 +178,7 @@ pub async fn try_database(config: &Config) -> anyhow::Result<()> {
     answer
 }
 
-async fn open_database(url: &str, config: &Config) -> Result<Db, StoreError> {
+async fn open_database(url: &str) -> Result<Db, StoreError> {
     let db = Db::connect(url).await?;
     match db.migrate().await {
         Ok(()) => Ok(db),
