@@ -24,7 +24,7 @@ use crate::platform::Platform;
 use crate::probe::{About, host_state};
 use crate::prober::{HostProber, Prober};
 use crate::random;
-use crate::spool::{SharedSpool, Spool, SpoolError};
+use crate::spool::{Bounds, SharedSpool, Spool, SpoolError};
 use crate::state::{StateDir, StateError};
 
 /// Why an agent cannot run.
@@ -81,8 +81,10 @@ impl App {
         let _lock = state.lock()?;
         let identity = Identity::load(&state)?.ok_or(AppError::NotEnrolled)?;
         let now = self.clock.now();
-        let spool = SharedSpool::new(Spool::open(&state.dir("spool")?, now)?)
-            .watched_by(self.config.watch.clone());
+        let live_state = state.dir("collect")?;
+        let settled = Live::settled(&live_state);
+        let spool = Spool::open_with(&state.dir("spool")?, Bounds::default(), settled, now)?;
+        let spool = SharedSpool::new(spool).watched_by(self.config.watch.clone());
         let prober: Arc<dyn Prober> = Arc::new(HostProber {
             platform: Arc::clone(&self.platform),
             catalogue: self.config.catalogue,
@@ -119,7 +121,7 @@ impl App {
             config: self.config.clone(),
             platform: Arc::clone(&self.platform),
             clock: Arc::clone(&self.clock),
-            live_state: state.dir("collect")?,
+            live_state,
             spool,
             prober,
             evidence,
@@ -152,7 +154,8 @@ impl Running {
     async fn collect(&self, stop: &CancellationToken) {
         let root = self.platform.root().to_owned();
         let zone = Zone::of(&root);
-        let mut live = Live::open(&root, &self.live_state, self.config.catalogue)
+        let in_spool = |mark| self.spool.lock().has_mark(mark);
+        let mut live = Live::open_after(&root, &self.live_state, self.config.catalogue, in_spool)
             .looking_back(self.config.first_look);
         let mut said: Vec<String> = Vec::new();
         while !stop.is_cancelled() {
@@ -173,16 +176,15 @@ impl Running {
                 tracing::warn!("{note}");
             }
             said.clone_from(&observed.notes);
-            let safe = tokio::select! {
-                safe = self.tell(observed, &zone) => safe,
+            let items = tokio::select! {
+                items = self.items(observed, &zone) => items,
                 () = stop.cancelled() => return,
             };
             // What the spool did not take is found again.
-            if safe
-                && !during_job
-                && let Err(error) = live.commit()
+            if !during_job
+                && let Err(error) = tell(&items, &mut live, &self.spool, self.clock.now())
             {
-                tracing::warn!(%error, "the place in the logs could not be kept");
+                tracing::warn!(%error, "what was found is not kept, and is looked for again");
             }
             let every = self.config.collect_every.unwrap_or_else(|| self.wishes.collect_every());
             tokio::select! {
@@ -192,10 +194,9 @@ impl Running {
         }
     }
 
-    /// Puts what was observed into the spool; failures with the answers of the probes that the
-    /// catalogue asks for. Says whether all of it is safe.
-    async fn tell(&self, observed: Observed, zone: &Zone) -> bool {
-        let mut safe = true;
+    /// What was observed, for the spool; failures with the answers of the probes that the catalogue
+    /// asks for.
+    async fn items(&self, observed: Observed, zone: &Zone) -> Vec<SpoolItem> {
         let now = self.clock.now();
         let failed = observed.failures.iter().map(|failure| NaturalRun {
             key: failure.incident_key(),
@@ -210,16 +211,13 @@ impl Running {
             words: recovery.message.clone(),
         });
         let runs: Vec<_> = failed.chain(worked).collect();
+        let mut items = Vec::with_capacity(observed.failures.len() + observed.recoveries.len());
         for failure in observed.failures {
-            let item = self.reported(failure, zone).await;
-            safe &= self.spool.put(&[item], self.clock.now());
+            items.push(self.reported(failure, zone).await);
         }
-        let recoveries: Vec<_> = observed.recoveries.into_iter().map(SpoolItem::Recovery).collect();
-        if !recoveries.is_empty() {
-            safe &= self.spool.put(&recoveries, self.clock.now());
-        }
+        items.extend(observed.recoveries.into_iter().map(SpoolItem::Recovery));
         self.executor.saw(runs);
-        safe
+        items
     }
 
     async fn reported(&self, failure: FailureReport, zone: &Zone) -> SpoolItem {
@@ -278,6 +276,29 @@ impl Running {
             ceiling: ceiling.ceiling.risk.to_string(),
         }
     }
+}
+
+/// Puts what one look found into the spool, and the place after it on disk: both or neither, whatever
+/// happens between. Nothing is waited for here, so that nothing comes between.
+pub(crate) fn tell(
+    items: &[SpoolItem],
+    live: &mut Live,
+    spool: &SharedSpool,
+    now: Timestamp,
+) -> std::io::Result<()> {
+    if !items.is_empty() {
+        let mark = live.prepare()?;
+        // A first look at a host that failed for a week may find very much. Only the last piece
+        // carries the place: after a crash between two pieces the first is repeated.
+        let mut pieces = items.chunks(limits::LOOK_ITEMS).peekable();
+        while let Some(piece) = pieces.next() {
+            let mark = pieces.peek().is_none().then_some(mark);
+            if !spool.put_group(piece, mark, now) {
+                return Err(std::io::Error::other("the spool does not take it"));
+            }
+        }
+    }
+    live.commit()
 }
 
 /// Whether a state is worth telling: something other than its time and the agent's own sizes

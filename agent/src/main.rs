@@ -65,6 +65,12 @@ enum Command {
     Doctor(Form),
     /// Forgets who this host is: before an image is cloned, or to enrol anew.
     Generalize,
+    /// Runs a step's program for an agent that may be stopped meanwhile; for the agent itself only.
+    #[command(hide = true)]
+    Keep {
+        /// What is to be run, and where its outcome goes.
+        folder: PathBuf,
+    },
     /// Installs or removes the system service.
     Service {
         #[command(subcommand)]
@@ -110,16 +116,25 @@ enum ServiceAction {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(&cli.paths.log);
+    match fleetmend_faults::asked() {
+        Ok(None) => {}
+        Ok(Some(asked)) => tracing::warn!(%asked, "this test build does wrong on purpose"),
+        Err(why) => {
+            say(&format!("fleetmend-agent: {why}\n"));
+            return ExitCode::FAILURE;
+        }
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let code = runtime.context("the runtime cannot be started").and_then(|r| r.block_on(go(cli)));
     code.unwrap_or_else(|error| {
-        // Best effort: there is nowhere else to say it.
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            format!("fleetmend-agent: {error:#}\n").as_bytes(),
-        );
+        say(&format!("fleetmend-agent: {error:#}\n"));
         ExitCode::FAILURE
     })
+}
+
+/// Best effort: there is nowhere else to say it.
+fn say(words: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
 }
 
 async fn go(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -130,6 +145,7 @@ async fn go(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Scan(arguments) => {
             return scan::command(arguments, machine().as_ref(), clock.as_ref()).await;
         }
+        Command::Keep { folder } => keep(&folder).await?,
         Command::Enroll(wish) => enrol(wish, &config, &clock).await?,
         Command::Run => run(config, clock).await?,
         Command::Status(form) => {
@@ -264,9 +280,21 @@ async fn signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
+/// This program starts itself to keep the programs of steps: by the file that it runs from, even when
+/// that was replaced meanwhile.
 #[cfg(target_os = "linux")]
 fn machine() -> Arc<dyn Platform> {
-    Arc::new(fleetmend_agent::platform::Linux::new())
+    Arc::new(fleetmend_agent::platform::Linux::keeping("/proc/self/exe"))
+}
+
+#[cfg(target_os = "linux")]
+async fn keep(folder: &std::path::Path) -> anyhow::Result<()> {
+    Ok(fleetmend_agent::platform::keeper::keep(folder).await?)
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn keep(_: &std::path::Path) -> anyhow::Result<()> {
+    anyhow::bail!("not on this system")
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -35,6 +35,14 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// The system's own word, where there is one.
+    pub fn into_io(self) -> io::Error {
+        match self {
+            Self::Io { source, .. } => source,
+            other => io::Error::other(other),
+        }
+    }
+
     fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
@@ -145,11 +153,37 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     name.push(".new");
     let beside = path.with_file_name(name);
     let mut file = private().create(true).write(true).truncate(true).open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+        // Half a file helps nobody, and on a full disk it holds room.
+        let _ = fs::remove_file(&beside);
+        return Err(error);
+    }
     drop(file);
     fs::rename(&beside, path)?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Reads a file that [`write_checked`] wrote; one that is not whole is an error.
+pub fn read_checked<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let text = fs::read_to_string(path)?;
+    let body = text.trim_end().split_once(' ').and_then(|(crc, body)| {
+        let crc = u32::from_str_radix(crc, 16).ok()?;
+        (crc == crc32fast::hash(body.as_bytes())).then_some(body)
+    });
+    let body = body.ok_or_else(|| bad(format!("{} is damaged", path.display())))?;
+    serde_json::from_str(body).map_err(|e| bad(format!("{} is damaged: {e}", path.display())))
+}
+
+/// Replaces a small file with a checksum before its JSON: whole or not at all.
+pub fn write_checked<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let body = serde_json::to_string(value)?;
+    replace(path, format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes())).as_bytes())
+}
+
+/// Whether the disk has no room for it.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Makes the names in a folder durable.

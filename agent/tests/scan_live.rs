@@ -63,7 +63,9 @@ async fn a_damaged_cursor_is_said_and_begun_anew() {
     let host = Host::new();
     host.package("unpacked");
     look(&mut host.live(), &host).await;
-    fs::write(host.state.path().join("live-cursor.json"), b"\xFF{").expect("written");
+    for file in ["live-cursor.json", "live-cursor.copy"] {
+        fs::write(host.state.path().join(file), b"\xFF{").expect("written");
+    }
     let observed = look(&mut host.live(), &host).await;
     assert_eq!(codes(&observed), ["apt.dpkg_interrupted"]);
     assert!(observed.notes[0].contains("damaged"), "{:?}", observed.notes);

@@ -79,6 +79,11 @@ pub const LABEL_BYTES: usize = 128;
 pub const SPOOL_BYTES: u64 = 64 * 1024 * 1024;
 /// One spool file, in bytes.
 pub const SPOOL_SEGMENT_BYTES: u64 = 1024 * 1024;
+/// What the agent keeps free beside its spool, so that a job's end finds room on a full disk, in
+/// bytes.
+pub const SPOOL_RESERVE_BYTES: u64 = 32 * 1024;
+/// Findings of one look that go into the spool as one.
+pub const LOOK_ITEMS: usize = 2_000;
 /// One record of the spool, in bytes.
 pub const SPOOL_RECORD_BYTES: usize = 192 * 1024;
 /// The log of one step of a job, in bytes.

@@ -62,6 +62,9 @@ pub(crate) enum Entry {
         reason: String,
         /// Whether somebody took it back.
         cancelled: bool,
+        /// Whether what was done cannot be told any more.
+        #[serde(default)]
+        hidden: bool,
     },
     /// The agent was started again under an unfinished job.
     Resumed {
@@ -136,6 +139,8 @@ pub(crate) struct Progress {
     pub failed_at: usize,
     /// Whether somebody took it back.
     pub cancelled: bool,
+    /// Whether what was done cannot be told any more.
+    pub hidden: bool,
     /// How often the agent was started under it.
     pub resumes: u32,
     /// Whether verification was begun.
@@ -159,6 +164,7 @@ impl Progress {
             failure: None,
             failed_at: 0,
             cancelled: false,
+            hidden: false,
             resumes: 0,
             verifying: false,
             verifying_since: Timestamp::default(),
@@ -177,7 +183,8 @@ impl Progress {
             Entry::Accepted { .. } => {}
             Entry::Running { .. } => self.running = true,
             Entry::Resumed { .. } => self.resumes += 1,
-            Entry::GaveUp { reason, cancelled } => {
+            Entry::GaveUp { reason, cancelled, hidden } => {
+                self.hidden |= hidden;
                 if self.failure.is_none() {
                     let waiting = self.steps.iter().position(|s| *s == StepProgress::Waiting);
                     self.failed_at = waiting.unwrap_or(self.steps.len());
@@ -251,6 +258,10 @@ pub(crate) struct Journal {
     /// Whether a whole line was unsound, not only a torn end: what followed it is lost, so the
     /// progress may lag behind what was done.
     pub damaged: bool,
+    /// Whether the agent was started anew since the journal was written to.
+    pub after_stop: bool,
+    /// Bytes of whole lines.
+    whole: u64,
 }
 
 impl Journal {
@@ -263,8 +274,13 @@ impl Journal {
         let Some(progress) = Progress::of(std::slice::from_ref(&entry)) else {
             return Err(io::Error::other("a journal begins with its order"));
         };
-        let mut journal = Self { file, path, progress, damaged: false };
-        journal.write(&entry)?;
+        let (damaged, after_stop) = (false, false);
+        let mut journal = Self { file, path, progress, damaged, after_stop, whole: 0 };
+        if let Err(error) = journal.write(&entry) {
+            // Nothing was done: the try is refused, and may be taken again another time.
+            let _ = fs::remove_file(&journal.path);
+            return Err(error);
+        }
         Ok(journal)
     }
 
@@ -272,8 +288,8 @@ impl Journal {
     /// order was written: nothing was done then, and the file is removed.
     pub(crate) fn reopen(path: &Path) -> io::Result<Option<Self>> {
         let bytes = fs::read(path)?;
-        let (entries, whole) = parse(&bytes);
-        let Some(progress) = Progress::of(&entries) else {
+        let (progress, whole) = progress_of(&bytes);
+        let Some(progress) = progress else {
             if memchr::memchr(b'\n', &bytes).is_some() {
                 // Whole lines, and the order in the first is lost: something may have been done. The
                 // file stays, so that the try is not taken a second time.
@@ -285,16 +301,17 @@ impl Journal {
         };
         let file = fs::OpenOptions::new().append(true).open(path)?;
         let damaged = memchr::memchr(b'\n', &bytes[whole..]).is_some();
-        if whole < bytes.len() {
+        if whole < bytes.len() && !progress.told {
             file.set_len(whole as u64)?;
             file.sync_all()?;
         }
-        Ok(Some(Self { file, path: path.to_owned(), progress, damaged }))
+        let (path, whole) = (path.to_owned(), whole as u64);
+        Ok(Some(Self { file, path, progress, damaged, after_stop: false, whole }))
     }
 
     /// How far a journal on disk is, without touching it.
     pub(crate) fn read(path: &Path) -> io::Result<Option<Progress>> {
-        Ok(Progress::of(&parse(&fs::read(path)?).0))
+        Ok(progress_of(&fs::read(path)?).0)
     }
 
     /// Adds an entry: on disk when this returns, and only then part of the progress.
@@ -312,8 +329,14 @@ impl Journal {
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
         let body = serde_json::to_string(entry).map_err(io::Error::other)?;
         let line = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
-        self.file.write_all(line.as_bytes())?;
-        self.file.sync_data()
+        // What a full disk took of the last line goes first: a line is whole or not there.
+        self.file.set_len(self.whole)?;
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.whole += line.len() as u64,
+            Err(_) => drop(self.file.set_len(self.whole)),
+        }
+        written
     }
 }
 
@@ -332,17 +355,47 @@ pub(crate) fn name(job: JobId, attempt: u32) -> String {
     format!("{job}-{attempt}.journal")
 }
 
+/// The job and try that a journal's name tells of.
+pub(crate) fn named(path: &Path) -> Option<(JobId, u32)> {
+    let (job, attempt) = path.file_stem()?.to_str()?.rsplit_once('-')?;
+    Some((job.parse().ok()?, attempt.parse().ok()?))
+}
+
+/// How far the job is, and the bytes of the lines that say so. One that came to its end, and told it,
+/// is at its end whatever is damaged before.
+fn progress_of(bytes: &[u8]) -> (Option<Progress>, usize) {
+    let (entries, whole) = parse(bytes);
+    let mut progress = Progress::of(&entries);
+    if let (Some(progress), Some(end)) = (&mut progress, end_behind(&bytes[whole..])) {
+        progress.take(&end);
+        progress.take(&Entry::Told);
+    }
+    (progress, whole)
+}
+
 /// The sound entries from the beginning, and the bytes they take. A damaged line ends the reading:
 /// what follows it cannot be put in order.
 fn parse(bytes: &[u8]) -> (Vec<Entry>, usize) {
     let (mut entries, mut whole) = (Vec::new(), 0);
     while let Some(length) = memchr::memchr(b'\n', &bytes[whole..]) {
-        let line = std::str::from_utf8(&bytes[whole..whole + length]).unwrap_or_default();
-        let Some((crc, body)) = line.split_once(' ') else { break };
-        let sound = u32::from_str_radix(crc, 16).ok() == Some(crc32fast::hash(body.as_bytes()));
-        let Some(entry) = sound.then(|| serde_json::from_str(body).ok()).flatten() else { break };
+        let Some(entry) = line(&bytes[whole..whole + length]) else { break };
         entries.push(entry);
         whole += length + 1;
     }
     (entries, whole)
+}
+
+/// The end of a job that was told, behind damage.
+fn end_behind(bytes: &[u8]) -> Option<Entry> {
+    let lines: Vec<Entry> = bytes.split(|b| *b == b'\n').filter_map(line).collect();
+    match &lines[..] {
+        [.., end @ Entry::Finished { .. }, Entry::Told] => Some(end.clone()),
+        _ => None,
+    }
+}
+
+fn line(bytes: &[u8]) -> Option<Entry> {
+    let (crc, body) = std::str::from_utf8(bytes).ok()?.split_once(' ')?;
+    let sound = u32::from_str_radix(crc, 16).ok()? == crc32fast::hash(body.as_bytes());
+    sound.then(|| serde_json::from_str(body).ok())?
 }

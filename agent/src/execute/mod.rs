@@ -32,9 +32,10 @@ use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, Order, OrderRefused};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
+use fleetmend_faults::{Point, crash_point};
 use fleetmend_proto::OpenJob;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use self::book::{Book, NAME as BOOK_FILE};
@@ -51,6 +52,9 @@ use crate::state::StateError;
 const WAITING: usize = 8;
 /// How often undo data is looked through for what is kept no longer.
 const PURGE_EVERY: Duration = Duration::from_hours(24);
+
+/// How often what programs left is looked through, while there is any.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 /// What became of an offered envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +104,7 @@ impl Executor {
             evidence: fittings.evidence,
             recheck_every: fittings.recheck_every,
             quarantine: state.dir("quarantine")?,
+            outputs: state.dir("steps")?,
             turns: AtomicU64::new(0),
             natural: natural::Runs::default(),
             book: Mutex::new(Book::open(&state)?),
@@ -147,8 +152,12 @@ impl Executor {
             return shop.refuse(&order, "this agent has other jobs waiting");
         }
         tracing::info!(job.id = %order.job, remediation = %order.remediation, "order taken");
+        crash_point(Point::JournalBeforePlan);
         match Journal::begin(&shop.journals, order.clone()) {
-            Ok(journal) => queue.push_back(journal),
+            Ok(journal) => {
+                crash_point(Point::JournalPlanned);
+                queue.push_back(journal);
+            }
             Err(error) => {
                 drop(queue);
                 return shop
@@ -216,6 +225,7 @@ impl Executor {
                         purge_at = Instant::now() + PURGE_EVERY;
                         self.purge().await;
                     }
+                    () = sleep(TIDY_EVERY), if self.shop.has_outputs() => self.shop.tidy_outputs(),
                     () = stop.cancelled() => return,
                 }
                 continue;

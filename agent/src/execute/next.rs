@@ -37,7 +37,7 @@ pub(crate) fn next(steps: &[Step], progress: &Progress) -> Next {
     if progress.failure.is_none() {
         return (0..steps.len()).find(waits).map_or(Next::Verify, Next::Do);
     }
-    let unknown = progress.steps.contains(&StepProgress::Unknown);
+    let unknown = progress.hidden || progress.steps.contains(&StepProgress::Unknown);
     let begun = progress.failed_at.min(steps.len());
     if !unknown && let Some(index) = (0..begun).rev().find(|i| to_undo(progress.step(*i))) {
         return Next::Undo(index);

@@ -1,6 +1,11 @@
 //! A step's output on its way to the server: cut into pieces, bounded, kept in the spool.
+//!
+//! A kept program's output is read again after a crash. What was told of it before stands in a file
+//! beside it, written before the spool has it: the last piece may be told twice, cut the same and
+//! with the same number, which the server passes over.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +14,11 @@ use fleetmend_core::job::JobLog;
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Clock;
+use serde::{Deserialize, Serialize};
 
-use crate::platform::{Exit, Platform, Program};
+use crate::platform::{Exit, Platform, Program, Rejoined};
 use crate::spool::SharedSpool;
+use crate::state;
 
 /// How long output waits for more before it is sent.
 const WAIT: Duration = Duration::from_millis(400);
@@ -35,6 +42,20 @@ struct State {
     sequence: u32,
     taken: usize,
     dropped: u64,
+    /// The file that says what was told, of a kept program.
+    told_file: Option<PathBuf>,
+    /// Bytes of the kept output that were cut into pieces.
+    cut: usize,
+    /// What an earlier agent told: all before `from`, and perhaps what lies until `to`.
+    told: Told,
+}
+
+/// What was told of an output.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+struct Told {
+    sequence: u32,
+    from: usize,
+    to: usize,
 }
 
 impl StepLog {
@@ -43,25 +64,87 @@ impl StepLog {
         spool: SharedSpool,
         clock: Arc<dyn Clock>,
         (job, attempt): (JobId, u32),
-        step: u32,
+        (step, first): (u32, u32),
     ) -> Self {
-        Self { spool, clock, job, attempt, step, state: Mutex::default() }
+        let state = Mutex::new(State { sequence: first, ..State::default() });
+        Self { spool, clock, job, attempt, step, state }
     }
 
     /// Runs a program; its output is sent as it comes.
     pub(crate) async fn run(&self, platform: &dyn Platform, program: &Program) -> io::Result<Exit> {
         let mut sink = |piece: &[u8]| self.take(piece);
-        let run = platform.run(program, &mut sink);
+        self.followed(platform.run(program, &mut sink)).await
+    }
+
+    /// Runs a program that outlives the agent.
+    pub(crate) async fn run_kept(
+        &self,
+        platform: &dyn Platform,
+        program: &Program,
+        folder: &Path,
+    ) -> io::Result<Exit> {
+        self.lock().told_file = Some(folder.join("told"));
+        let mut sink = |piece: &[u8]| self.take(piece);
+        let exit = self.followed(platform.run_kept(program, folder, &mut sink)).await;
+        self.lock().told_file = None;
+        self.count(exit.as_ref().ok());
+        exit
+    }
+
+    /// Follows a program that an earlier agent began, from where that one was.
+    pub(crate) async fn rejoin(
+        &self,
+        platform: &dyn Platform,
+        folder: &Path,
+    ) -> io::Result<Rejoined> {
+        {
+            let mut state = self.lock();
+            let file = folder.join("told");
+            state.told = state::read_checked(&file)
+                .unwrap_or(Told { sequence: state.sequence, ..Told::default() });
+            (state.sequence, state.cut) = (state.told.sequence, state.told.from);
+            state.told_file = Some(file);
+        }
+        let mut seen = 0;
+        let mut sink = |piece: &[u8]| {
+            // What was told before is passed over; what may have been told is one piece for itself.
+            let Told { from, to, .. } = self.lock().told;
+            let mut rest = &piece[from.saturating_sub(seen).min(piece.len())..];
+            let at = seen + piece.len() - rest.len();
+            seen += piece.len();
+            if at < to && to <= at + rest.len() {
+                let (again, new) = rest.split_at(to - at);
+                self.take(again);
+                self.flush(true);
+                rest = new;
+            }
+            self.take(rest);
+        };
+        let rejoined = self.followed(platform.rejoin(folder, &mut sink)).await;
+        self.lock().told_file = None;
+        if let Ok(Rejoined::Ended(exit)) = &rejoined {
+            self.count(Some(exit));
+        }
+        rejoined
+    }
+
+    /// What a keeper dropped never came here.
+    fn count(&self, exit: Option<&Exit>) {
+        let mut state = self.lock();
+        state.dropped = state.dropped.max(exit.map_or(0, |exit| exit.dropped));
+    }
+
+    async fn followed<T>(&self, run: impl Future<Output = T>) -> T {
         tokio::pin!(run);
         let mut tick = tokio::time::interval(WAIT);
-        let exit = loop {
+        let given = loop {
             tokio::select! {
-                exit = &mut run => break exit,
+                given = &mut run => break given,
                 _ = tick.tick() => self.flush(false),
             }
         };
         self.flush(true);
-        exit
+        given
     }
 
     /// Bytes dropped over the bound.
@@ -81,6 +164,11 @@ impl StepLog {
         let mut items = Vec::new();
         let now = self.clock.now();
         let mut state = self.lock();
+        // What may have been told already is told again as it was cut then: whole.
+        if !end && state.cut < state.told.to {
+            return;
+        }
+        let (sequence, from) = (state.sequence, state.cut);
         while !state.waiting.is_empty() {
             let size = piece_size(&state.waiting, end);
             if size == 0 {
@@ -96,6 +184,13 @@ impl StepLog {
                 at: now,
             }));
             state.sequence += 1;
+            state.cut += size;
+        }
+        if let (Some(file), false) = (&state.told_file, items.is_empty()) {
+            let told = Told { sequence, from, to: state.cut };
+            if let Err(error) = state::write_checked(file, &told) {
+                tracing::debug!(%error, "what was told of an output is not noted");
+            }
         }
         drop(state);
         if !items.is_empty() {

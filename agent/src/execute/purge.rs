@@ -9,10 +9,19 @@ use std::path::Path;
 use fleetmend_core::time::Timestamp;
 
 use super::journal::{self, Journal};
+use super::shop::UNREADABLE;
 
 /// Removes journals of jobs that ended before `keep_from`, with their quarantined things.
 pub(crate) fn purge(journals: &Path, quarantine: &Path, keep_from: Timestamp) {
     for path in journal::list(journals).unwrap_or_default() {
+        let unreadable = path.with_extension(UNREADABLE);
+        if older(&unreadable, keep_from) {
+            let gone = fs::remove_file(&path).and_then(|()| fs::remove_file(&unreadable));
+            if let Err(error) = gone {
+                tracing::warn!(path = %path.display(), %error, "old damaged journal not removed");
+            }
+            continue;
+        }
         let Ok(Some(progress)) = Journal::read(&path) else { continue };
         let old = progress.finished.as_ref().is_some_and(|update| update.at < keep_from);
         if !old || !progress.told {
@@ -26,6 +35,14 @@ pub(crate) fn purge(journals: &Path, quarantine: &Path, keep_from: Timestamp) {
             Err(error) => tracing::warn!(job.id = %job, %error, "old undo data not removed"),
         }
     }
+}
+
+/// Whether a file is there and was last changed before `keep_from`.
+fn older(path: &Path, keep_from: Timestamp) -> bool {
+    let since = fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let since = since.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let ms = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+    ms.is_some_and(|ms| ms < keep_from.as_millis())
 }
 
 /// Removes what begins with `prefix`; a link is removed itself, never what it points to.

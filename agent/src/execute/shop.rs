@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use fleetmend_core::report::Product;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_core::words::{self, Slug};
+use fleetmend_faults::{Point, crash_point};
 
 use super::Offered;
 use super::book::Book;
@@ -27,7 +28,10 @@ use crate::evidence_store::EvidenceStore;
 use crate::platform::Platform;
 use crate::prober::Prober;
 use crate::spool::SharedSpool;
-use crate::state::{StateDir, StateError};
+use crate::state::{self, StateDir, StateError};
+
+/// The mark beside a journal that cannot be read and was told of.
+pub(super) const UNREADABLE: &str = "unreadable";
 
 /// What all jobs use.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub(super) struct Shop {
     pub(super) recheck_every: Duration,
     /// Where quarantined things are kept.
     pub(super) quarantine: PathBuf,
+    /// Where the programs of steps leave their output and outcome.
+    pub(super) outputs: PathBuf,
     pub(super) journals: PathBuf,
     pub(super) book: Mutex<Book>,
     /// Goes up when a job's steps begin and when they end: odd while they run.
@@ -103,8 +109,11 @@ impl Shop {
 
     pub(super) fn begin(&self, now: Timestamp) -> Result<(), StateError> {
         let mut book = self.book();
-        book.begin(now);
-        book.save(&self.state)
+        let mut next = book.clone();
+        next.begin(now);
+        next.save(&self.state)?;
+        *book = next;
+        Ok(())
     }
 
     pub(super) fn count_forged(&self) {
@@ -149,7 +158,9 @@ impl Shop {
             if !self.spool.put(&[SpoolItem::Job(Box::new(update))], self.clock.now()) {
                 return Err(io::Error::other("the spool does not take the job's end"));
             }
+            crash_point(Point::JournalReported);
             journal.add(journal::Entry::Told)?;
+            crash_point(Point::JournalClosed);
         }
         Ok(Came::ToItsEnd)
     }
@@ -182,11 +193,70 @@ impl Shop {
             match Journal::reopen(&path) {
                 Ok(None) => {}
                 Ok(Some(journal)) if journal.progress.told => {}
-                Ok(Some(journal)) => waiting.push_back(journal),
-                Err(error) => tracing::error!(path = %path.display(), %error, "journal unreadable"),
+                Ok(Some(mut journal)) => {
+                    journal.after_stop = true;
+                    waiting.push_back(journal);
+                }
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "journal unreadable");
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        self.tell_unreadable(&path, &error);
+                    }
+                }
             }
         }
         waiting
+    }
+
+    /// The end of a job whose journal does not even say what was ordered: told once, with what the
+    /// file's name says. Where the server knows a better end, that one stays.
+    fn tell_unreadable(&self, path: &Path, error: &io::Error) {
+        let marker = path.with_extension(UNREADABLE);
+        let Some((job, attempt)) = journal::named(path).filter(|_| !marker.exists()) else {
+            return;
+        };
+        let now = self.clock.now();
+        let detail = format!("the job's journal was damaged: {error}");
+        let update = JobUpdate {
+            job,
+            attempt,
+            state: JobState::Unknown,
+            detail: words::cut(&detail, limits::DETAIL_BYTES).to_owned(),
+            step: None,
+            evidence: Vec::new(),
+            proof: None,
+            at: now,
+        };
+        if self.spool.put(&[SpoolItem::Job(Box::new(update))], now)
+            && let Err(error) = state::replace(&marker, b"")
+        {
+            tracing::warn!(%error, "the end of a damaged job is told again at the next start");
+        }
+    }
+
+    /// Whether programs of steps left anything.
+    pub(super) fn has_outputs(&self) -> bool {
+        std::fs::read_dir(&self.outputs).is_ok_and(|mut folder| folder.next().is_some())
+    }
+
+    /// Removes what programs of steps left, once the server has all that is to be told of the job.
+    pub(super) fn tidy_outputs(&self) {
+        if self.spool.lock().stats().items > 0 {
+            return;
+        }
+        let Ok(folder) = std::fs::read_dir(&self.outputs) else { return };
+        for path in folder.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let try_of = name.rsplit_once('-').map_or(name, |(try_of, _)| try_of);
+            let journal = self.journals.join(format!("{try_of}.journal"));
+            let open = match Journal::read(&journal) {
+                Ok(progress) => progress.is_none_or(|progress| !progress.told),
+                Err(error) => error.kind() != io::ErrorKind::NotFound,
+            };
+            if !open && let Err(error) = std::fs::remove_dir_all(&path) {
+                tracing::warn!(path = %path.display(), %error, "a step's output is not removed");
+            }
+        }
     }
 }
 

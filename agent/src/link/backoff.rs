@@ -12,9 +12,11 @@ pub struct Law {
     pub cap: Duration,
 }
 
+/// The first wait is short, since most that ends a session is over at once: a server or an agent that
+/// was started anew.
 impl Default for Law {
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), cap: Duration::from_mins(5) }
+        Self { base: Duration::from_millis(250), cap: Duration::from_mins(5) }
     }
 }
 
@@ -74,6 +76,6 @@ mod tests {
         assert_eq!(backoff.next(law, 300_000), law.cap);
         assert_eq!(backoff.next(law, 300_001), Duration::ZERO);
         backoff.reset();
-        assert_eq!(backoff.next(law, 1_000), law.base);
+        assert_eq!(backoff.next(law, 250), law.base);
     }
 }

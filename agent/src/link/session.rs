@@ -250,7 +250,7 @@ impl Session<'_> {
         if ack.epoch != self.link.spool.lock().epoch().0.as_bytes() {
             return Ok(());
         }
-        self.link.spool.commit(ack.sequence).map_err(|e| Trouble::Own(e.to_string()))?;
+        self.link.spool.commit(ack.sequence);
         talk.under_way.retain(|last| *last > ack.sequence);
         for refused in &ack.refused {
             tracing::warn!(sequence = refused.sequence, problem = %refused.problem, "item put aside by the server");

@@ -14,7 +14,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
-use super::{Exit, Platform, Program};
+use super::{Exit, Platform, Program, Rejoined, keeper};
 
 /// The only places programs look for others.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,12 +28,20 @@ const AFTERGLOW: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Linux {
     root: PathBuf,
+    /// The agent's own program, which keeps what outlives it.
+    keeper: Option<PathBuf>,
 }
 
 impl Linux {
     /// This machine.
     pub fn new() -> Self {
-        Self { root: PathBuf::from("/") }
+        Self { root: PathBuf::from("/"), keeper: None }
+    }
+
+    /// As [`Linux::new`], with the agent's program (one that has the `keep` command): what changes
+    /// the host is started by it, and survives this process.
+    pub fn keeping(keeper: impl Into<PathBuf>) -> Self {
+        Self { keeper: Some(keeper.into()), ..Self::new() }
     }
 
     fn read(&self, path: &str) -> Option<String> {
@@ -79,40 +87,75 @@ impl Platform for Linux {
         program: &Program,
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
     ) -> io::Result<Exit> {
-        let (mut child, mut output) = start(program)?;
-        let mut exit = Exit::default();
-        let mut buffer = vec![0; 16 * 1024];
-        let deadline = Instant::now() + program.timeout;
-        let (mut reading, mut status) = (true, None);
-        // A daemon that it started may go on talking for ever, too.
-        let mut last_word = deadline;
-        while status.is_none() || reading {
-            let wait_until = match status {
-                None => deadline,
-                Some(_) => last_word.min(Instant::now() + AFTERGLOW),
-            };
-            tokio::select! {
-                read = output.read(&mut buffer), if reading => match read {
-                    Ok(0) | Err(_) => reading = false,
-                    Ok(size) => keep(&mut exit, &buffer[..size], program.max_output, sink),
-                },
-                ended = child.wait(), if status.is_none() => {
-                    status = Some(ended?);
-                    last_word = Instant::now() + LAST_CALL;
+        run(program, sink, |_| {}).await
+    }
+
+    async fn run_kept(
+        &self,
+        program: &Program,
+        folder: &Path,
+        sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
+    ) -> io::Result<Exit> {
+        match &self.keeper {
+            Some(keeper) => keeper::run(keeper, program, folder, sink).await,
+            None => self.run(program, sink).await,
+        }
+    }
+
+    async fn rejoin(
+        &self,
+        folder: &Path,
+        sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
+    ) -> io::Result<Rejoined> {
+        match &self.keeper {
+            Some(_) => keeper::rejoin(folder, sink).await,
+            None => Ok(Rejoined::Lost(super::HIDDEN.to_owned())),
+        }
+    }
+}
+
+/// Runs a program; `started` is told its process id before anything else happens.
+pub(super) async fn run(
+    program: &Program,
+    sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
+    started: impl FnOnce(u32),
+) -> io::Result<Exit> {
+    let (mut child, mut output) = start(program)?;
+    if let Some(id) = child.id() {
+        started(id);
+    }
+    let mut exit = Exit::default();
+    let mut buffer = vec![0; 16 * 1024];
+    let deadline = Instant::now() + program.timeout;
+    let (mut reading, mut status) = (true, None);
+    // A daemon that it started may go on talking for ever, too.
+    let mut last_word = deadline;
+    while status.is_none() || reading {
+        let wait_until = match status {
+            None => deadline,
+            Some(_) => last_word.min(Instant::now() + AFTERGLOW),
+        };
+        tokio::select! {
+            read = output.read(&mut buffer), if reading => match read {
+                Ok(0) | Err(_) => reading = false,
+                Ok(size) => keep(&mut exit, &buffer[..size], program.max_output, sink),
+            },
+            ended = child.wait(), if status.is_none() => {
+                status = Some(ended?);
+                last_word = Instant::now() + LAST_CALL;
+            }
+            () = tokio::time::sleep_until(wait_until) => {
+                if status.is_some() {
+                    break;
                 }
-                () = tokio::time::sleep_until(wait_until) => {
-                    if status.is_some() {
-                        break;
-                    }
-                    exit.timed_out = true;
-                    status = Some(end(&mut child).await?);
-                    last_word = Instant::now() + LAST_CALL;
-                }
+                exit.timed_out = true;
+                status = Some(end(&mut child).await?);
+                last_word = Instant::now() + LAST_CALL;
             }
         }
-        exit.status = status.and_then(|s| s.code());
-        Ok(exit)
     }
+    exit.status = status.and_then(|s| s.code());
+    Ok(exit)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place on Linux that starts programs")]
@@ -151,6 +194,22 @@ fn keep(
     let room = most.saturating_sub(exit.output.len()).min(piece.len());
     exit.output.extend_from_slice(&piece[..room]);
     exit.dropped += (piece.len() - room) as u64;
+}
+
+/// Starts the agent's program to keep another one: apart from this process in everything but `lock`,
+/// which it holds as its standard input until it ends.
+#[expect(clippy::disallowed_methods, reason = "the one place on Linux that starts programs")]
+pub(super) fn start_keeper(keeper: &Path, folder: &Path, lock: fs::File) -> io::Result<Child> {
+    Command::new(keeper)
+        .arg("keep")
+        .arg(folder)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(lock))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
 }
 
 /// Ends the program and its children: asks first, then insists.

@@ -2,6 +2,8 @@
 //! simulated hosts, implement it. Only the calls live here; what is decided from them does not.
 
 #[cfg(target_os = "linux")]
+pub mod keeper;
+#[cfg(target_os = "linux")]
 mod linux;
 
 use std::path::Path;
@@ -12,6 +14,7 @@ use fleetmend_core::host::{HostFacts, HostState};
 use fleetmend_core::probe::Question;
 use fleetmend_core::step::StartType;
 use fleetmend_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::probe::About;
 
@@ -19,7 +22,7 @@ use crate::probe::About;
 pub use linux::Linux;
 
 /// A system program to run: an absolute path, fixed arguments, bounds. Never a shell.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// Its absolute path on the host (below [`Platform::root`]).
     pub path: String,
@@ -73,6 +76,20 @@ pub struct ServiceSeen {
     pub start: StartType,
 }
 
+/// What is to be said of a program that nobody followed to its end.
+const HIDDEN: &str = "the agent was stopped while it ran; whether it ended is not known";
+
+/// What became of a program that an earlier agent began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejoined {
+    /// It was never started.
+    NeverBegan,
+    /// It ended so; it was waited for where it still ran.
+    Ended(Exit),
+    /// Nobody can tell, for this reason. It does not run any more.
+    Lost(String),
+}
+
 /// The machine.
 #[async_trait::async_trait]
 pub trait Platform: Send + Sync + std::fmt::Debug {
@@ -105,6 +122,29 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     /// there is no such service.
     async fn service(&self, _name: &str, _call: ServiceCall) -> std::io::Result<ServiceSeen> {
         Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    /// As [`Platform::run`], for a program that changes the host: where the machine can, it and its
+    /// output survive the agent, and what it gave is kept in `folder` for [`Platform::rejoin`].
+    async fn run_kept(
+        &self,
+        program: &Program,
+        folder: &Path,
+        sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
+    ) -> std::io::Result<Exit> {
+        let _ = folder;
+        self.run(program, sink).await
+    }
+
+    /// What became of the program that [`Platform::run_kept`] began in `folder`; waits while it runs.
+    /// `sink` sees its whole output, from the beginning.
+    async fn rejoin(
+        &self,
+        folder: &Path,
+        sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
+    ) -> std::io::Result<Rejoined> {
+        let _ = (folder, sink);
+        Ok(Rejoined::Lost(HIDDEN.to_owned()))
     }
 }
 

@@ -5,11 +5,16 @@
 //! items come again. Every sequence is delivered: one whose record was dropped or damaged comes as
 //! a [`Gap`], so that the server's count has no hole and nobody takes silence for health.
 //!
-//! Bounded: over 64 MiB the oldest segment goes first, and is counted. Not done here: sending, and
-//! deciding what is worth telling.
+//! [`Spool::append_group`] keeps items together with the mark of the place in the logs that they came
+//! from: after a crash either all of it is here or nothing, so that no failure is told twice or lost.
+//!
+//! Bounded: over 64 MiB the oldest segment goes first, and is counted. A small reserve is kept on the
+//! disk, so that news of jobs still find room when others have filled it. Not done here: sending,
+//! and deciding what is worth telling.
 
 mod format;
 mod position;
+mod reserve;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -24,9 +29,11 @@ use fleetmend_core::ids::SpoolEpoch;
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::{Gap, SpoolItem};
 use fleetmend_core::time::Timestamp;
+use fleetmend_faults::{Point, crash_point};
 use tokio::sync::Notify;
 
 use self::position::Position;
+use self::reserve::Reserve;
 use self::segment::Segment;
 use crate::random;
 use crate::watch::Watch;
@@ -57,11 +64,24 @@ pub struct Bounds {
     pub total: u64,
     /// One segment.
     pub segment: u64,
+    /// What is kept free for news of jobs.
+    pub reserve: u64,
+}
+
+impl SpoolError {
+    /// Whether the disk has no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if crate::state::is_full(source))
+    }
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { total: limits::SPOOL_BYTES, segment: limits::SPOOL_SEGMENT_BYTES }
+        Self {
+            total: limits::SPOOL_BYTES,
+            segment: limits::SPOOL_SEGMENT_BYTES,
+            reserve: limits::SPOOL_RESERVE_BYTES,
+        }
     }
 }
 
@@ -111,6 +131,11 @@ pub struct Spool {
     cursor: Cursor,
     /// Items that the disk refused since the last append that worked.
     refused: u64,
+    /// The mark of the last whole group that was found at the start.
+    found: Option<u64>,
+    reserve: Reserve,
+    /// Whether the position on disk is behind, because the disk refused it.
+    behind: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,15 +150,19 @@ struct Cursor {
 impl Spool {
     /// Opens the spool in `dir`, or begins one; damaged and torn records are passed over.
     pub fn open(dir: &Path, now: Timestamp) -> Result<Self, SpoolError> {
-        Self::open_with(dir, Bounds::default(), now)
+        Self::open_with(dir, Bounds::default(), None, now)
     }
 
-    /// As [`Spool::open`], with other bounds.
-    pub fn open_with(dir: &Path, bounds: Bounds, now: Timestamp) -> Result<Self, SpoolError> {
+    /// As [`Spool::open`], with other bounds. `settled` is the mark that the collectors call safe:
+    /// a group of that mark was whole once, even where its end is damaged now.
+    pub fn open_with(
+        dir: &Path,
+        bounds: Bounds,
+        settled: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Self, SpoolError> {
         let fail = |source| SpoolError::Io { path: dir.to_owned(), source };
-        let listed = segment::list(dir).map_err(fail)?;
-        let mut segments: VecDeque<Segment> =
-            listed.into_iter().map(|(first, path)| Segment::scan(path, first)).collect();
+        let mut segments: VecDeque<Segment> = segment::scan_all(dir).map_err(fail)?.into();
         let had_position = Position::read(dir);
         let known = had_position.is_some();
         let life = Position::read_life(dir);
@@ -149,6 +178,17 @@ impl Spool {
             position.committed = position.base;
         }
         let gone = position.committed.max(position.dropped_through);
+        // A group without an end at the very end was being written: nobody has seen any of it, and
+        // where it came from is looked at again.
+        if let Some(newest) = segments.back_mut()
+            && let Some(group) = newest.open
+            && Some(group.mark) != settled
+            && group.mark != position.mark
+            && group.first > gone
+        {
+            newest.cut(group).map_err(fail)?;
+        }
+        let found = segments.iter().filter_map(|s| s.mark).next_back();
         let last = segments.iter().map(|s| s.last).max().unwrap_or(0).max(gone);
         // A torn tail may have been a record that the server already has: its number is not given
         // again, it becomes a gap.
@@ -158,11 +198,11 @@ impl Spool {
                 let _ = fs::remove_file(old.path);
             }
         }
-        if !known {
-            position.write(dir).map_err(fail)?;
-        }
         if life.is_none_or(|life| life.epoch != position.epoch) {
             position.write_life(dir).map_err(fail)?;
+        }
+        if !known {
+            position.write(dir).map_err(fail)?;
         }
         let next = last + torn + 1;
         let cursor = Cursor { sequence: position.committed + 1, segment: 0, offset: 0 };
@@ -175,23 +215,57 @@ impl Spool {
             next,
             cursor,
             refused: 0,
+            found,
+            reserve: Reserve::open(dir, bounds.reserve),
+            behind: false,
         })
     }
 
     /// Keeps items, durable when this returns. All or none of them; what is refused is counted and
     /// told as a gap before the next item.
     pub fn append(&mut self, items: &[SpoolItem], now: Timestamp) -> Result<(), SpoolError> {
+        self.append_group(items, None, now)
+    }
+
+    /// As [`Spool::append`]; a mark makes it a group, whole or not there after a crash, too.
+    pub fn append_group(
+        &mut self,
+        items: &[SpoolItem],
+        mark: Option<u64>,
+        now: Timestamp,
+    ) -> Result<(), SpoolError> {
         if items.is_empty() {
             return Ok(());
         }
-        let result = self.try_append(items, now);
+        crash_point(Point::SpoolBeforeWrite);
+        let mut result = self.try_append(items, mark, now);
+        let of_jobs = || items.iter().any(|item| matches!(item, SpoolItem::Job(_)));
+        if result.as_ref().is_err_and(SpoolError::is_full) && of_jobs() && self.reserve.spend() {
+            result = self.try_append(items, mark, now);
+        }
         if result.is_ok() {
             self.refused = 0;
-        } else {
+            self.reserve.keep();
+            if self.behind {
+                self.save_position();
+            }
+        } else if mark.is_none() {
+            // A group is not lost: where it came from is looked at again.
             self.refused += items.len() as u64;
             self.position.dropped += items.len() as u64;
         }
         result
+    }
+
+    /// Whether the group of this mark is kept whole, or was until the server had it.
+    pub fn has_mark(&self, mark: u64) -> bool {
+        self.position.mark == mark || self.found == Some(mark)
+    }
+
+    /// Gives the reserve up, so that a job can be brought to its end on a full disk. Says whether
+    /// there was one.
+    pub fn spend_reserve(&mut self) -> bool {
+        self.reserve.spend()
     }
 
     /// The next items, at most `most`; `None` where all were handed out.
@@ -228,23 +302,36 @@ impl Spool {
         (!items.is_empty()).then_some(Lease { epoch, first, items })
     }
 
-    /// Forgets everything up to `sequence` (as the wire counts): the server has it.
-    pub fn commit(&mut self, sequence: u64) -> Result<(), SpoolError> {
+    /// Forgets everything up to `sequence` (as the wire counts): the server has it. A disk that
+    /// refuses to note it does no harm: the server says again how far it is.
+    pub fn commit(&mut self, sequence: u64) {
         let through = self.position.base.saturating_add(sequence).min(self.next - 1);
         if through <= self.position.committed {
-            return Ok(());
+            return;
         }
+        crash_point(Point::SpoolBeforeCommit);
         self.position.committed = through;
         if self.cursor.sequence <= through {
             self.cursor.sequence = through + 1;
         }
-        self.write_position()?;
+        self.save_position();
         while self.segments.len() > 1 && self.segments.front().is_some_and(|s| s.last <= through) {
-            if let Some(old) = self.segments.pop_front() {
-                let _ = fs::remove_file(old.path);
-            }
+            self.drop_oldest();
         }
-        Ok(())
+        if self.behind {
+            self.reserve.spend();
+            self.save_position();
+        }
+        // The file that is written to goes too, once it is worth it: on a small disk it would hold
+        // the room that the next records need. Its numbers stay taken by the position alone.
+        let worth = self.bounds.segment / 16;
+        let all =
+            through == self.next - 1 && self.segments.front().is_some_and(|s| s.bytes > worth);
+        if all && !self.behind {
+            self.drop_oldest();
+            self.reserve.keep();
+        }
+        crash_point(Point::SpoolAfterCommit);
     }
 
     /// What was handed out and not committed comes again.
@@ -259,7 +346,7 @@ impl Spool {
         let ours = self.position.committed.saturating_sub(self.position.base);
         let most = self.next - 1 - self.position.base;
         if (ours..=most).contains(&acknowledged) {
-            self.commit(acknowledged)?;
+            self.commit(acknowledged);
             return Ok(false);
         }
         self.position.epoch = random::epoch(now);
@@ -286,21 +373,28 @@ impl Spool {
         }
     }
 
-    fn try_append(&mut self, items: &[SpoolItem], now: Timestamp) -> Result<(), SpoolError> {
+    fn try_append(
+        &mut self,
+        items: &[SpoolItem],
+        mark: Option<u64>,
+        now: Timestamp,
+    ) -> Result<(), SpoolError> {
         let gap = (self.refused > 0).then(|| {
             SpoolItem::Gap(Gap { items: self.refused, reason: "disk_full".to_owned(), at: now })
         });
         let (mut frames, mut sequence) = (Vec::new(), self.next);
+        let mut left = items.len() + usize::from(gap.is_some());
         for item in gap.iter().chain(items) {
+            left -= 1;
             let payload = serde_json::to_vec(item)
                 .map_err(|e| SpoolError::Io { path: self.dir.clone(), source: e.into() })?;
             if payload.len() > limits::SPOOL_RECORD_BYTES {
                 return Err(SpoolError::TooLarge { bytes: payload.len() });
             }
-            format::encode(sequence, &payload, &mut frames);
+            format::encode(sequence, mark.map(|mark| (mark, left > 0)), &payload, &mut frames);
             sequence += 1;
         }
-        self.make_room(frames.len() as u64)?;
+        self.make_room(frames.len() as u64);
         let dir = self.dir.clone();
         let fail = |source| SpoolError::Io { path: dir, source };
         if let Err(error) = self.write(&frames, sequence - 1) {
@@ -308,6 +402,7 @@ impl Spool {
             return Err(fail(error));
         }
         self.next = sequence;
+        self.position.mark = mark.unwrap_or(self.position.mark);
         Ok(())
     }
 
@@ -322,6 +417,9 @@ impl Spool {
                 self.segments.pop_back();
             }
             let (segment, file) = Segment::create(&self.dir, self.next)?;
+            if let Some(before) = self.segments.back_mut() {
+                before.end = segment.first;
+            }
             self.segments.push_back(segment);
             self.writer = Some(file);
         }
@@ -331,29 +429,31 @@ impl Spool {
             None => fs::OpenOptions::new().append(true).open(&segment.path)?,
         };
         let written = segment.append(&mut file, frames, last);
-        if written.is_err() {
-            // What the disk kept of it is torn: the next records go to a new file.
-            segment.torn = segment.torn.max(1);
-        }
         self.writer = Some(file);
         written
     }
 
-    fn make_room(&mut self, bytes: u64) -> Result<(), SpoolError> {
+    fn make_room(&mut self, bytes: u64) {
         let mut held: u64 = self.segments.iter().map(|s| s.bytes).sum();
-        while held + bytes > self.bounds.total && !self.segments.is_empty() {
-            let Some(old) = self.segments.pop_front() else { break };
+        while held + bytes > self.bounds.total
+            && let Some(old) = self.segments.front()
+        {
             held -= old.bytes;
-            if self.segments.is_empty() {
-                self.writer = None;
-            }
             let from = self.position.committed.max(old.first - 1);
             self.position.dropped += old.last.saturating_sub(from);
             self.position.dropped_through = self.position.dropped_through.max(old.last);
-            self.write_position()?;
-            let _ = fs::remove_file(&old.path);
+            self.save_position();
+            self.drop_oldest();
         }
-        Ok(())
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(old) = self.segments.pop_front() {
+            let _ = fs::remove_file(old.path);
+        }
+        if self.segments.is_empty() {
+            self.writer = None;
+        }
     }
 
     /// The first record at or after the cursor, and the cursor behind it.
@@ -369,7 +469,8 @@ impl Spool {
                 let mut at = 0;
                 while let Some(frame) = format::next(&bytes, at) {
                     at = frame.end;
-                    if frame.sequence >= self.cursor.sequence && frame.sequence < self.next {
+                    let end = segment.end.min(self.next);
+                    if (self.cursor.sequence..end).contains(&frame.sequence) {
                         let offset = offset + at as u64;
                         let after = Cursor { sequence: 0, segment: segment.first, offset };
                         return Some((frame.sequence, frame.payload.to_vec(), after));
@@ -410,6 +511,15 @@ impl Spool {
         self.cursor.sequence += missing;
     }
 
+    /// Notes how far it is; a full disk is told about once, and tried again later.
+    fn save_position(&mut self) {
+        let written = self.write_position();
+        if let (Err(error), false) = (&written, self.behind) {
+            tracing::warn!(%error, "how far the spool is could not be noted; the server knows it");
+        }
+        self.behind = written.is_err();
+    }
+
     fn write_position(&self) -> Result<(), SpoolError> {
         let fail = |source| SpoolError::Io { path: self.dir.clone(), source };
         self.position.write(&self.dir).map_err(fail)
@@ -444,8 +554,13 @@ impl SharedSpool {
     /// Keeps items and rings the bell. A failure is logged and counted here, since no caller can do
     /// more about it: the gap is told as soon as the disk takes something again.
     pub fn put(&self, items: &[SpoolItem], now: Timestamp) -> bool {
+        self.put_group(items, None, now)
+    }
+
+    /// As [`SharedSpool::put`], with a group's mark.
+    pub fn put_group(&self, items: &[SpoolItem], mark: Option<u64>, now: Timestamp) -> bool {
         let mut spool = self.lock();
-        let kept = spool.append(items, now);
+        let kept = spool.append_group(items, mark, now);
         if let Some(watch) = self.watch.as_ref().filter(|_| kept.is_ok() && !items.is_empty()) {
             watch.spooled(spool.next - 1);
         }
@@ -461,12 +576,11 @@ impl SharedSpool {
     }
 
     /// Forgets what the server acknowledged.
-    pub fn commit(&self, through: u64) -> Result<(), SpoolError> {
-        self.lock().commit(through)?;
+    pub fn commit(&self, through: u64) {
+        self.lock().commit(through);
         if let Some(watch) = &self.watch {
             watch.acknowledged(through);
         }
-        Ok(())
     }
 
     /// Waits until something may have been put.
@@ -477,8 +591,7 @@ impl SharedSpool {
 
 /// What the spool in `dir` holds, without touching it: an agent may be running on it.
 pub fn peek(dir: &Path, now: Timestamp) -> io::Result<Stats> {
-    let segments: Vec<Segment> =
-        segment::list(dir)?.into_iter().map(|(first, path)| Segment::scan(path, first)).collect();
+    let segments = segment::scan_all(dir)?;
     let position = Position::read(dir).unwrap_or_else(|| Position::new(random::epoch(now)));
     let last = segments.iter().map(|s| s.last).max().unwrap_or(0);
     Ok(Stats {

@@ -1,6 +1,5 @@
 //! How far the spool was taken: one small checksummed file, replaced whole.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -32,6 +31,9 @@ pub(crate) struct Position {
     pub corrupt_through: u64,
     /// How many records were found damaged.
     pub corrupt: u64,
+    /// The mark of the last group that was kept whole, 0 for none: its records may be gone already.
+    #[serde(default)]
+    pub mark: u64,
 }
 
 impl Position {
@@ -45,6 +47,7 @@ impl Position {
             dropped: 0,
             corrupt_through: 0,
             corrupt: 0,
+            mark: 0,
         }
     }
 
@@ -59,10 +62,7 @@ impl Position {
     }
 
     fn read_from(path: &Path) -> Option<Self> {
-        let text = fs::read_to_string(path).ok()?;
-        let (crc, body) = text.trim_end().split_once(' ')?;
-        let crc = u32::from_str_radix(crc, 16).ok()?;
-        (crc32fast::hash(body.as_bytes()) == crc).then(|| serde_json::from_str(body).ok())?
+        state::read_checked(path).ok()
     }
 
     /// Replaces it; durable when this returns.
@@ -76,8 +76,6 @@ impl Position {
     }
 
     fn write_to(&self, path: &Path) -> io::Result<()> {
-        let body = serde_json::to_string(self).map_err(io::Error::other)?;
-        let text = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
-        state::replace(path, text.as_bytes())
+        state::write_checked(path, self)
     }
 }

@@ -12,6 +12,8 @@ use crate::random;
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
+const SMALL: Bounds = Bounds { total: 4_000, segment: 700, reserve: 0 };
+
 fn item(n: u64) -> SpoolItem {
     SpoolItem::Evidence(vec![Evidence {
         id: random::evidence_id(NOW),
@@ -42,7 +44,7 @@ fn drain(spool: &mut Spool) -> Vec<(u64, Result<u64, u64>)> {
 }
 
 fn small(dir: &Path) -> Spool {
-    Spool::open_with(dir, Bounds { total: 4_000, segment: 700 }, NOW).expect("opens")
+    Spool::open_with(dir, SMALL, None, NOW).expect("opens")
 }
 
 fn filled(dir: &Path, items: u64) -> Spool {
@@ -58,7 +60,7 @@ fn items_come_in_order_and_again_until_committed() {
     let dir = tempfile::tempdir().expect("temp");
     let mut spool = filled(dir.path(), 5);
     assert_eq!(drain(&mut spool), (1..=5).map(|n| (n, Ok(n))).collect::<Vec<_>>());
-    spool.commit(2).expect("committed");
+    spool.commit(2);
     spool.rollback();
     let epoch = spool.epoch();
     drop(spool);
@@ -135,7 +137,7 @@ fn a_tail_cut_at_any_byte_keeps_what_is_whole_and_takes_new_items() {
 fn after_a_damaged_position_the_server_says_how_far_it_is() {
     let dir = tempfile::tempdir().expect("temp");
     let mut spool = filled(dir.path(), 4);
-    spool.commit(2).expect("committed");
+    spool.commit(2);
     let epoch = spool.epoch();
     drop(spool);
     fs::write(dir.path().join("position"), b"00000000 {}").expect("damaged");
@@ -155,7 +157,7 @@ fn after_a_damaged_position_the_server_says_how_far_it_is() {
 fn a_damaged_position_starts_a_new_life_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("temp");
     let mut spool = filled(dir.path(), 4);
-    spool.commit(1).expect("committed");
+    spool.commit(1);
     let epoch = spool.epoch();
     drop(spool);
     for file in ["position", "epoch"] {
@@ -171,7 +173,7 @@ fn a_damaged_position_starts_a_new_life_and_loses_nothing() {
 fn a_server_that_forgot_gets_a_new_epoch_from_one() {
     let dir = tempfile::tempdir().expect("temp");
     let mut spool = filled(dir.path(), 5);
-    spool.commit(3).expect("committed");
+    spool.commit(3);
     let epoch = spool.epoch();
     assert!(!spool.agree(3, NOW).expect("agrees"));
     assert!(spool.agree(1, NOW).expect("written"));
@@ -208,8 +210,8 @@ proptest! {
     #[test]
     fn behaves_as_a_list(acts in acts()) {
         let dir = tempfile::tempdir().expect("temp");
-        let bounds = Bounds { total: 1 << 20, segment: 700 };
-        let open = || Spool::open_with(dir.path(), bounds, NOW).expect("opens");
+        let bounds = Bounds { total: 1 << 20, ..SMALL };
+        let open = || Spool::open_with(dir.path(), bounds, None, NOW).expect("opens");
         let mut spool = open();
         let (mut appended, mut leased, mut committed) = (0u64, 0u64, 0u64);
         for act in acts {
@@ -231,7 +233,7 @@ proptest! {
                 },
                 Act::CommitLeased(back) => {
                     let through = leased.saturating_sub(u64::from(back));
-                    spool.commit(through).expect("committed");
+                    spool.commit(through);
                     committed = committed.max(through);
                 }
                 Act::Rollback => { spool.rollback(); leased = committed; }
@@ -240,4 +242,107 @@ proptest! {
             prop_assert_eq!(spool.stats().items, appended - committed);
         }
     }
+}
+
+/// A group of three behind two single items, all in one segment.
+fn grouped(dir: &Path) -> Spool {
+    let bounds = Bounds { segment: 1 << 20, ..SMALL };
+    let mut spool = Spool::open_with(dir, bounds, None, NOW).expect("opens");
+    spool.append(&[item(1)], NOW).expect("kept");
+    spool.append(&[item(2)], NOW).expect("kept");
+    spool.append_group(&[item(3), item(4), item(5)], Some(77), NOW).expect("kept");
+    spool
+}
+
+#[test]
+fn a_group_is_whole_or_not_there_wherever_its_write_was_cut() {
+    let dir = tempfile::tempdir().expect("temp");
+    drop(grouped(dir.path()));
+    let (_, path) = super::segment::list(dir.path()).expect("listed").pop().expect("one");
+    let sound = fs::read(&path).expect("read");
+    let second = super::format::next(&sound, super::format::next(&sound, 0).expect("one").end);
+    let begin = second.expect("two").end;
+    for length in begin..=sound.len() {
+        fs::write(&path, &sound[..length]).expect("cut");
+        let mut spool = small(dir.path());
+        let whole = length == sound.len();
+        assert_eq!(spool.has_mark(77), whole, "cut at {length}");
+        let found: Vec<u64> = drain(&mut spool).iter().filter_map(|(_, read)| read.ok()).collect();
+        let wanted: &[u64] = if whole { &[1, 2, 3, 4, 5] } else { &[1, 2] };
+        assert_eq!(found, wanted, "cut at {length}");
+        if !whole {
+            // Found again, it comes once.
+            spool.append_group(&[item(3), item(4), item(5)], Some(78), NOW).expect("kept");
+            spool.rollback();
+            let found: Vec<u64> =
+                drain(&mut spool).iter().filter_map(|(_, read)| read.ok()).collect();
+            assert_eq!(found, [1, 2, 3, 4, 5], "cut at {length}");
+        }
+        drop(spool);
+        for (_, path) in super::segment::list(dir.path()).expect("listed") {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+}
+
+#[test]
+fn damage_to_a_group_that_was_whole_costs_one_record() {
+    let dir = tempfile::tempdir().expect("temp");
+    drop(grouped(dir.path()));
+    let (_, path) = super::segment::list(dir.path()).expect("listed").pop().expect("one");
+    let sound = fs::read(&path).expect("read");
+    for at in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x41;
+        fs::write(&path, &bytes).expect("written");
+        // The collectors know that this look was safe.
+        let mut spool = Spool::open_with(dir.path(), SMALL, Some(77), NOW).expect("opens");
+        let all = drain(&mut spool);
+        let kept = all.iter().filter(|(_, read)| read.is_ok()).count();
+        assert_eq!((kept, spool.stats().corrupt), (4, 1), "byte {at}: {all:?}");
+        assert!(all.iter().zip(1..).all(|((n, _), want)| *n == want), "byte {at}: {all:?}");
+    }
+}
+
+#[test]
+fn whatever_byte_of_the_position_is_damaged_nothing_comes_twice() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut spool = filled(dir.path(), 5);
+    spool.commit(2);
+    let epoch = spool.epoch();
+    drop(spool);
+    for name in ["position", "epoch"] {
+        let path = dir.path().join(name);
+        let sound = fs::read(&path).expect("read");
+        for at in 0..sound.len() {
+            let mut flipped = sound.clone();
+            flipped[at] ^= 0x41;
+            for bytes in [&flipped[..], &sound[..at]] {
+                fs::write(&path, bytes).expect("written");
+                let mut spool = small(dir.path());
+                assert_eq!(spool.epoch(), epoch, "{name}, byte {at}");
+                assert!(!spool.agree(2, NOW).expect("agrees"), "{name}, byte {at}");
+                let found: Vec<_> = drain(&mut spool);
+                assert_eq!(found, [(3, Ok(3)), (4, Ok(4)), (5, Ok(5))], "{name}, byte {at}");
+            }
+            fs::write(&path, &sound).expect("restored");
+        }
+    }
+}
+
+#[test]
+fn what_a_refused_write_left_is_never_taken_for_what_came_later() {
+    let dir = tempfile::tempdir().expect("temp");
+    drop(filled(dir.path(), 2));
+    // A write of item 3 that was refused and could not be cut off, and the item that then got its
+    // number, in the next segment.
+    let (_, path) = super::segment::list(dir.path()).expect("listed").pop().expect("one");
+    let mut bytes = fs::read(&path).expect("read");
+    super::format::encode(3, None, &serde_json::to_vec(&item(99)).expect("json"), &mut bytes);
+    fs::write(&path, bytes).expect("written");
+    let mut later = Vec::new();
+    super::format::encode(3, None, &serde_json::to_vec(&item(3)).expect("json"), &mut later);
+    fs::write(dir.path().join(format!("{:020}.spool", 3)), later).expect("written");
+    let all = drain(&mut small(dir.path()));
+    assert_eq!(all, [(1, Ok(1)), (2, Ok(2)), (3, Ok(3))]);
 }

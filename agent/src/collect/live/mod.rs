@@ -26,6 +26,7 @@ use fleetmend_core::report::{FailureReport, Recovery};
 use fleetmend_core::time::Timestamp;
 
 use crate::platform::Platform;
+use crate::random;
 use cursor::Cursor;
 
 pub use words::slug_of;
@@ -67,18 +68,59 @@ pub struct Live {
     cursor: Cursor,
     /// What was found out at the start, told with the first look.
     notes: Vec<String>,
+    /// How far the place on disk is behind.
+    written: Written,
+}
+
+/// What stands on disk of the present place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Nothing that is not settled.
+    Settled,
+    /// It is prepared; its findings may be in the spool.
+    Prepared,
+    /// Its findings are in the spool, and settling it failed.
+    Unsettled,
 }
 
 impl Live {
     /// Collectors of the host whose `/` is `root`; what was already reported is remembered in
     /// `state_dir`.
     pub fn open(root: &Path, state_dir: &Path, catalogue: &'static Catalogue) -> Self {
-        let (cursor, note) = Cursor::load(state_dir);
+        Self::open_after(root, state_dir, catalogue, |_| false)
+    }
+
+    /// As [`Live::open`]; `is_safe` says whether the findings of this mark are in the spool. A look
+    /// that a crash stopped between the spool and the place is taken as looked then, and not again.
+    pub fn open_after(
+        root: &Path,
+        state_dir: &Path,
+        catalogue: &'static Catalogue,
+        is_safe: impl FnOnce(u64) -> bool,
+    ) -> Self {
+        let (mut cursor, note) = Cursor::load(state_dir);
         let mut live = Self::once(root, catalogue);
-        live.state = Some(state_dir.to_owned());
-        live.safe = cursor;
         live.notes.extend(note);
+        match Cursor::prepared(state_dir) {
+            Some(next) if next.mark != cursor.mark && is_safe(next.mark) => {
+                cursor = next;
+                live.written = Written::Unsettled;
+            }
+            // What was prepared did not come to the spool: it is found again.
+            _ => cursor::forget(state_dir),
+        }
+        live.state = Some(state_dir.to_owned());
+        live.cursor.clone_from(&cursor);
+        live.safe = cursor;
+        if let Err(error) = live.settle() {
+            live.notes.push(format!("the place in the logs could not be kept: {error}"));
+        }
         live
+    }
+
+    /// The mark of the place that holds in `state_dir`: what was found before it is safe.
+    pub fn settled(state_dir: &Path) -> Option<u64> {
+        Some(Cursor::load(state_dir).0.mark).filter(|mark| *mark != 0)
     }
 
     /// A single look that remembers nothing and writes nothing.
@@ -92,6 +134,7 @@ impl Live {
             safe: Cursor::new(),
             cursor: Cursor::new(),
             notes: Vec::new(),
+            written: Written::Settled,
         }
     }
 
@@ -121,13 +164,46 @@ impl Live {
         observed
     }
 
-    /// The findings of the last look are safe: writes down how far it went.
+    /// Writes the place after the last look beside the one that holds, and gives its mark: the
+    /// findings go into the spool with it, and then the place is [committed](Self::commit).
+    pub fn prepare(&mut self) -> std::io::Result<u64> {
+        // Only one place waits at a time: the spool remembers one mark.
+        self.settle()?;
+        let bytes = random::ten();
+        self.cursor.mark = bytes.iter().take(8).fold(0, |n, b| (n << 8) | u64::from(*b)).max(1);
+        if let Some(folder) = &self.state {
+            self.cursor.prepare(folder)?;
+            self.written = Written::Prepared;
+        }
+        Ok(self.cursor.mark)
+    }
+
+    /// The findings of the last look are safe: the place after it holds from now on.
     pub fn commit(&mut self) -> std::io::Result<()> {
+        if self.written == Written::Unsettled {
+            self.settle()?;
+        }
         if self.safe == self.cursor {
             return Ok(());
         }
+        if let (Some(folder), Written::Settled) = (&self.state, self.written) {
+            // Nothing was found on the way: nothing but the place is to be written.
+            self.cursor.prepare(folder)?;
+        }
         // Safe they are, even if that cannot be written down.
         self.safe.clone_from(&self.cursor);
-        self.state.as_ref().map_or(Ok(()), |folder| self.safe.save(folder))
+        self.written = Written::Unsettled;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> std::io::Result<()> {
+        if let (Some(folder), Written::Unsettled) = (&self.state, self.written) {
+            cursor::settle(folder)?;
+            if let Err(error) = self.safe.copy(folder) {
+                tracing::debug!(%error, "the second copy of the place in the logs is not written");
+            }
+        }
+        self.written = Written::Settled;
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! One job, from its order to its end. Every decision is made from the journal, so that a job that
 //! was stopped goes on where it was; every effect stands in the journal before it happens.
 
+mod doing;
 mod news;
 
 use std::collections::BTreeMap;
@@ -9,25 +10,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Evidence};
-use fleetmend_core::ids::JobId;
 use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::knowledge::{Cause, Remediation, Verification};
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
 use fleetmend_core::report::Product;
-use fleetmend_core::step::{Action, Step};
 use fleetmend_core::words::Slug;
 use tokio_util::sync::CancellationToken;
 
 use super::ceiling::{Ceiling, Objection, halted};
 use super::journal::{Entry, Journal, StepProgress};
 use super::next::{Next, next};
-use super::output::StepLog;
-use super::steps::{self, AfterCrash, Bench, Checked, StepError, UndoRecord};
 use super::verify::{self, Court, Proof};
 use super::{AtWork, Recalls, Shop};
 use crate::probe::About;
 use crate::prober;
+use crate::state::{self, StateError};
 
 /// Beyond a step's own time: for its checks.
 const GRACE: Duration = Duration::from_secs(30);
@@ -83,16 +81,21 @@ impl<'a> Runner<'a> {
         }
         // Waiting for a natural run takes days, in which a host is restarted as often as it likes.
         let progress = &self.journal.progress;
+        let running = progress.running;
         let waited = progress.verifying && progress.failure.is_none();
-        if progress.running && !waited {
-            self.journal.add(Entry::Resumed { at: self.shop.clock.now() })?;
-            if self.journal.progress.resumes > limits::RESUMES {
-                let why = format!("the agent was stopped {} times under it", limits::RESUMES + 1);
-                self.give_up(&why, false)?;
+        if running && !waited {
+            if self.journal.after_stop {
+                self.note(Entry::Resumed { at: self.shop.clock.now() })?;
             }
-        } else if !progress.running
-            && let Some(came) = self.gate(stop).await?
-        {
+            if self.journal.progress.resumes > limits::RESUMES {
+                let reason = format!(
+                    "the agent was stopped {} times under it, and goes on {} times at most: what its steps did is to be looked at on the host",
+                    self.journal.progress.resumes,
+                    limits::RESUMES
+                );
+                self.note(Entry::GaveUp { reason, cancelled: false, hidden: true })?;
+            }
+        } else if !running && let Some(came) = self.gate(stop).await? {
             return Ok(came);
         }
         let mut at_work = Some(AtWork::begin(&self.shop.turns));
@@ -198,8 +201,14 @@ impl<'a> Runner<'a> {
             }
         }
         let now = self.shop.clock.now();
-        self.shop.begin(now).map_err(io::Error::other)?;
-        self.journal.add(Entry::Running { at: now })?;
+        let begun = self.shop.begin(now).map_err(StateError::into_io);
+        if let Err(error) = begun.and_then(|()| self.journal.add(Entry::Running { at: now })) {
+            if !state::is_full(&error) {
+                return Err(error);
+            }
+            let why = format!("not begun, for it could not be written down first: {error}");
+            return self.finish(JobState::Skipped, why, None).await.map(Some);
+        }
         self.tell(JobState::Running, &note, None, Vec::new(), None);
         Ok(None)
     }
@@ -226,97 +235,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    async fn do_step(&mut self, index: usize) -> io::Result<()> {
-        let step = self.remediation.steps[index].clone();
-        let log = self.log(index);
-        let earlier = self.earlier(index);
-        let values = Arc::clone(&self.values);
-        let bench = bench(self.shop, self.order().job, (index, &step), &values, &earlier, &log);
-        let undo = match steps::check(&step.action, &bench).await {
-            Err(error) => return self.outcome(index, &step, StepState::Failed, error, &log),
-            Ok(Checked::AlreadySo(detail)) => {
-                return self.went(index, &step, StepState::AlreadyDone, &detail, None, &log);
-            }
-            Ok(Checked::Todo(undo)) => undo,
-        };
-        self.intent(index, false, undo.clone())?;
-        if matches!(step.action, Action::Reboot {}) {
-            self.tell(
-                JobState::RebootPending,
-                "a restart is the next step",
-                None,
-                Vec::new(),
-                None,
-            );
-            self.state = JobState::Rebooting;
-        }
-        self.tell_step(index, &step, StepState::Running, "", None, &log);
-        let time = Duration::from_secs(step.timeout_s.into());
-        let work = async {
-            let applied = steps::apply(&step.action, &undo, &bench).await?;
-            steps::verify(&step.action, &undo, &bench).await?;
-            Ok::<_, StepError>(applied)
-        };
-        let done = match tokio::time::timeout(time + GRACE, work).await {
-            Ok(done) => done,
-            Err(_) => Err(StepError::failed(format!("it took longer than {} s", time.as_secs()))),
-        };
-        match done {
-            Ok(applied) => {
-                self.went(index, &step, StepState::Done, &applied.detail, applied.exit, &log)
-            }
-            Err(error) => self.outcome(index, &step, StepState::Failed, error, &log),
-        }
-    }
-
-    async fn undo_step(&mut self, index: usize) -> io::Result<()> {
-        let step = self.remediation.steps[index].clone();
-        let log = self.log(index);
-        let undo = match self.journal.progress.step(index) {
-            StepProgress::Done { undo, .. }
-            | StepProgress::Failed { undo }
-            | StepProgress::Undoing { undo } => undo.clone(),
-            _ => UndoRecord::Nothing,
-        };
-        self.intent(index, true, undo.clone())?;
-        let earlier = self.earlier(index);
-        let values = Arc::clone(&self.values);
-        let bench = bench(self.shop, self.order().job, (index, &step), &values, &earlier, &log);
-        let time = Duration::from_secs(step.timeout_s.into()) + GRACE;
-        let undone = match tokio::time::timeout(time, steps::undo(&undo, &bench)).await {
-            Ok(undone) => undone,
-            Err(_) => Err(StepError::failed("taking it back took too long")),
-        };
-        match undone {
-            Ok(detail) => self.went(index, &step, StepState::Undone, &detail, None, &log),
-            Err(error) => self.outcome(index, &step, StepState::UndoFailed, error, &log),
-        }
-    }
-
-    async fn clear(&mut self, index: usize) -> io::Result<()> {
-        let step = self.remediation.steps[index].clone();
-        let StepProgress::Intent { undo, boot } = self.journal.progress.step(index).clone() else {
-            return Ok(());
-        };
-        let log = self.log(index);
-        let earlier = self.earlier(index);
-        let same_boot = boot == self.boot;
-        let values = Arc::clone(&self.values);
-        let bench = bench(self.shop, self.order().job, (index, &step), &values, &earlier, &log);
-        match steps::after_crash(&step.action, &undo, same_boot, &bench).await {
-            AfterCrash::Done(detail) => {
-                self.went(index, &step, StepState::Done, &detail, None, &log)
-            }
-            AfterCrash::NotDone => self.journal.add(Entry::NotDone { step: place(index) }),
-            AfterCrash::Unclear(why) => {
-                self.went(index, &step, StepState::Unknown, &why, None, &log)
-            }
-        }
-    }
-
     async fn prove(&mut self) -> io::Result<Proof> {
         if !self.journal.progress.verifying {
-            self.journal.add(Entry::Verifying { at: self.shop.clock.now() })?;
+            self.note(Entry::Verifying { at: self.shop.clock.now() })?;
         }
         self.state = JobState::Verifying;
         let detail = match self.remediation.verification {
@@ -324,7 +245,7 @@ impl<'a> Runner<'a> {
             _ => "the failing operation is repeated",
         };
         self.tell(JobState::Verifying, detail, None, Vec::new(), None);
-        let log = self.log(self.remediation.steps.len());
+        let log = self.log(self.remediation.steps.len(), 0);
         let court = Court {
             platform: self.shop.platform.as_ref(),
             prober: self.shop.prober.as_ref(),
@@ -390,7 +311,7 @@ impl<'a> Runner<'a> {
     ) -> io::Result<Came> {
         let evidence = self.fresh_evidence().await;
         let update = self.update(state, &why, None, evidence, proof);
-        self.journal.add(Entry::Finished { update: Box::new(update) })?;
+        self.note(Entry::Finished { update: Box::new(update) })?;
         self.tell_end()
     }
 
@@ -440,51 +361,19 @@ impl<'a> Runner<'a> {
         progress.cancelled && progress.steps.iter().all(untouched)
     }
 
+    /// Writes down what happened. On a full disk the room that is kept for it is used: what was done
+    /// must not be forgotten because somebody else filled the disk.
+    fn note(&mut self, entry: Entry) -> io::Result<()> {
+        match self.journal.add(entry.clone()) {
+            Err(error) if state::is_full(&error) && self.shop.spool.lock().spend_reserve() => {
+                self.journal.add(entry)
+            }
+            written => written,
+        }
+    }
+
     fn give_up(&mut self, reason: &str, cancelled: bool) -> io::Result<()> {
-        self.journal.add(Entry::GaveUp { reason: reason.to_owned(), cancelled })
-    }
-
-    fn intent(&mut self, index: usize, undoing: bool, undo: UndoRecord) -> io::Result<()> {
-        let boot = self.boot.clone();
-        self.journal.add(Entry::Intent { step: place(index), undoing, undo, boot })
-    }
-
-    fn log(&self, index: usize) -> StepLog {
-        let order = self.order();
-        let (spool, clock) = (self.shop.spool.clone(), Arc::clone(&self.shop.clock));
-        StepLog::new(spool, clock, (order.job, order.attempt), place(index))
-    }
-
-    fn earlier(&self, index: usize) -> Vec<UndoRecord> {
-        let steps = self.journal.progress.steps.iter().take(index);
-        steps
-            .filter_map(|step| match step {
-                StepProgress::Done { undo, .. } => Some(undo.clone()),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-fn bench<'b>(
-    shop: &'b Shop,
-    job: JobId,
-    (index, step): (usize, &Step),
-    values: &'b BTreeMap<Slug, String>,
-    earlier: &'b [UndoRecord],
-    log: &'b StepLog,
-) -> Bench<'b> {
-    Bench {
-        platform: shop.platform.as_ref(),
-        prober: shop.prober.as_ref(),
-        job,
-        index: place(index),
-        values,
-        earlier,
-        quarantine: &shop.quarantine,
-        timeout: Duration::from_secs(step.timeout_s.into()),
-        look_every: shop.recheck_every,
-        log,
+        self.note(Entry::GaveUp { reason: reason.to_owned(), cancelled, hidden: false })
     }
 }
 

@@ -8,6 +8,7 @@ use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::step::Step;
 use fleetmend_core::words;
+use fleetmend_faults::{Point, crash_point};
 
 use super::{Runner, place};
 use crate::execute::journal::Entry;
@@ -41,7 +42,8 @@ impl Runner<'_> {
         } else {
             detail.to_owned()
         };
-        self.journal.add(Entry::Outcome { step: place(index), state, detail: detail_kept })?;
+        self.note(Entry::Outcome { step: place(index), state, detail: detail_kept })?;
+        crash_point(Point::JournalOutcome);
         self.tell_step(index, step, state, detail, exit, log);
         Ok(())
     }

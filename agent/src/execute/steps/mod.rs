@@ -93,6 +93,8 @@ pub(crate) enum AfterCrash {
     NotDone,
     /// Nobody can tell.
     Unclear(String),
+    /// It ended without the agent, and so.
+    Ended(Result<Applied, StepError>),
 }
 
 /// A step that cannot be done, or was not.
@@ -135,6 +137,8 @@ pub(crate) struct Bench<'a> {
     pub job: JobId,
     /// The step's place.
     pub index: u32,
+    /// The boot this agent runs in.
+    pub boot: &'a str,
     /// The values of the agent's own evidence that the order names, by probe.
     pub values: &'a BTreeMap<Slug, String>,
     /// The undo records of the steps before, oldest first.
@@ -147,7 +151,12 @@ pub(crate) struct Bench<'a> {
     pub look_every: Duration,
     /// Where output goes.
     pub log: &'a StepLog,
+    /// Where a program's output and outcome are kept until the job's end is with the server.
+    pub kept: &'a Path,
 }
+
+/// What a machine gives that does not know its boot.
+const NO_BOOT: &str = "unknown";
 
 const NOT_HERE: &str = "not on this system: this step is for Windows";
 
@@ -239,10 +248,7 @@ pub(crate) async fn after_crash(
     bench: &Bench<'_>,
 ) -> AfterCrash {
     match action {
-        Action::ToolRun { tool, .. } if !tool.changes() => AfterCrash::NotDone,
-        Action::ToolRun { tool, .. } => AfterCrash::Unclear(format!(
-            "the agent was stopped while {tool} ran; whether it ended is not known, and it is not run again by itself"
-        )),
+        Action::ToolRun { tool, .. } => tool::after_crash(*tool, bench).await,
         Action::FileRename { .. }
         | Action::FileQuarantine { .. }
         | Action::FileCreateDir { .. }
@@ -263,6 +269,10 @@ pub(crate) async fn after_crash(
             Err(error) => AfterCrash::Unclear(error.to_string()),
         },
         Action::WaitUntil { .. } => AfterCrash::NotDone,
+        Action::Reboot {} if bench.boot == NO_BOOT => AfterCrash::Unclear(
+            "this machine does not say which boot it is in: whether it has restarted is not known"
+                .to_owned(),
+        ),
         Action::Reboot {} if same_boot => AfterCrash::NotDone,
         Action::Reboot {} => AfterCrash::Done("the host has restarted".to_owned()),
         Action::RegistrySet { .. } | Action::RegistryDelete { .. } => {
@@ -279,17 +289,22 @@ pub(crate) fn is_unit(value: &str) -> bool {
 
 /// Runs a program and puts its output into the step's log.
 async fn run(bench: &Bench<'_>, path: &str, args: &[&str]) -> Result<Exit, StepError> {
-    let program = Program {
-        path: path.to_owned(),
-        args: args.iter().map(|a| (*a).to_owned()).collect(),
-        timeout: bench.timeout,
-        max_output: fleetmend_core::limits::STEP_LOG_BYTES,
-    };
+    let program = program(bench, path, args);
     bench
         .log
         .run(bench.platform, &program)
         .await
         .map_err(|error| StepError::Impossible(format!("{path} cannot be run: {error}")))
+}
+
+/// A program with the bounds of a step.
+fn program(bench: &Bench<'_>, path: &str, args: &[&str]) -> Program {
+    Program {
+        path: path.to_owned(),
+        args: args.iter().map(|a| (*a).to_owned()).collect(),
+        timeout: bench.timeout,
+        max_output: fleetmend_core::limits::STEP_LOG_BYTES,
+    }
 }
 
 /// A value of evidence that may become an argument: a unit or package name, never an option.

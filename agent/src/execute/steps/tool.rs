@@ -3,7 +3,8 @@
 use fleetmend_core::step::Tool;
 use fleetmend_core::words::Slug;
 
-use super::{Applied, Bench, Checked, StepError, UndoRecord, plain_name, run};
+use super::{AfterCrash, Applied, Bench, Checked, StepError, UndoRecord, plain_name, program};
+use crate::platform::{Exit, Rejoined};
 
 pub(super) fn check(
     tool: Tool,
@@ -26,7 +27,33 @@ pub(super) async fn apply(
 ) -> Result<Applied, StepError> {
     let (path, arguments) = arguments(tool, value_from, bench)?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let exit = run(bench, &path, &arguments).await?;
+    let program = program(bench, &path, &arguments);
+    let exit = bench.log.run_kept(bench.platform, &program, bench.kept).await;
+    judge(
+        tool,
+        &exit.map_err(|error| StepError::Impossible(format!("{path} cannot be run: {error}")))?,
+        bench,
+    )
+}
+
+/// A program that ran when the agent was stopped: how it ended, if that can be known. One that still
+/// runs is waited for, and never started beside itself.
+pub(super) async fn after_crash(tool: Tool, bench: &Bench<'_>) -> AfterCrash {
+    let why = match bench.log.rejoin(bench.platform, bench.kept).await {
+        Ok(Rejoined::NeverBegan) => return AfterCrash::NotDone,
+        Ok(Rejoined::Ended(exit)) => return AfterCrash::Ended(judge(tool, &exit, bench)),
+        Ok(Rejoined::Lost(why)) => why,
+        Err(error) => error.to_string(),
+    };
+    if tool.changes() {
+        AfterCrash::Unclear(format!("{tool}: {why}, and it is not run again by itself"))
+    } else {
+        AfterCrash::NotDone
+    }
+}
+
+fn judge(tool: Tool, exit: &Exit, bench: &Bench<'_>) -> Result<Applied, StepError> {
+    let path = program_of(tool);
     if exit.timed_out {
         let detail = format!("{path} was ended: it took longer than {} s", bench.timeout.as_secs());
         return Err(StepError::Failed { detail, exit: exit.status });
@@ -43,13 +70,18 @@ pub(super) async fn apply(
     }
 }
 
+/// The program's path on this host.
+fn program_of(tool: Tool) -> String {
+    tool.command().0.replace("%System32%", "/Windows/System32")
+}
+
 fn arguments(
     tool: Tool,
     value_from: Option<&Slug>,
     bench: &Bench<'_>,
 ) -> Result<(String, Vec<String>), StepError> {
-    let (path, fixed) = tool.command();
-    let path = path.replace("%System32%", "/Windows/System32");
+    let (_, fixed) = tool.command();
+    let path = program_of(tool);
     let mut arguments = Vec::new();
     for argument in fixed {
         if *argument != "{value}" {

@@ -2,8 +2,11 @@
 //! crash at any point leaves.
 
 mod crash;
+mod damage;
+mod disk;
 mod files;
 mod lasting;
 mod orders;
+mod points;
 mod runs;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,6 +27,7 @@ use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, Issuer, 
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::collect::live::Live;
 use crate::evidence_store::EvidenceStore;
 use crate::execute::{Executor, Fittings};
 use crate::order::OrderKey;
@@ -34,7 +35,7 @@ use crate::platform::{Exit, Platform, Program};
 use crate::probe::About;
 use crate::prober::Prober;
 use crate::random;
-use crate::spool::{SharedSpool, Spool};
+use crate::spool::{Bounds, SharedSpool, Spool};
 use crate::state::StateDir;
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -136,6 +137,10 @@ pub(super) struct FakeMachine {
     /// run.
     invocation: AtomicU32,
     pub(super) boot: Mutex<String>,
+    /// Where each call is noted for whoever comes after this process.
+    effects: Option<PathBuf>,
+    /// A folder whose disk is full once `full.service` is asked for.
+    pub(super) fill: Mutex<Option<PathBuf>>,
 }
 
 #[async_trait]
@@ -167,6 +172,10 @@ impl Platform for FakeMachine {
             return Ok(self.systemctl(&program.args));
         }
         self.calls.lock().expect("lock").push(call.clone());
+        if let Some(effects) = &self.effects {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(effects)?;
+            file.write_all(format!("{call}\n").as_bytes())?;
+        }
         let answers = self.answers.lock().expect("lock");
         let found = answers.iter().find(|(end, _)| call.ends_with(end.as_str()));
         let (status, text) = found.map_or((0, String::new()), |(_, answer)| answer.clone());
@@ -180,6 +189,10 @@ impl FakeMachine {
         let mut running = self.running.lock().expect("lock");
         let text = match args {
             [verb, unit, ..] if verb == "show" => {
+                let folder = self.fill.lock().expect("lock").clone();
+                if let Some(folder) = folder.filter(|_| unit == "full.service") {
+                    super::disk::fill(&folder);
+                }
                 let active = if running.contains(unit) { "active" } else { "inactive" };
                 let invocation = self.invocation.load(Ordering::Relaxed);
                 format!(
@@ -223,8 +236,27 @@ impl Prober for Answers {
     }
 }
 
+/// Probes whose fault is there until a program has run.
+#[derive(Debug)]
+struct Mended(PathBuf);
+
+#[async_trait]
+impl Prober for Mended {
+    async fn ask(&self, probe: &Slug, _: About<'_>) -> Evidence {
+        let there = probe.as_str() == "test.fault" && !self.0.exists();
+        let answer = if there { Answer::Yes } else { Answer::No };
+        Finding::new(answer, "by what was done").into_evidence(
+            random::evidence_id(NOW),
+            probe.clone(),
+            NOW,
+        )
+    }
+}
+
 pub(super) struct World {
-    dir: tempfile::TempDir,
+    _temp: Option<tempfile::TempDir>,
+    dir: PathBuf,
+    prober: Option<Arc<dyn Prober>>,
     pub(super) machine: Arc<FakeMachine>,
     pub(super) answers: Arc<Answers>,
     pub(super) clock: Arc<ManualClock>,
@@ -241,15 +273,35 @@ impl World {
     }
 
     pub(super) fn with(change: impl FnOnce(&mut Remediation)) -> Self {
-        let dir = tempfile::tempdir().expect("temp");
-        for folder in ["root/usr/bin", "root/var/lib/pkg", "root/etc", "state"] {
-            fs::create_dir_all(dir.path().join(folder)).expect("made");
+        let temp = tempfile::tempdir().expect("temp");
+        let root = temp.path().join("root");
+        let world = Self::on(temp.path(), &root, false, change);
+        Self { _temp: Some(temp), ..world }
+    }
+
+    /// A world whose state and machine stay when this process ends, however it ends.
+    pub(super) fn lasting(dir: &Path, steps: Vec<Step>) -> Self {
+        Self::on(dir, &dir.join("root"), true, |remediation| remediation.steps = steps)
+    }
+
+    /// A world whose state is in `dir` and whose machine is in `root`.
+    pub(super) fn on(
+        dir: &Path,
+        root: &Path,
+        lasting: bool,
+        change: impl FnOnce(&mut Remediation),
+    ) -> Self {
+        for folder in ["usr/bin", "var/lib/pkg", "etc"] {
+            fs::create_dir_all(root.join(folder)).expect("made");
         }
         for program in ["dpkg", "apt-get", "systemctl"] {
-            fs::write(dir.path().join("root/usr/bin").join(program), "").expect("made");
+            fs::write(root.join("usr/bin").join(program), "").expect("made");
         }
+        let effects = dir.join("effects");
         let machine = Arc::new(FakeMachine {
-            root: dir.path().join("root"),
+            root: root.to_owned(),
+            effects: lasting.then(|| effects.clone()),
+            fill: Mutex::default(),
             calls: Mutex::default(),
             answers: Mutex::default(),
             running: Mutex::default(),
@@ -263,7 +315,9 @@ impl World {
             authority: Authority::new(),
             catalogue: Box::leak(Box::new(catalogue(change))),
             host: HostId::at(NOW, [1; 10]),
-            dir,
+            prober: lasting.then(|| Arc::new(Mended(effects)) as Arc<dyn Prober>),
+            dir: dir.to_owned(),
+            _temp: None,
         };
         world.answer("test.fault", &[Answer::Yes, Answer::No]);
         world.ceiling("risk = \"dangerous\"\nreboot = true");
@@ -279,15 +333,15 @@ impl World {
     }
 
     pub(super) fn ceiling_file(&self) -> PathBuf {
-        self.dir.path().join("ceiling.toml")
+        self.dir.join("ceiling.toml")
     }
 
     pub(super) fn state(&self) -> StateDir {
-        StateDir::open(&self.dir.path().join("state")).expect("opens")
+        StateDir::open(&self.dir.join("state")).expect("opens")
     }
 
     pub(super) fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join("root").join(path)
+        self.machine.root.join(path)
     }
 
     pub(super) fn write(&self, path: &str) {
@@ -309,11 +363,14 @@ impl World {
     pub(super) fn executor(&self) -> Executor {
         let state = self.state();
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let spool = Spool::open(&state.dir("spool").expect("made"), NOW).expect("opens");
+        let settled = Live::settled(&state.dir("collect").expect("made"));
+        let folder = state.dir("spool").expect("made");
+        let spool = Spool::open_with(&folder, Bounds::default(), settled, NOW).expect("opens");
+        let answers = Arc::clone(&self.answers) as Arc<dyn Prober>;
         Executor::open(Fittings {
             host: self.host,
             platform: Arc::clone(&self.machine) as Arc<dyn Platform>,
-            prober: Arc::clone(&self.answers) as Arc<dyn Prober>,
+            prober: self.prober.clone().unwrap_or(answers),
             catalogue: self.catalogue,
             clock,
             spool: SharedSpool::new(spool),
