@@ -25,7 +25,9 @@ pub enum StateError {
     #[error("another agent already uses {0}: stop it first, or give --state-dir another directory")]
     Locked(PathBuf),
     /// A file in it is not what the agent wrote.
-    #[error("{path} is damaged: {why}")]
+    #[error(
+        "{path} is damaged: {why}; restore it, or run `fleetmend-agent generalize` and enrol the host anew"
+    )]
     Damaged {
         /// Where.
         path: PathBuf,
@@ -54,6 +56,9 @@ impl StateError {
 pub struct StateDir {
     path: PathBuf,
 }
+
+/// What stands before the checksum of a file's JSON.
+const SEAL: &str = "\ncrc32 ";
 
 /// Held while an agent runs on a state directory.
 #[derive(Debug)]
@@ -111,16 +116,18 @@ impl StateDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::io("cannot read", &path)(error)),
         };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| StateError::Damaged { path, why: error.to_string() })
+        let damaged = |why: String| StateError::Damaged { path: path.clone(), why };
+        let body = unsealed(&bytes).ok_or_else(|| damaged("its checksum is another".to_owned()))?;
+        serde_json::from_slice(body).map(Some).map_err(|error| damaged(error.to_string()))
     }
 
     /// Replaces a JSON file of ours: whole or not at all, on disk when this returns.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StateError> {
         let path = self.join(name);
-        let bytes = serde_json::to_vec_pretty(value)
+        let mut bytes = serde_json::to_vec_pretty(value)
             .map_err(|error| StateError::Damaged { path: path.clone(), why: error.to_string() })?;
+        let seal = format!("{SEAL}{:08x}\n", crc32fast::hash(&bytes));
+        bytes.extend_from_slice(seal.as_bytes());
         replace(&path, &bytes).map_err(StateError::io("cannot write", &path))
     }
 
@@ -161,6 +168,15 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     drop(file);
     fs::rename(&beside, path)?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The JSON of a file without the checksum behind it; `None` where that is another one. A file
+/// without one was written by a person, or by an agent before there was any.
+fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
+    let Some(at) = memchr::memmem::rfind(bytes, SEAL.as_bytes()) else { return Some(bytes) };
+    let crc = std::str::from_utf8(&bytes[at + SEAL.len()..]).ok()?.trim_end();
+    (crc.len() == 8 && u32::from_str_radix(crc, 16).ok()? == crc32fast::hash(&bytes[..at]))
+        .then_some(&bytes[..at])
 }
 
 /// Reads a file that [`write_checked`] wrote; one that is not whole is an error.
@@ -230,6 +246,29 @@ mod tests {
         assert!(matches!(state.lock(), Err(StateError::Locked(_))));
         drop(held);
         state.lock().expect("free again");
+    }
+
+    #[test]
+    fn a_flipped_byte_is_an_error_and_never_another_value() {
+        let dir = tempfile::tempdir().expect("temp");
+        let state = StateDir::open(&dir.path().join("state")).expect("opens");
+        let value = vec!["/var/lib/one".to_owned(), "/var/lib/two".to_owned()];
+        state.write_json("x.json", &value).expect("written");
+        let sound = fs::read(state.join("x.json")).expect("read");
+        for at in 0..sound.len() {
+            let mut flipped = sound.clone();
+            flipped[at] ^= 0x41;
+            for bytes in [&flipped[..], &sound[..at]] {
+                fs::write(state.join("x.json"), bytes).expect("written");
+                match state.read_json::<Vec<String>>("x.json") {
+                    // Only the line's end is gone, or all of the seal and nothing else.
+                    Ok(read) => assert_eq!(read.as_ref(), Some(&value), "byte {at}"),
+                    Err(error) => assert!(matches!(error, StateError::Damaged { .. }), "{error}"),
+                }
+            }
+        }
+        fs::write(state.join("x.json"), "[\"by hand\"]").expect("written");
+        assert_eq!(state.read_json("x.json").expect("read"), Some(vec!["by hand".to_owned()]));
     }
 
     #[cfg(unix)]

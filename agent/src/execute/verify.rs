@@ -10,11 +10,17 @@ use fleetmend_core::knowledge::{Cause, Remediation, Verification};
 use fleetmend_core::step::Tool;
 use fleetmend_core::words::Slug;
 
+use tokio::time::{Instant, sleep};
+
 use super::output::StepLog;
 use super::steps::is_unit;
+use crate::collect::live::lock;
 use crate::platform::{Exit, Platform, Program};
 use crate::probe::About;
 use crate::prober::Prober;
+
+/// How long one program of a proof may take.
+const PROGRAM_TIME: Duration = Duration::from_mins(10);
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
@@ -84,7 +90,28 @@ fn own_probe(own: Option<&Evidence>) -> Proof {
     }
 }
 
+/// Waits until no package tool works on the host: one that an agent before this one started may
+/// still run, and what it leaves half done is neither broken nor mended.
+async fn at_rest(court: &Court<'_>) -> Result<(), Proof> {
+    let until = Instant::now() + PROGRAM_TIME;
+    loop {
+        match lock::holder(court.platform.root(), &lock::LOCKS) {
+            Ok(Some(holder)) if Instant::now() >= until => {
+                return Err(Proof::Unproved(format!("{holder}, and it does not end")));
+            }
+            Ok(Some(_)) => sleep(Duration::from_millis(250)).await,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                return Err(Proof::Unproved(format!(
+                    "the package tools' locks cannot be asked: {error}"
+                )));
+            }
+        }
+    }
+}
+
 async fn apt_check(court: &Court<'_>) -> Result<String, Proof> {
+    at_rest(court).await?;
     let audit = run(court, "/usr/bin/dpkg", &["--audit"]).await?;
     let text = audit.text();
     if audit.status != Some(0) || !text.trim().is_empty() {
@@ -100,6 +127,7 @@ async fn apt_check(court: &Court<'_>) -> Result<String, Proof> {
 }
 
 async fn apt_update(court: &Court<'_>) -> Result<String, Proof> {
+    at_rest(court).await?;
     let (path, arguments) = Tool::AptUpdate.command();
     let update = run(court, path, arguments).await?;
     let text = update.text();
@@ -195,7 +223,7 @@ async fn run(court: &Court<'_>, path: &str, arguments: &[&str]) -> Result<Exit, 
     let program = Program {
         path: path.to_owned(),
         args: arguments.iter().map(|a| (*a).to_owned()).collect(),
-        timeout: Duration::from_mins(10),
+        timeout: PROGRAM_TIME,
         max_output: fleetmend_core::limits::PROBE_OUTPUT_BYTES,
     };
     match court.log.run(court.platform, &program).await {

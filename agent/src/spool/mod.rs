@@ -13,9 +13,11 @@
 //! and deciding what is worth telling.
 
 mod format;
+mod lease;
 mod position;
 mod reserve;
 mod segment;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -23,20 +25,19 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleetmend_core::ids::SpoolEpoch;
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::{Gap, SpoolItem};
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
-use tokio::sync::Notify;
 
+use self::lease::Cursor;
 use self::position::Position;
 use self::reserve::Reserve;
 use self::segment::Segment;
+pub use self::shared::SharedSpool;
 use crate::random;
-use crate::watch::Watch;
 
 /// Why an item could not be kept. It is counted, and told as a gap later.
 #[derive(Debug, thiserror::Error)]
@@ -136,15 +137,6 @@ pub struct Spool {
     reserve: Reserve,
     /// Whether the position on disk is behind, because the disk refused it.
     behind: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Cursor {
-    /// The next sequence to hand out.
-    sequence: u64,
-    /// The segment, by its first sequence, and the offset where that record is looked for.
-    segment: u64,
-    offset: u64,
 }
 
 impl Spool {
@@ -266,40 +258,6 @@ impl Spool {
     /// there was one.
     pub fn spend_reserve(&mut self) -> bool {
         self.reserve.spend()
-    }
-
-    /// The next items, at most `most`; `None` where all were handed out.
-    pub fn lease(&mut self, most: usize, now: Timestamp) -> Option<Lease> {
-        let first = self.cursor.sequence;
-        let mut items = Vec::new();
-        let mut bytes = 0;
-        while items.len() < most {
-            let Some((sequence, payload, after)) = self.record_at_cursor() else {
-                let missing = self.next - self.cursor.sequence;
-                let room = (most - items.len()) as u64;
-                self.tell_gap(missing.min(room), now, &mut items);
-                break;
-            };
-            if sequence > self.cursor.sequence {
-                let missing = sequence - self.cursor.sequence;
-                let room = (most - items.len()) as u64;
-                self.tell_gap(missing.min(room), now, &mut items);
-                continue;
-            }
-            if bytes + payload.len() > limits::SPOOL_RECORD_BYTES && !items.is_empty() {
-                break;
-            }
-            bytes += payload.len();
-            items.push(serde_json::from_slice(&payload).unwrap_or_else(|_| {
-                // Sound bytes that this version cannot read: told, not kept for ever.
-                self.position.corrupt += 1;
-                SpoolItem::Gap(Gap { items: 1, reason: "unreadable".to_owned(), at: now })
-            }));
-            self.cursor = Cursor { sequence: sequence + 1, ..after };
-        }
-        let first = first - self.position.base;
-        let epoch = self.position.epoch;
-        (!items.is_empty()).then_some(Lease { epoch, first, items })
     }
 
     /// Forgets everything up to `sequence` (as the wire counts): the server has it. A disk that
@@ -456,61 +414,6 @@ impl Spool {
         }
     }
 
-    /// The first record at or after the cursor, and the cursor behind it.
-    fn record_at_cursor(&self) -> Option<(u64, Vec<u8>, Cursor)> {
-        // One record of the largest size, and the header of the next.
-        const WINDOW: usize = limits::SPOOL_RECORD_BYTES + 2 * format::HEADER;
-        for segment in self.segments.iter().filter(|s| s.last >= self.cursor.sequence) {
-            let known = segment.first == self.cursor.segment;
-            let mut offset = if known { self.cursor.offset } else { 0 };
-            while offset < segment.bytes {
-                // A segment that cannot be read is a hole, and is told as one.
-                let Ok(bytes) = segment.read(offset, WINDOW) else { break };
-                let mut at = 0;
-                while let Some(frame) = format::next(&bytes, at) {
-                    at = frame.end;
-                    let end = segment.end.min(self.next);
-                    if (self.cursor.sequence..end).contains(&frame.sequence) {
-                        let offset = offset + at as u64;
-                        let after = Cursor { sequence: 0, segment: segment.first, offset };
-                        return Some((frame.sequence, frame.payload.to_vec(), after));
-                    }
-                }
-                if bytes.len() < WINDOW {
-                    break;
-                }
-                // Nothing sound from `at` on: it may begin in this window and end behind it.
-                let step = if at > 0 { at } else { WINDOW - limits::SPOOL_RECORD_BYTES };
-                offset += step as u64;
-            }
-        }
-        None
-    }
-
-    /// Hands out `missing` sequences as gaps: the first tells how many, the others fill the count.
-    fn tell_gap(&mut self, missing: u64, now: Timestamp, items: &mut Vec<SpoolItem>) {
-        if missing == 0 {
-            return;
-        }
-        let first = self.cursor.sequence;
-        let dropped = first <= self.position.dropped_through;
-        let missing = if dropped {
-            missing.min(self.position.dropped_through - first + 1)
-        } else {
-            let last = first + missing - 1;
-            let counted = self.position.corrupt_through.max(first - 1);
-            self.position.corrupt += last.saturating_sub(counted);
-            self.position.corrupt_through = self.position.corrupt_through.max(last);
-            missing
-        };
-        let reason = if dropped { "spool_full" } else { "corrupt" };
-        for place in 0..missing {
-            let count = if place == 0 { missing } else { 0 };
-            items.push(SpoolItem::Gap(Gap { items: count, reason: reason.to_owned(), at: now }));
-        }
-        self.cursor.sequence += missing;
-    }
-
     /// Notes how far it is; a full disk is told about once, and tried again later.
     fn save_position(&mut self) {
         let written = self.write_position();
@@ -523,69 +426,6 @@ impl Spool {
     fn write_position(&self) -> Result<(), SpoolError> {
         let fail = |source| SpoolError::Io { path: self.dir.clone(), source };
         self.position.write(&self.dir).map_err(fail)
-    }
-}
-
-/// A spool that several tasks use, and the bell that rings when there is something to send.
-#[derive(Debug, Clone)]
-pub struct SharedSpool {
-    spool: Arc<Mutex<Spool>>,
-    bell: Arc<Notify>,
-    watch: Option<Arc<dyn Watch>>,
-}
-
-impl SharedSpool {
-    /// Shares a spool.
-    pub fn new(spool: Spool) -> Self {
-        Self { spool: Arc::new(Mutex::new(spool)), bell: Arc::default(), watch: None }
-    }
-
-    /// The same spool; `watch` is told what it takes and forgets.
-    pub fn watched_by(mut self, watch: Option<Arc<dyn Watch>>) -> Self {
-        self.watch = watch;
-        self
-    }
-
-    /// The spool itself, for a moment; never held over an await.
-    pub fn lock(&self) -> MutexGuard<'_, Spool> {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps items and rings the bell. A failure is logged and counted here, since no caller can do
-    /// more about it: the gap is told as soon as the disk takes something again.
-    pub fn put(&self, items: &[SpoolItem], now: Timestamp) -> bool {
-        self.put_group(items, None, now)
-    }
-
-    /// As [`SharedSpool::put`], with a group's mark.
-    pub fn put_group(&self, items: &[SpoolItem], mark: Option<u64>, now: Timestamp) -> bool {
-        let mut spool = self.lock();
-        let kept = spool.append_group(items, mark, now);
-        if let Some(watch) = self.watch.as_ref().filter(|_| kept.is_ok() && !items.is_empty()) {
-            watch.spooled(spool.next - 1);
-        }
-        drop(spool);
-        self.bell.notify_one();
-        match kept {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(items = items.len(), %error, "spool refused items");
-                false
-            }
-        }
-    }
-
-    /// Forgets what the server acknowledged.
-    pub fn commit(&self, through: u64) {
-        self.lock().commit(through);
-        if let Some(watch) = &self.watch {
-            watch.acknowledged(through);
-        }
-    }
-
-    /// Waits until something may have been put.
-    pub async fn changed(&self) {
-        self.bell.notified().await;
     }
 }
 
