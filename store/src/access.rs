@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit;
-use crate::backend::{Db, on_read, on_tx};
+use crate::backend::{Db, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::filter::{Filter, bind_all};
 use crate::page::{Cursor, Page, PageRequest};
@@ -112,21 +112,23 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<()> {
-        let mut tx = self.begin().await?;
-        on_tx!(&mut tx, |c| sqlx::query(INSERT_TOKEN)
-            .bind(token.id.0)
-            .bind(&token.name)
-            .bind(token.role.as_str())
-            .bind(token.secret_hash.as_slice())
-            .bind(by)
-            .bind(now.as_millis())
-            .bind(token.expires.map(Timestamp::as_millis))
-            .execute(c)
-            .await)?;
-        let detail = json!({"name": token.name, "role": token.role, "expires": token.expires});
-        let subject = format!("api-token {}", token.id);
-        audit::note(&mut tx, (by, now), "api_token.create", subject, detail).await?;
-        tx.commit().await
+        transaction!(self, |tx| {
+            run!(
+                tx,
+                sqlx::query(INSERT_TOKEN)
+                    .bind(token.id.0)
+                    .bind(&token.name)
+                    .bind(token.role.as_str())
+                    .bind(token.secret_hash.as_slice())
+                    .bind(by)
+                    .bind(now.as_millis())
+                    .bind(token.expires.map(Timestamp::as_millis))
+            )?;
+            let detail = json!({"name": token.name, "role": token.role, "expires": token.expires});
+            let subject = format!("api-token {}", token.id);
+            audit::note(tx, (by, now), "api_token.create", subject, detail).await?;
+            Ok(())
+        })
     }
 
     /// All tokens, newest first.
@@ -154,27 +156,22 @@ impl Db {
 
     /// Revokes a token and every session made from it. False where it was revoked before.
     pub async fn revoke_api_token(&self, id: ApiTokenId, by: &str, now: Timestamp) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let exists: Option<i64> = on_tx!(&mut tx, |c| sqlx::query_scalar(TOKEN_EXISTS)
-            .bind(id.0)
-            .fetch_optional(c)
-            .await)?;
-        if exists.is_none() {
-            return Err(StoreError::not_found("API token", id));
-        }
-        let done = on_tx!(&mut tx, |c| sqlx::query(REVOKE_TOKEN)
-            .bind(id.0)
-            .bind(now.as_millis())
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-        if done == 0 {
-            return Ok(false);
-        }
-        let subject = format!("api-token {id}");
-        audit::note(&mut tx, (by, now), "api_token.revoke", subject, json!({})).await?;
-        tx.commit().await?;
-        Ok(true)
+        transaction!(self, |tx| {
+            let exists: Option<i64> = on_tx!(tx, |c| sqlx::query_scalar(TOKEN_EXISTS)
+                .bind(id.0)
+                .fetch_optional(c)
+                .await)?;
+            if exists.is_none() {
+                return Err(StoreError::not_found("API token", id));
+            }
+            let done = run!(tx, sqlx::query(REVOKE_TOKEN).bind(id.0).bind(now.as_millis()))?;
+            if done == 0 {
+                return Ok(false);
+            }
+            let subject = format!("api-token {id}");
+            audit::note(tx, (by, now), "api_token.revoke", subject, json!({})).await?;
+            Ok(true)
+        })
     }
 
     /// The token with this secret, where it holds now; its last use is noted.
@@ -191,29 +188,28 @@ impl Db {
         let Some(row) = row else { return Ok(None) };
         let old = row.last_used_ms.is_none_or(|ms| now.as_millis() - ms >= TOUCH_EVERY_MS);
         if old {
-            let mut tx = self.begin().await?;
-            on_tx!(&mut tx, |c| sqlx::query(TOUCH_TOKEN)
-                .bind(row.id)
-                .bind(now.as_millis())
-                .execute(c)
-                .await)?;
-            tx.commit().await?;
+            transaction!(self, |tx| {
+                run!(tx, sqlx::query(TOUCH_TOKEN).bind(row.id).bind(now.as_millis()))?;
+                Ok::<_, StoreError>(())
+            })?;
         }
         ApiToken::try_from(row).map(Some)
     }
 
     /// Makes a session.
     pub async fn create_session(&self, session: &NewSession) -> Result<()> {
-        let mut tx = self.begin().await?;
-        on_tx!(&mut tx, |c| sqlx::query(INSERT_SESSION)
-            .bind(session.id.0)
-            .bind(session.secret_hash.as_slice())
-            .bind(session.token.0)
-            .bind(session.created.as_millis())
-            .bind(session.expires.as_millis())
-            .execute(c)
-            .await)?;
-        tx.commit().await
+        transaction!(self, |tx| {
+            run!(
+                tx,
+                sqlx::query(INSERT_SESSION)
+                    .bind(session.id.0)
+                    .bind(session.secret_hash.as_slice())
+                    .bind(session.token.0)
+                    .bind(session.created.as_millis())
+                    .bind(session.expires.as_millis())
+            )?;
+            Ok(())
+        })
     }
 
     /// The session with this secret, where it and its token hold now.
@@ -233,26 +229,18 @@ impl Db {
 
     /// Ends a session. False where there was none.
     pub async fn end_session(&self, secret_hash: &[u8; 32]) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let ended = on_tx!(&mut tx, |c| sqlx::query(END_SESSION)
-            .bind(secret_hash.as_slice())
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-        tx.commit().await?;
-        Ok(ended > 0)
+        transaction!(self, |tx| {
+            let ended = run!(tx, sqlx::query(END_SESSION).bind(secret_hash.as_slice()))?;
+            Ok(ended > 0)
+        })
     }
 
     /// Forgets sessions that are over.
     pub async fn drop_expired_sessions(&self, now: Timestamp) -> Result<u64> {
-        let mut tx = self.begin().await?;
-        let dropped = on_tx!(&mut tx, |c| sqlx::query(DROP_SESSIONS)
-            .bind(now.as_millis())
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-        tx.commit().await?;
-        Ok(dropped)
+        transaction!(self, |tx| {
+            let dropped = run!(tx, sqlx::query(DROP_SESSIONS).bind(now.as_millis()))?;
+            Ok(dropped)
+        })
     }
 }
 

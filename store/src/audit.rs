@@ -5,7 +5,8 @@ use fleetmend_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::backend::{Db, Tx, on_read, on_tx};
+use crate::backend::locks::Lock;
+use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::filter::{Filter, bind_all};
 use crate::page::{Cursor, Page, PageRequest};
@@ -96,9 +97,10 @@ const ORIGIN: [u8; 32] = [0; 32];
 impl Db {
     /// Writes a row about something that changes nothing else in the store: a refused call, a log-in.
     pub async fn record(&self, entry: &AuditEntry) -> Result<()> {
-        let mut tx = self.begin().await?;
-        append(&mut tx, entry).await?;
-        tx.commit().await
+        transaction!(self, |tx| {
+            append(tx, entry).await?;
+            Ok(())
+        })
     }
 
     /// The log, newest first.
@@ -158,6 +160,8 @@ impl Db {
 
 /// Appends a row inside the transaction of what it tells of.
 pub(crate) async fn append(tx: &mut Tx, entry: &AuditEntry) -> Result<()> {
+    // Two writers that read one head would write two rows behind it.
+    tx.hold(Lock::Audit).await?;
     let head: Option<(i64, Vec<u8>)> =
         on_tx!(tx, |c| sqlx::query_as(HEAD).fetch_optional(c).await)?;
     let (sequence, previous) = head.map_or((1, ORIGIN.to_vec()), |(n, hash)| (n + 1, hash));
@@ -172,17 +176,18 @@ pub(crate) async fn append(tx: &mut Tx, entry: &AuditEntry) -> Result<()> {
         hash: Vec::new(),
     };
     row.hash = row.digest();
-    on_tx!(tx, |c| sqlx::query(INSERT)
-        .bind(row.sequence)
-        .bind(row.at_ms)
-        .bind(row.actor)
-        .bind(row.action)
-        .bind(row.subject)
-        .bind(row.detail)
-        .bind(row.previous)
-        .bind(row.hash)
-        .execute(c)
-        .await)?;
+    run!(
+        tx,
+        sqlx::query(INSERT)
+            .bind(row.sequence)
+            .bind(row.at_ms)
+            .bind(row.actor)
+            .bind(row.action)
+            .bind(row.subject)
+            .bind(row.detail)
+            .bind(row.previous)
+            .bind(row.hash)
+    )?;
     Ok(())
 }
 

@@ -1,39 +1,76 @@
-//! The databases, and how each is opened, read and written: the one place where they differ.
+//! The databases, and how each is opened, read and written. What differs between them stands here
+//! and below `backend/`: everything else is one text for both.
 //!
-//! SQLite has one writer: a pool of one connection whose transactions begin IMMEDIATE, and a pool
-//! of readers that never wait for it (WAL). A commit is on disk when it returns.
+//! Whoever changes what belongs to a host holds the host's row first ([`Tx::hold_hosts`], hosts in
+//! the order of their ids), then touches its incidents, jobs and the rest, and writes to the audit
+//! log last. On SQLite, which has one writer, the holds are nothing; on Postgres they are what makes
+//! a read followed by a write safe, and the one order is what keeps writers from waiting in a ring.
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+pub(crate) mod locks;
+pub(crate) mod postgres;
+mod sqlite;
+
+use std::fmt;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Sqlite, Transaction};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, Transaction};
 
 use crate::error::{Result, StoreError};
+use postgres::{Lease, Postgres};
 
-/// How long a write waits for the writers before it.
-const WRITE_WAIT: Duration = Duration::from_secs(20);
-/// How long a read waits for a connection.
-const READ_WAIT: Duration = Duration::from_secs(10);
-/// Readers of one process.
-const READERS: u32 = 6;
-/// Statements kept prepared on a connection.
-const PREPARED: usize = 512;
+/// How long a call to the store takes at most: then it has failed, whatever the database does.
+pub(crate) const CALL: Duration = Duration::from_secs(10);
+/// The same for a piece of work that goes over a whole table.
+const PATIENT_CALL: Duration = Duration::from_mins(10);
+/// How often a transaction is tried again that lost to another.
+const RETRIES: u32 = 3;
+
+/// How a pool of connections to Postgres behaves. SQLite needs none of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Connections of one process at most.
+    pub max_connections: u32,
+    /// How long a call waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// How long a statement waits for a row that another holds; below the time of a statement.
+    pub lock_timeout: Duration,
+    /// How long a transaction may stand without a statement before Postgres ends its session.
+    pub idle_in_transaction_timeout: Duration,
+    /// What the sessions are called in `pg_stat_activity`.
+    pub application_name: String,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(4),
+            idle_in_transaction_timeout: Duration::from_secs(10),
+            application_name: "fleetmend-server".to_owned(),
+        }
+    }
+}
 
 /// The database. A cheap clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Db {
     pub(crate) backend: Backend,
+    /// How long one call takes at most.
+    pub(crate) call: Duration,
 }
 
 /// Which database it is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Backend {
     /// SQLite, inside this process.
     Sqlite { write: SqlitePool, read: SqlitePool },
+    /// PostgreSQL.
+    Postgres(Postgres),
 }
 
 /// The connections of one process.
@@ -51,6 +88,7 @@ pub struct PoolState {
 #[derive(Debug)]
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Lease),
 }
 
 /// Runs a body on a transaction's own connection; the body is compiled once a database.
@@ -61,60 +99,100 @@ macro_rules! on_tx {
                 let $c = &mut **t;
                 $body
             }
-        }
-    };
-}
-pub(crate) use on_tx;
-
-/// Runs a body on the readers.
-macro_rules! on_read {
-    ($db:expr, |$c:ident| $body:expr) => {
-        match &$db.backend {
-            $crate::backend::Backend::Sqlite { read, .. } => {
-                let $c = read;
+            $crate::backend::Tx::Postgres(t) => {
+                let $c = t.connection();
                 $body
             }
         }
     };
 }
+pub(crate) use on_tx;
+
+/// Runs a statement that gives no rows, and says how many it touched.
+macro_rules! run {
+    ($tx:expr, $query:expr) => {
+        $crate::backend::on_tx!($tx, |c| $query.execute(c).await.map(|done| done.rows_affected()))
+    };
+}
+pub(crate) use run;
+
+/// Runs a body on a reader, within the time of a call.
+macro_rules! on_read {
+    ($db:expr, |$c:ident| $body:expr) => {
+        $crate::backend::within($db.call, async {
+            match &$db.backend {
+                $crate::backend::Backend::Sqlite { read, .. } => {
+                    let $c = read;
+                    $body.map_err($crate::StoreError::from)
+                }
+                $crate::backend::Backend::Postgres(pool) => {
+                    let mut lease = pool.lease().await?;
+                    let done = {
+                        let $c = lease.connection();
+                        $body
+                    };
+                    lease.give_back(done)
+                }
+            }
+        })
+        .await
+    };
+}
 pub(crate) use on_read;
 
+/// Runs a body in a transaction that writes, within the time of a call: commits where it succeeds,
+/// rolls back where it fails, and runs it again where it lost to another transaction. The body may
+/// `return`; it must be safe to run again.
+macro_rules! transaction {
+    ($db:expr, |$tx:ident| $body:block) => {
+        $crate::backend::within($db.call, async {
+            let mut tries = 0;
+            loop {
+                let mut begun = $db.begin().await?;
+                let done = async {
+                    let $tx = &mut begun;
+                    $body
+                }
+                .await;
+                let done = begun.finish(done).await;
+                if !$crate::backend::again(&done, &mut tries) {
+                    break done;
+                }
+            }
+        })
+        .await
+    };
+}
+pub(crate) use transaction;
+
 impl Db {
-    /// Opens the database at `url` (`sqlite:///path/to/file`) and makes it where it is absent.
-    /// Run [`Db::migrate`] before anything else.
+    /// Opens the database at `url`: `sqlite:///path/to/file` (made where it is absent) or
+    /// `postgres://user:password@host:port/database` with the usual pool. Run [`Db::migrate`]
+    /// before anything else.
     pub async fn connect(url: &str) -> Result<Self> {
-        let path = sqlite_path(url)?;
-        let open = |why: String| StoreError::Open { url: url.to_owned(), why };
-        make_private(&path).map_err(|e| open(e.to_string()))?;
-        let options = SqliteConnectOptions::from_str("sqlite://")
-            .map_err(|e| open(e.to_string()))?
-            .filename(&path)
-            .busy_timeout(WRITE_WAIT)
-            .foreign_keys(true)
-            .statement_cache_capacity(PREPARED)
-            .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", "-32768")
-            .disable_statement_logging();
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .acquire_timeout(WRITE_WAIT)
-            .connect_with(
-                options
-                    .clone()
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .pragma("journal_size_limit", "67108864"),
-            )
-            .await
-            .map_err(|e| open(e.to_string()))?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(READ_WAIT)
-            .connect_with(options.pragma("query_only", "ON"))
-            .await
-            .map_err(|e| open(e.to_string()))?;
-        Ok(Self { backend: Backend::Sqlite { write, read } })
+        Self::connect_with(url, &PoolSettings::default()).await
+    }
+
+    /// Opens the database at `url` with these settings.
+    pub async fn connect_with(url: &str, settings: &PoolSettings) -> Result<Self> {
+        let backend = match url.split_once("://").map(|(scheme, _)| scheme) {
+            Some("sqlite") => sqlite::open(url).await?,
+            Some("postgres" | "postgresql") => {
+                Backend::Postgres(Postgres::open(url, settings).await?)
+            }
+            _ => {
+                return Err(StoreError::Open {
+                    url: redacted(url),
+                    why: "write sqlite:///path/to/file or postgres://user@host/database".to_owned(),
+                });
+            }
+        };
+        Ok(Self { backend, call: CALL })
+    }
+
+    /// The same database for work that goes over whole tables: its calls may take ten minutes each.
+    pub fn patient(&self) -> Self {
+        Self { backend: self.backend.clone(), call: PATIENT_CALL }
     }
 
     /// Brings the schema to this version.
@@ -123,17 +201,27 @@ impl Db {
             Backend::Sqlite { write, .. } => {
                 sqlx::migrate!("../migrations/sqlite").run(write).await?;
             }
+            Backend::Postgres(pool) => {
+                let mut connection = pool.patient_connection().await?;
+                sqlx::migrate!("../migrations/postgres").run(&mut connection).await?;
+            }
         }
         Ok(())
     }
 
-    /// Whether the database answers a read and gives its writer.
+    /// Whether the database can be read and written now; the error says why not.
     pub async fn ping(&self) -> Result<()> {
-        on_read!(self, |c| sqlx::query_scalar::<_, i64>("SELECT 1").fetch_one(c).await)?;
-        match &self.backend {
-            Backend::Sqlite { write, .. } => drop(write.acquire().await?),
-        }
-        Ok(())
+        within(self.call, async {
+            match &self.backend {
+                Backend::Sqlite { read, .. } => {
+                    sqlx::query("SELECT 1").execute(read).await?;
+                    // Refused where the file is read-only.
+                    self.begin().await?.finish(Ok(())).await
+                }
+                Backend::Postgres(pool) => pool.writable().await,
+            }
+        })
+        .await
     }
 
     /// How many connections there are.
@@ -143,8 +231,9 @@ impl Db {
             Backend::Sqlite { write, read } => PoolState {
                 open: read.size() + write.size(),
                 idle: idle(read.num_idle() + write.num_idle()),
-                most: READERS + 1,
+                most: sqlite::READERS + 1,
             },
+            Backend::Postgres(pool) => pool.state(),
         }
     }
 
@@ -155,56 +244,146 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
+            Backend::Postgres(pool) => pool.close().await,
         }
     }
 
-    /// Begins a transaction that writes.
+    /// What kind of database it is, as a word: `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        match &self.backend {
+            Backend::Sqlite { .. } => "sqlite",
+            Backend::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Begins a transaction that writes. [`transaction`] is the usual way.
     pub(crate) async fn begin(&self) -> Result<Tx> {
         match &self.backend {
             Backend::Sqlite { write, .. } => {
                 Ok(Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?))
             }
+            Backend::Postgres(pool) => Ok(Tx::Postgres(pool.begin(self.call > CALL).await?)),
         }
+    }
+}
+
+impl fmt::Debug for Db {
+    /// Says no more than the kind: addresses hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Db").field(&self.kind()).finish()
     }
 }
 
 impl Tx {
-    /// Keeps other writers from the roll-up until this transaction ends, so that what it counts is
-    /// what they counted. SQLite has one writer.
-    pub(crate) async fn lock_roll_up(&mut self) -> Result<()> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
-        }
-    }
-
-    /// Makes it durable.
-    pub(crate) async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(t) => Ok(t.commit().await?),
+    /// Ends it as its body ended: a success is made durable, a failure leaves nothing.
+    pub(crate) async fn finish<T, E: From<StoreError> + Transient>(
+        self,
+        done: Result<T, E>,
+    ) -> Result<T, E> {
+        match (self, done) {
+            (Self::Sqlite(t), Ok(value)) => {
+                t.commit().await.map_err(StoreError::from)?;
+                Ok(value)
+            }
+            (Self::Sqlite(t), Err(e)) => {
+                // What failed is told; a rollback that fails too is done when the connection ends.
+                let _ = t.rollback().await;
+                Err(e)
+            }
+            (Self::Postgres(lease), Ok(value)) => {
+                lease.end(postgres::COMMIT).await?;
+                Ok(value)
+            }
+            (Self::Postgres(lease), Err(e)) => {
+                if e.broken() {
+                    drop(lease);
+                } else {
+                    let _ = lease.end("ROLLBACK").await;
+                }
+                Err(e)
+            }
         }
     }
 }
 
-fn sqlite_path(url: &str) -> Result<PathBuf> {
-    let open = |why: &str| StoreError::Open { url: url.to_owned(), why: why.to_owned() };
-    let path = url
-        .strip_prefix("sqlite://")
-        .ok_or_else(|| open("write sqlite:///path/to/file; no other database is supported yet"))?;
-    if path.is_empty() || path.contains('?') {
-        return Err(open("write sqlite:///path/to/file, without parameters"));
-    }
-    Ok(PathBuf::from(path))
+/// What a failed transaction says about trying again.
+pub(crate) trait Transient {
+    /// It lost to another transaction: the same may succeed now.
+    fn lost(&self) -> bool;
+    /// Its connection is not to be used again.
+    fn broken(&self) -> bool;
 }
 
-/// Makes the file, readable by its owner only: it holds hashes of secrets and facts about hosts.
-/// SQLite gives its side files the same permissions.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+impl Transient for StoreError {
+    fn lost(&self) -> bool {
+        Self::lost(self)
     }
-    options.open(path).map(drop)
+    fn broken(&self) -> bool {
+        self.is_unavailable()
+    }
+}
+
+impl Transient for crate::hosts::EnrolError {
+    fn lost(&self) -> bool {
+        matches!(self, Self::Store(e) if e.lost())
+    }
+    fn broken(&self) -> bool {
+        matches!(self, Self::Store(e) if e.is_unavailable())
+    }
+}
+
+/// Whether to try again; counts the tries.
+pub(crate) fn again<T, E: Transient>(done: &Result<T, E>, tries: &mut u32) -> bool {
+    let again = *tries < RETRIES && matches!(done, Err(e) if e.lost());
+    *tries += u32::from(again);
+    again
+}
+
+/// Runs a call within its time: a database that does not answer holds nobody up.
+pub(crate) async fn within<T, E: From<StoreError>>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(done) => done,
+        Err(_) => Err(StoreError::unavailable("it did not answer in time").into()),
+    }
+}
+
+/// A database's address without its password, for messages and logs.
+pub fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // Whatever it is, it may hold one.
+        return "(not an address)".to_owned();
+    };
+    if scheme == "sqlite" {
+        return url.to_owned();
+    }
+    // An @, / or ? may stand in a password that was not encoded, and a parameter may hold one.
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((login, place)) => (login.split(':').next(), place),
+        None => (None, rest),
+    };
+    let place = place.split(['?', '#']).next().unwrap_or_default();
+    let at = if user.is_some() { "@" } else { "" };
+    format!("{scheme}://{}{at}{place}", user.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_ever_shown() {
+        for (url, shown) in [
+            ("postgres://u:secret@h:5/d?sslmode=require", "postgres://u@h:5/d"),
+            ("postgres://u:se@cret@h/d", "postgres://u@h/d"),
+            ("postgres://h/d?user=u&password=secret", "postgres://h/d"),
+            ("postgres://u:se?cr/et@h/d", "postgres://u@h/d"),
+            ("u:secret@h/d", "(not an address)"),
+            ("sqlite:///var/lib/db", "sqlite:///var/lib/db"),
+        ] {
+            assert_eq!(redacted(url), shown);
+        }
+    }
 }

@@ -138,9 +138,9 @@ pub(crate) fn holds(part: &str) -> String {
     format!("%{}%", escape(part).to_ascii_lowercase())
 }
 
-/// A LIKE pattern for texts that begin with `start`; use with `ESCAPE '\'`.
+/// A LIKE pattern for texts that begin with `start`; use with `ESCAPE '\'` on a lower-cased column.
 pub(crate) fn begins(start: &str) -> String {
-    format!("{}%", escape(start))
+    format!("{}%", escape(start).to_ascii_lowercase())
 }
 
 fn escape(text: &str) -> String {

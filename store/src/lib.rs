@@ -8,8 +8,12 @@
 //! stand in the audit log (`"api-token ops"`), and `now` the injected clock's time. Ids and secrets
 //! are drawn by the caller.
 //!
-//! **Database**: `Db::connect(url)` (`sqlite:///path/db`; made where absent), `migrate()`, `ping()`,
-//! `close()`.
+//! **Database**: `Db::connect(url)` (`sqlite:///path/db`, made where absent, or
+//! `postgres://user:password@host/db`), `Db::connect_with(url, &PoolSettings)`, `migrate()`, `ping()`
+//! (whether it can be written; the error says why not), `pool() -> PoolState`, `kind()`, `patient()` (for work over whole
+//! tables), `ensure_report_partitions(days) -> u64`, `close()`. A call fails within 10 s, with an error
+//! of which `is_unavailable()` holds where the database itself could not serve. `redacted(url)` is an
+//! address for logs.
 //!
 //! **Hosts** ([`hosts`]): `enrol(&Enrolment, now) -> Result<Enrolled, EnrolError>`,
 //! `host(id) -> Option<Host>`, `hosts(&HostFilter, &PageRequest) -> Page<Host>`,
@@ -75,6 +79,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod jobs;
 pub mod page;
+mod partitions;
 pub mod reports;
 pub mod retention;
 mod row;
@@ -86,7 +91,7 @@ pub mod views;
 
 pub use access::{ApiToken, NewApiToken, NewSession, Session};
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
-pub use backend::{Db, PoolState};
+pub use backend::{Db, PoolSettings, PoolState, redacted};
 pub use error::{Result, StoreError};
 pub use hosts::{
     CertificateStanding, EnrolError, Enrolled, Enrolment, Host, HostFilter, HostKey,

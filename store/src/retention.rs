@@ -5,8 +5,8 @@
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::backend::{Backend, Db, Tx, on_read, on_tx};
-use crate::error::Result;
+use crate::backend::{Backend, Db, on_read, run, transaction};
+use crate::error::{Result, StoreError};
 use crate::sql::statements;
 use crate::views::recount::held_from;
 
@@ -113,25 +113,20 @@ impl Db {
     }
 
     async fn drop_rows(&self, sql: &'static str, before: i64, rows: i64) -> Result<u64> {
-        let mut tx = self.begin().await?;
-        let n = delete(&mut tx, sql, before, rows).await?;
-        tx.commit().await?;
-        Ok(n)
+        transaction!(self, |tx| { Ok(run!(tx, sqlx::query(sql).bind(before).bind(rows))?) })
     }
 
     async fn drop_reports(&self, first: i64, rows: i64, done: &mut Dropped) -> Result<()> {
         // First it is said, then it is done: nobody recounts a day of which reports are missing.
-        let mut tx = self.begin().await?;
-        if held_from(&mut tx).await? < first {
-            on_tx!(&mut tx, |c| sqlx::query(SET_HELD_FROM)
-                .bind(first.to_string())
-                .execute(c)
-                .await
-                .map(drop))?;
-        }
-        tx.commit().await?;
+        transaction!(self, |tx| {
+            if held_from(tx).await? < first {
+                run!(tx, sqlx::query(SET_HELD_FROM).bind(first.to_string()))?;
+            }
+            Ok::<_, StoreError>(())
+        })?;
         match &self.backend {
             Backend::Sqlite { .. } => done.reports = self.drop_rows(REPORTS, first, rows).await?,
+            Backend::Postgres(_) => done.days = self.drop_report_partitions(first).await?,
         }
         Ok(())
     }
@@ -139,11 +134,13 @@ impl Db {
     async fn drop_logs(&self, before: i64, most: i64) -> Result<u64> {
         let jobs = self.ids(OLD_LOGS, before, most).await?;
         for job in &jobs {
-            let mut tx = self.begin().await?;
-            for sql in [FORGET_LOG, DROP_LOG] {
-                on_tx!(&mut tx, |c| sqlx::query(sql).bind(job).execute(c).await.map(drop))?;
-            }
-            tx.commit().await?;
+            transaction!(self, |tx| {
+                tx.hold_host_of_job((*job).into()).await?;
+                for sql in [FORGET_LOG, DROP_LOG] {
+                    run!(&mut *tx, sqlx::query(sql).bind(job))?;
+                }
+                Ok::<_, StoreError>(())
+            })?;
         }
         Ok(jobs.len() as u64)
     }
@@ -151,12 +148,15 @@ impl Db {
     async fn drop_incidents(&self, before: i64, most: i64) -> Result<u64> {
         let incidents = self.ids(OLD_INCIDENTS, before, most).await?;
         for incident in &incidents {
-            let mut tx = self.begin().await?;
-            for sql in [DROP_LOGS_OF, DROP_STEPS_OF, DROP_ATTEMPTS_OF, DROP_JOBS_OF, DROP_INCIDENT]
-            {
-                on_tx!(&mut tx, |c| sqlx::query(sql).bind(incident).execute(c).await.map(drop))?;
-            }
-            tx.commit().await?;
+            transaction!(self, |tx| {
+                tx.hold_host_of_incident((*incident).into()).await?;
+                for sql in
+                    [DROP_LOGS_OF, DROP_STEPS_OF, DROP_ATTEMPTS_OF, DROP_JOBS_OF, DROP_INCIDENT]
+                {
+                    run!(&mut *tx, sqlx::query(sql).bind(incident))?;
+                }
+                Ok::<_, StoreError>(())
+            })?;
         }
         Ok(incidents.len() as u64)
     }
@@ -166,14 +166,4 @@ impl Db {
             on_read!(self, |c| sqlx::query_scalar(sql).bind(before).bind(most).fetch_all(c).await)?;
         Ok(ids)
     }
-}
-
-async fn delete(tx: &mut Tx, sql: &'static str, before: i64, rows: i64) -> Result<u64> {
-    let n = on_tx!(tx, |c| sqlx::query(sql)
-        .bind(before)
-        .bind(rows)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    Ok(n)
 }

@@ -27,7 +27,6 @@ pub(crate) enum Marks {
     /// `?`
     Plain,
     /// `$1`
-    #[cfg_attr(not(test), expect(dead_code, reason = "Postgres joins in the next issue"))]
     Numbered,
 }
 
@@ -49,6 +48,7 @@ impl ManyRows {
         static TEXTS: LazyLock<Mutex<HashMap<Key, &'static str>>> = LazyLock::new(Mutex::default);
         let marks = match tx {
             Tx::Sqlite(_) => Marks::Plain,
+            Tx::Postgres(_) => Marks::Numbered,
         };
         debug_assert!(SIZES.contains(&rows), "rows come in the sizes of chunks()");
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit;
-use crate::backend::{Db, Tx, on_read, on_tx};
+use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::filter::{Filter, bind_all};
 use crate::hosts::EnrolError;
@@ -110,7 +110,7 @@ statements! {
         networks, created_by, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     BY_HASH = concat!("SELECT ", columns!(), " FROM enrollment_token WHERE secret_hash = $1");
     EXISTS = "SELECT uses FROM enrollment_token WHERE id = $1";
-    USE = "UPDATE enrollment_token SET uses = uses + 1 WHERE id = $1 AND uses < uses_max";
+    USE = "UPDATE enrollment_token SET uses = uses + 1 WHERE id = $1 AND uses < uses_max AND revoked_ms IS NULL";
     REVOKE = "UPDATE enrollment_token SET revoked_ms = $2 WHERE id = $1 AND revoked_ms IS NULL";
 }
 
@@ -122,28 +122,30 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let networks: Vec<String> = token.networks.iter().map(ToString::to_string).collect();
-        on_tx!(&mut tx, |c| sqlx::query(INSERT)
-            .bind(token.id.0)
-            .bind(&token.name)
-            .bind(token.kind.as_str())
-            .bind(token.secret_hash.as_slice())
-            .bind(i64::from(token.uses))
-            .bind(token.expires.as_millis())
-            .bind(to_json(&token.labels)?)
-            .bind(to_json(&networks)?)
-            .bind(by)
-            .bind(now.as_millis())
-            .execute(c)
-            .await)?;
-        let detail = json!({
-            "name": token.name, "kind": token.kind, "uses": token.uses, "expires": token.expires,
-            "labels": token.labels, "networks": networks,
-        });
-        let subject = format!("enrollment-token {}", token.id);
-        audit::note(&mut tx, (by, now), "enrollment_token.create", subject, detail).await?;
-        tx.commit().await
+        transaction!(self, |tx| {
+            let networks: Vec<String> = token.networks.iter().map(ToString::to_string).collect();
+            run!(
+                tx,
+                sqlx::query(INSERT)
+                    .bind(token.id.0)
+                    .bind(&token.name)
+                    .bind(token.kind.as_str())
+                    .bind(token.secret_hash.as_slice())
+                    .bind(i64::from(token.uses))
+                    .bind(token.expires.as_millis())
+                    .bind(to_json(&token.labels)?)
+                    .bind(to_json(&networks)?)
+                    .bind(by)
+                    .bind(now.as_millis())
+            )?;
+            let detail = json!({
+                "name": token.name, "kind": token.kind, "uses": token.uses, "expires": token.expires,
+                "labels": token.labels, "networks": networks,
+            });
+            let subject = format!("enrollment-token {}", token.id);
+            audit::note(tx, (by, now), "enrollment_token.create", subject, detail).await?;
+            Ok(())
+        })
     }
 
     /// All tokens, newest first.
@@ -176,25 +178,20 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let exists: Option<i64> =
-            on_tx!(&mut tx, |c| sqlx::query_scalar(EXISTS).bind(id.0).fetch_optional(c).await)?;
-        if exists.is_none() {
-            return Err(StoreError::not_found("enrolment token", id));
-        }
-        let done = on_tx!(&mut tx, |c| sqlx::query(REVOKE)
-            .bind(id.0)
-            .bind(now.as_millis())
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-        if done == 0 {
-            return Ok(false);
-        }
-        let subject = format!("enrollment-token {id}");
-        audit::note(&mut tx, (by, now), "enrollment_token.revoke", subject, json!({})).await?;
-        tx.commit().await?;
-        Ok(true)
+        transaction!(self, |tx| {
+            let exists: Option<i64> =
+                on_tx!(tx, |c| sqlx::query_scalar(EXISTS).bind(id.0).fetch_optional(c).await)?;
+            if exists.is_none() {
+                return Err(StoreError::not_found("enrolment token", id));
+            }
+            let done = run!(tx, sqlx::query(REVOKE).bind(id.0).bind(now.as_millis()))?;
+            if done == 0 {
+                return Ok(false);
+            }
+            let subject = format!("enrollment-token {id}");
+            audit::note(tx, (by, now), "enrollment_token.revoke", subject, json!({})).await?;
+            Ok(true)
+        })
     }
 
     /// Whether a token would let a host from `peer` in now. Takes no use of it: look before the
@@ -227,9 +224,7 @@ pub(crate) async fn consume(
         .await)
     .map_err(StoreError::from)?;
     let grant = judge(row, peer, now)?;
-    let used = on_tx!(tx, |c| sqlx::query(USE).bind(grant.id.0).execute(c).await)
-        .map_err(StoreError::from)?
-        .rows_affected();
+    let used = run!(tx, sqlx::query(USE).bind(grant.id.0)).map_err(StoreError::from)?;
     if used == 1 { Ok(grant) } else { Err(TokenRefused::Used.into()) }
 }
 

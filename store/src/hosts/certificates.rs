@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{CertificateStanding, HostKey, NewCertificate};
 use crate::audit;
-use crate::backend::{Db, Tx, on_read, on_tx};
+use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::row::{At, time};
 use crate::sql::statements;
@@ -86,23 +86,26 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let lifecycle: Option<String> = on_tx!(&mut tx, |c| sqlx::query_scalar(HOST_LIFECYCLE)
-            .bind(host.0)
-            .fetch_optional(c)
-            .await)?;
-        let lifecycle = lifecycle.ok_or_else(|| StoreError::not_found("host", host))?;
-        let lifecycle: Lifecycle = At { table: "host", id: &host }.word("lifecycle", &lifecycle)?;
-        if !lifecycle.may_connect() {
-            return Err(StoreError::Conflict(format!(
-                "the host {host} is {lifecycle} and gets no certificate"
-            )));
-        }
-        insert_certificate(&mut tx, host, certificate, now).await?;
-        let detail = json!({"serial": certificate.serial, "not_after": certificate.not_after});
-        let subject = format!("host {host}");
-        audit::note(&mut tx, (by, now), "host.renew_certificate", subject, detail).await?;
-        tx.commit().await
+        transaction!(self, |tx| {
+            tx.hold_hosts([host]).await?;
+            let lifecycle: Option<String> = on_tx!(tx, |c| sqlx::query_scalar(HOST_LIFECYCLE)
+                .bind(host.0)
+                .fetch_optional(c)
+                .await)?;
+            let lifecycle = lifecycle.ok_or_else(|| StoreError::not_found("host", host))?;
+            let lifecycle: Lifecycle =
+                At { table: "host", id: &host }.word("lifecycle", &lifecycle)?;
+            if !lifecycle.may_connect() {
+                return Err(StoreError::Conflict(format!(
+                    "the host {host} is {lifecycle} and gets no certificate"
+                )));
+            }
+            insert_certificate(tx, host, certificate, now).await?;
+            let detail = json!({"serial": certificate.serial, "not_after": certificate.not_after});
+            let subject = format!("host {host}");
+            audit::note(tx, (by, now), "host.renew_certificate", subject, detail).await?;
+            Ok(())
+        })
     }
 
     /// Revokes every certificate of a host and says how many.
@@ -113,13 +116,14 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<u64> {
-        let mut tx = self.begin().await?;
-        let revoked = revoke_all(&mut tx, host, reason, now).await?;
-        let detail = json!({"reason": reason, "certificates": revoked});
-        let subject = format!("host {host}");
-        audit::note(&mut tx, (by, now), "host.revoke_certificates", subject, detail).await?;
-        tx.commit().await?;
-        Ok(revoked)
+        transaction!(self, |tx| {
+            tx.hold_hosts([host]).await?;
+            let revoked = revoke_all(tx, host, reason, now).await?;
+            let detail = json!({"reason": reason, "certificates": revoked});
+            let subject = format!("host {host}");
+            audit::note(tx, (by, now), "host.revoke_certificates", subject, detail).await?;
+            Ok(revoked)
+        })
     }
 }
 
@@ -129,15 +133,16 @@ pub(super) async fn insert_certificate(
     certificate: &NewCertificate,
     now: Timestamp,
 ) -> Result<()> {
-    on_tx!(tx, |c| sqlx::query(INSERT)
-        .bind(&certificate.serial)
-        .bind(host.0)
-        .bind(&certificate.public_key)
-        .bind(certificate.not_before.as_millis())
-        .bind(certificate.not_after.as_millis())
-        .bind(now.as_millis())
-        .execute(c)
-        .await)?;
+    run!(
+        tx,
+        sqlx::query(INSERT)
+            .bind(&certificate.serial)
+            .bind(host.0)
+            .bind(&certificate.public_key)
+            .bind(certificate.not_before.as_millis())
+            .bind(certificate.not_after.as_millis())
+            .bind(now.as_millis())
+    )?;
     Ok(())
 }
 
@@ -147,11 +152,5 @@ pub(super) async fn revoke_all(
     reason: &str,
     now: Timestamp,
 ) -> Result<u64> {
-    let done = on_tx!(tx, |c| sqlx::query(REVOKE)
-        .bind(host.0)
-        .bind(now.as_millis())
-        .bind(reason)
-        .execute(c)
-        .await)?;
-    Ok(done.rows_affected())
+    Ok(run!(tx, sqlx::query(REVOKE).bind(host.0).bind(now.as_millis()).bind(reason))?)
 }

@@ -9,7 +9,8 @@ use super::certificates::insert_certificate;
 use super::lifecycle::{note_event, write_labels};
 use super::{EnrolError, Enrolled, Enrolment, TimelineKind};
 use crate::audit;
-use crate::backend::{Db, Tx, on_tx};
+use crate::backend::locks::Lock;
+use crate::backend::{Db, Tx, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::row::to_json;
 use crate::sql::statements;
@@ -30,16 +31,18 @@ impl Db {
         enrolment: &Enrolment,
         now: Timestamp,
     ) -> Result<Enrolled, EnrolError> {
-        let mut tx = self.begin().await?;
-        let grant = tokens::consume(&mut tx, &enrolment.token_hash, enrolment.peer, now).await?;
-        let lifecycle = match grant.kind {
-            TokenKind::OneUse => Lifecycle::Active,
-            TokenKind::Deployment => Lifecycle::Pending,
-        };
-        refuse_known_key(&mut tx, &enrolment.certificate.public_key).await?;
-        insert(&mut tx, enrolment, &grant, lifecycle, now).await?;
-        tx.commit().await?;
-        Ok(Enrolled { lifecycle, labels: grant.labels, token: grant.id })
+        transaction!(self, |tx| {
+            // Two at once with one key would both find it unknown.
+            tx.hold(Lock::Keys).await?;
+            let grant = tokens::consume(tx, &enrolment.token_hash, enrolment.peer, now).await?;
+            let lifecycle = match grant.kind {
+                TokenKind::OneUse => Lifecycle::Active,
+                TokenKind::Deployment => Lifecycle::Pending,
+            };
+            refuse_known_key(tx, &enrolment.certificate.public_key).await?;
+            insert(tx, enrolment, &grant, lifecycle, now).await?;
+            Ok(Enrolled { lifecycle, labels: grant.labels, token: grant.id })
+        })
     }
 }
 
@@ -63,23 +66,24 @@ async fn insert(
 ) -> Result<()> {
     let (host, facts) = (enrolment.host, &enrolment.facts);
     let reason = format!("enrolled with a {} token", grant.kind);
-    on_tx!(tx, |c| sqlx::query(INSERT)
-        .bind(host.0)
-        .bind(&facts.name)
-        .bind(facts.os.as_str())
-        .bind(&facts.os_name)
-        .bind(&facts.os_build)
-        .bind(&facts.arch)
-        .bind(&facts.agent_version)
-        .bind(&facts.boot_id)
-        .bind(facts.simulated)
-        .bind(lifecycle.as_str())
-        .bind(&reason)
-        .bind(now.as_millis())
-        .bind(grant.id.0)
-        .bind(to_json(&grant.labels)?)
-        .execute(c)
-        .await)
+    run!(
+        tx,
+        sqlx::query(INSERT)
+            .bind(host.0)
+            .bind(&facts.name)
+            .bind(facts.os.as_str())
+            .bind(&facts.os_name)
+            .bind(&facts.os_build)
+            .bind(&facts.arch)
+            .bind(&facts.agent_version)
+            .bind(&facts.boot_id)
+            .bind(facts.simulated)
+            .bind(lifecycle.as_str())
+            .bind(&reason)
+            .bind(now.as_millis())
+            .bind(grant.id.0)
+            .bind(to_json(&grant.labels)?)
+    )
     .map_err(|e| match StoreError::from(e) {
         e if e.refuses_data() => StoreError::Conflict(format!(
             "the host {host} cannot be stored: it exists, or its facts are out of bounds"

@@ -9,7 +9,7 @@ use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
 use uuid::Uuid;
 
-use crate::backend::{Db, Tx, on_tx};
+use crate::backend::{Db, Tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::row::{At, some, time, to_json};
 use crate::sql::{ManyRows, chunks, statements};
@@ -37,43 +37,45 @@ pub(crate) const MANY: &[ManyRows] = &[SAVE_EVIDENCE];
 impl Db {
     /// Keeps what an agent said of its host when it connected.
     pub async fn save_facts(&self, host: HostId, facts: &HostFacts, now: Timestamp) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let done = on_tx!(&mut tx, |c| sqlx::query(SET_FACTS)
-            .bind(host.0)
-            .bind(&facts.name)
-            .bind(facts.os.as_str())
-            .bind(&facts.os_name)
-            .bind(&facts.os_build)
-            .bind(&facts.arch)
-            .bind(&facts.agent_version)
-            .bind(&facts.boot_id)
-            .bind(facts.simulated)
-            .bind(now.as_millis())
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-        if done == 0 {
-            return Err(StoreError::not_found("host", host));
-        }
-        tx.commit().await
+        transaction!(self, |tx| {
+            let done = run!(
+                tx,
+                sqlx::query(SET_FACTS)
+                    .bind(host.0)
+                    .bind(&facts.name)
+                    .bind(facts.os.as_str())
+                    .bind(&facts.os_name)
+                    .bind(&facts.os_build)
+                    .bind(&facts.arch)
+                    .bind(&facts.agent_version)
+                    .bind(&facts.boot_id)
+                    .bind(facts.simulated)
+                    .bind(now.as_millis())
+            )?;
+            if done == 0 {
+                return Err(StoreError::not_found("host", host));
+            }
+            Ok(())
+        })
     }
 
     /// Keeps the state that an agent found, whole.
     pub async fn save_state(&self, host: HostId, state: &HostState, now: Timestamp) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let at = state.at.unwrap_or(now).min(now);
-        let done = on_tx!(&mut tx, |c| sqlx::query(SET_STATE)
-            .bind(host.0)
-            .bind(to_json(state)?)
-            .bind(at.as_millis())
-            .bind(&state.agent.ceiling)
-            .execute(c)
-            .await
-            .map(|done| done.rows_affected()))?;
-        if done == 0 {
-            return Err(StoreError::not_found("host", host));
-        }
-        tx.commit().await
+        transaction!(self, |tx| {
+            let at = state.at.unwrap_or(now).min(now);
+            let done = run!(
+                tx,
+                sqlx::query(SET_STATE)
+                    .bind(host.0)
+                    .bind(to_json(state)?)
+                    .bind(at.as_millis())
+                    .bind(&state.agent.ceiling)
+            )?;
+            if done == 0 {
+                return Err(StoreError::not_found("host", host));
+            }
+            Ok(())
+        })
     }
 }
 
@@ -91,19 +93,22 @@ pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) ->
     let latest: Vec<(HostId, &Evidence)> =
         latest.into_iter().map(|((host, ..), evidence)| (host, evidence)).collect();
     for piece in chunks(&latest) {
-        let mut query = sqlx::query(SAVE_EVIDENCE.sql(tx, piece.len()));
-        for (host, evidence) in piece {
-            query = query
-                .bind(host.0)
-                .bind(evidence.probe.as_str())
-                .bind(evidence.subject.as_deref().unwrap_or_default())
-                .bind(evidence.id.0)
-                .bind(evidence.answer.as_str())
-                .bind(&evidence.proof)
-                .bind(&evidence.value)
-                .bind(evidence.at.as_millis());
-        }
-        on_tx!(tx, |c| query.execute(c).await)?;
+        let sql = SAVE_EVIDENCE.sql(tx, piece.len());
+        run!(tx, {
+            let mut query = sqlx::query(sql);
+            for (host, evidence) in piece {
+                query = query
+                    .bind(host.0)
+                    .bind(evidence.probe.as_str())
+                    .bind(evidence.subject.as_deref().unwrap_or_default())
+                    .bind(evidence.id.0)
+                    .bind(evidence.answer.as_str())
+                    .bind(&evidence.proof)
+                    .bind(&evidence.value)
+                    .bind(evidence.at.as_millis());
+            }
+            query
+        })?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! A host's place in its life, its labels, and the events of its history.
 
+use std::collections::BTreeMap;
+
 use fleetmend_core::host::{Labels, Lifecycle};
 use fleetmend_core::ids::HostId;
 use fleetmend_core::limits;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 use super::certificates::{HOST_LIFECYCLE, revoke_all};
 use super::{Host, TimelineKind};
 use crate::audit;
-use crate::backend::{Db, Tx, on_tx};
+use crate::backend::{Db, Tx, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::row::{At, to_json};
 use crate::sql::{ManyRows, chunks, statements};
@@ -52,19 +54,21 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<Host> {
-        let mut tx = self.begin().await?;
-        let from = lifecycle_of(&mut tx, host).await?;
-        if !from.can_become(to) {
-            return Err(StoreError::Conflict(format!("the host is {from} and cannot become {to}")));
-        }
-        change(&mut tx, host, to, reason, now).await?;
-        if matches!(to, Lifecycle::Revoked | Lifecycle::Retired) {
-            revoke_all(&mut tx, host, reason, now).await?;
-        }
-        let detail = json!({"from": from, "to": to, "reason": reason});
-        let subject = format!("host {host}");
-        audit::note(&mut tx, (by, now), "host.set_state", subject, detail).await?;
-        tx.commit().await?;
+        transaction!(self, |tx| {
+            let from = lifecycle_of(tx, host).await?;
+            if !from.can_become(to) {
+                return Err(StoreError::Conflict(format!(
+                    "the host is {from} and cannot become {to}"
+                )));
+            }
+            change(tx, host, to, reason, now).await?;
+            if matches!(to, Lifecycle::Revoked | Lifecycle::Retired) {
+                revoke_all(tx, host, reason, now).await?;
+            }
+            let detail = json!({"from": from, "to": to, "reason": reason});
+            let subject = format!("host {host}");
+            audit::note(tx, (by, now), "host.set_state", subject, detail).await
+        })?;
         self.host(host).await?.ok_or_else(|| StoreError::not_found("host", host))
     }
 
@@ -87,19 +91,16 @@ impl Db {
                 limits::LABEL_BYTES
             )));
         }
-        let mut tx = self.begin().await?;
-        lifecycle_of(&mut tx, host).await?;
-        on_tx!(&mut tx, |c| sqlx::query(SET_LABELS)
-            .bind(host.0)
-            .bind(to_json(labels)?)
-            .execute(c)
-            .await)?;
-        write_labels(&mut tx, host, labels).await?;
-        let text: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        note_event(&mut tx, host, now, TimelineKind::Labels, &text.join(" ")).await?;
-        let subject = format!("host {host}");
-        audit::note(&mut tx, (by, now), "host.set_labels", subject, json!(labels)).await?;
-        tx.commit().await
+        transaction!(self, |tx| {
+            lifecycle_of(tx, host).await?;
+            run!(tx, sqlx::query(SET_LABELS).bind(host.0).bind(to_json(labels)?))?;
+            write_labels(tx, host, labels).await?;
+            let text: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            note_event(tx, host, now, TimelineKind::Labels, &text.join(" ")).await?;
+            let subject = format!("host {host}");
+            audit::note(tx, (by, now), "host.set_labels", subject, json!(labels)).await?;
+            Ok(())
+        })
     }
 
     /// Notes when hosts were last heard of, many at once. Names those that were *stale* and are
@@ -108,28 +109,41 @@ impl Db {
         if seen.is_empty() {
             return Ok(Vec::new());
         }
-        let mut tx = self.begin().await?;
-        let mut back = Vec::new();
-        for piece in chunks(seen) {
-            let mut query = sqlx::query(TOUCH.sql(&tx, piece.len()));
-            for (host, at) in piece {
-                query = query.bind(host.0).bind(at.as_millis());
-            }
-            on_tx!(&mut tx, |c| query.execute(c).await)?;
-            let mut query = sqlx::query_scalar::<_, Uuid>(BACK.sql(&tx, piece.len()));
-            for (host, _) in piece {
-                query = query.bind(host.0);
-            }
-            let stale = on_tx!(&mut tx, |c| query.fetch_all(c).await)?;
-            back.extend(stale.into_iter().map(HostId::from));
+        // One statement must not meet a host twice.
+        let mut latest: BTreeMap<HostId, Timestamp> = BTreeMap::new();
+        for (host, at) in seen {
+            let kept = latest.entry(*host).or_insert(*at);
+            *kept = (*kept).max(*at);
         }
-        for host in &back {
-            let at = seen.iter().filter(|(h, _)| h == host).map(|(_, at)| *at).max();
-            let reason = "it reports again";
-            change(&mut tx, *host, Lifecycle::Active, reason, at.unwrap_or_default()).await?;
-        }
-        tx.commit().await?;
-        Ok(back)
+        let seen: Vec<(HostId, Timestamp)> = latest.iter().map(|(host, at)| (*host, *at)).collect();
+        transaction!(self, |tx| {
+            tx.hold_hosts(latest.keys().copied()).await?;
+            let mut back = Vec::new();
+            for piece in chunks(&seen) {
+                let sql = TOUCH.sql(tx, piece.len());
+                run!(tx, {
+                    let mut query = sqlx::query(sql);
+                    for (host, at) in piece {
+                        query = query.bind(host.0).bind(at.as_millis());
+                    }
+                    query
+                })?;
+                let sql = BACK.sql(tx, piece.len());
+                let stale = on_tx!(&mut *tx, |c| {
+                    let mut query = sqlx::query_scalar::<_, Uuid>(sql);
+                    for (host, _) in piece {
+                        query = query.bind(host.0);
+                    }
+                    query.fetch_all(c).await
+                })?;
+                back.extend(stale.into_iter().map(HostId::from));
+            }
+            for host in &back {
+                let at = latest.get(host).copied().unwrap_or_default();
+                change(tx, *host, Lifecycle::Active, "it reports again", at).await?;
+            }
+            Ok(back)
+        })
     }
 
     /// Marks *active* hosts that were last heard of before `silent_since` as *stale*.
@@ -139,22 +153,30 @@ impl Db {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<HostId>> {
-        let mut tx = self.begin().await?;
-        let silent: Vec<Uuid> = on_tx!(&mut tx, |c| sqlx::query_scalar(SILENT)
-            .bind(silent_since.as_millis())
-            .bind(i64::from(limit))
-            .fetch_all(c)
-            .await)?;
-        let silent: Vec<HostId> = silent.into_iter().map(HostId::from).collect();
-        for host in &silent {
-            change(&mut tx, *host, Lifecycle::Stale, "it stopped reporting", now).await?;
-        }
-        tx.commit().await?;
-        Ok(silent)
+        transaction!(self, |tx| {
+            let silent = silent_hosts(tx, silent_since, limit).await?;
+            tx.hold_hosts(silent.iter().copied()).await?;
+            // Those that spoke until they were held are not meant.
+            let still = silent_hosts(tx, silent_since, limit).await?;
+            let silent: Vec<HostId> = silent.into_iter().filter(|h| still.contains(h)).collect();
+            for host in &silent {
+                change(tx, *host, Lifecycle::Stale, "it stopped reporting", now).await?;
+            }
+            Ok(silent)
+        })
     }
 }
 
-/// Adds an event to a host's history.
+async fn silent_hosts(tx: &mut Tx, since: Timestamp, limit: u32) -> Result<Vec<HostId>> {
+    let silent: Vec<Uuid> = on_tx!(tx, |c| sqlx::query_scalar(SILENT)
+        .bind(since.as_millis())
+        .bind(i64::from(limit))
+        .fetch_all(c)
+        .await)?;
+    Ok(silent.into_iter().map(HostId::from).collect())
+}
+
+/// Adds an event to a host's history. The caller holds the host, else two would draw one number.
 pub(crate) async fn note_event(
     tx: &mut Tx,
     host: HostId,
@@ -162,18 +184,13 @@ pub(crate) async fn note_event(
     kind: TimelineKind,
     text: &str,
 ) -> Result<()> {
-    on_tx!(tx, |c| sqlx::query(NOTE)
-        .bind(host.0)
-        .bind(at.as_millis())
-        .bind(kind.as_str())
-        .bind(text)
-        .execute(c)
-        .await)?;
+    run!(tx, sqlx::query(NOTE).bind(host.0).bind(at.as_millis()).bind(kind.as_str()).bind(text))?;
     Ok(())
 }
 
-/// Where a host stands now.
+/// Where a host stands, and holds it there.
 pub(crate) async fn lifecycle_of(tx: &mut Tx, host: HostId) -> Result<Lifecycle> {
+    tx.hold_hosts([host]).await?;
     let text: Option<String> =
         on_tx!(tx, |c| sqlx::query_scalar(HOST_LIFECYCLE).bind(host.0).fetch_optional(c).await)?;
     let text = text.ok_or_else(|| StoreError::not_found("host", host))?;
@@ -182,9 +199,9 @@ pub(crate) async fn lifecycle_of(tx: &mut Tx, host: HostId) -> Result<Lifecycle>
 
 /// Replaces the rows that filters look at.
 pub(super) async fn write_labels(tx: &mut Tx, host: HostId, labels: &Labels) -> Result<()> {
-    on_tx!(tx, |c| sqlx::query(DROP_LABELS).bind(host.0).execute(c).await)?;
+    run!(tx, sqlx::query(DROP_LABELS).bind(host.0))?;
     for (key, value) in labels {
-        on_tx!(tx, |c| sqlx::query(ADD_LABEL).bind(host.0).bind(key).bind(value).execute(c).await)?;
+        run!(tx, sqlx::query(ADD_LABEL).bind(host.0).bind(key).bind(value))?;
     }
     Ok(())
 }
@@ -196,12 +213,6 @@ async fn change(
     reason: &str,
     now: Timestamp,
 ) -> Result<()> {
-    on_tx!(tx, |c| sqlx::query(SET)
-        .bind(host.0)
-        .bind(to.as_str())
-        .bind(reason)
-        .bind(now.as_millis())
-        .execute(c)
-        .await)?;
+    run!(tx, sqlx::query(SET).bind(host.0).bind(to.as_str()).bind(reason).bind(now.as_millis()))?;
     note_event(tx, host, now, TimelineKind::Lifecycle, &format!("{to}: {reason}")).await
 }

@@ -43,7 +43,10 @@ fn conditions(wanted: &HostFilter) -> Filter {
     }
     filter
         .maybe("LOWER(h.name) LIKE ? ESCAPE '\\'", wanted.search.as_deref().map(holds).as_deref())
-        .maybe("h.os_build LIKE ? ESCAPE '\\'", wanted.build.as_deref().map(begins).as_deref())
+        .maybe(
+            "LOWER(h.os_build) LIKE ? ESCAPE '\\'",
+            wanted.build.as_deref().map(begins).as_deref(),
+        )
         .maybe(
             "h.id IN (SELECT i.host_id FROM incident i WHERE i.ended_ms IS NULL AND i.code = ?)",
             wanted.code.as_deref(),

@@ -13,10 +13,10 @@ use crate::sql::statements;
 statements! {
     /// Each part is cut to the limit by its own index before they are merged.
     TIMELINE = "SELECT at_ms, kind, text, incident_id, job_id FROM ( \
-        SELECT * FROM (SELECT e.at_ms AS at_ms, e.kind AS kind, e.text AS text, NULL AS incident_id, NULL AS job_id, e.number AS tie \
+        SELECT * FROM (SELECT e.at_ms AS at_ms, e.kind AS kind, e.text AS text, CAST(NULL AS UUID) AS incident_id, CAST(NULL AS UUID) AS job_id, e.number AS tie \
             FROM host_event e WHERE e.host_id = $1 AND e.at_ms < $2 ORDER BY e.at_ms DESC, e.number DESC LIMIT $3) AS events \
         UNION ALL \
-        SELECT * FROM (SELECT r.at_ms, 'failure', r.product || ' ' || r.operation || ' ' || r.code || ' ' || r.subject, r.incident_id, NULL, 0 \
+        SELECT * FROM (SELECT r.at_ms, 'failure', r.product || ' ' || r.operation || ' ' || r.code || ' ' || r.subject, r.incident_id, CAST(NULL AS UUID), 0 \
             FROM report r WHERE r.host_id = $1 AND r.at_ms < $2 AND r.kind = 'failure' ORDER BY r.at_ms DESC, r.id DESC LIMIT $3) AS reports \
         UNION ALL \
         SELECT * FROM (SELECT j.created_ms, 'job_created', j.remediation || ' ordered by ' || j.created_by, j.incident_id, j.id, 0 \

@@ -51,7 +51,7 @@ fn conditions(wanted: &IncidentFilter) -> Filter {
         )
         .maybe("i.last_seen_ms >= ?", wanted.since.map(Timestamp::as_millis))
         .maybe(
-            "i.host_id IN (SELECT h.id FROM host h WHERE h.os_build LIKE ? ESCAPE '\\')",
+            "i.host_id IN (SELECT h.id FROM host h WHERE LOWER(h.os_build) LIKE ? ESCAPE '\\')",
             wanted.build.as_deref().map(begins).as_deref(),
         );
     for (key, value) in &wanted.labels {

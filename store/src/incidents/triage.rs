@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::get::key;
 use super::{ToTriage, TriageRevision};
-use crate::backend::{Db, Tx, on_read, on_tx};
-use crate::error::Result;
+use crate::backend::{Db, Tx, on_read, run, transaction};
+use crate::error::{Result, StoreError};
 use crate::row::{At, to_json};
 use crate::sql::{ManyRows, chunks, statements};
 
@@ -17,7 +17,7 @@ statements! {
         WHERE triage_wanted > triage_done AND ended_ms IS NULL ORDER BY id LIMIT $1";
     SAVE = "UPDATE incident SET triage_done = $2, verdict = $3, cause = $4, share = $5, certainty = $6 \
         WHERE id = $1 AND triage_done < $2";
-    WANT_ALL = "UPDATE incident SET triage_wanted = triage_wanted + 1 WHERE ended_ms IS NULL";
+    LIVE_HOSTS = "SELECT DISTINCT host_id FROM incident WHERE ended_ms IS NULL AND host_id > $1 ORDER BY host_id LIMIT 500";
     SETTING = "SELECT value FROM setting WHERE name = $1";
     SET_SETTING = "INSERT INTO setting (name, value) VALUES ($1, $2) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -58,52 +58,66 @@ impl Db {
     pub async fn save_verdict(&self, judged: &ToTriage, verdict: &Verdict) -> Result<bool> {
         let first = verdict.first();
         let cause = first.and_then(|c| c.cause.as_ref()).map_or("", |slug| slug.as_str());
-        let mut tx = self.begin().await?;
-        let done = on_tx!(&mut tx, |c| sqlx::query(SAVE)
-            .bind(judged.id.0)
-            .bind(judged.revision.0)
-            .bind(to_json(verdict)?)
-            .bind(cause)
-            .bind(first.map_or(0.0, |c| c.share))
-            .bind(first.map_or("", |c| c.certainty.as_str()))
-            .execute(c)
-            .await)?;
-        tx.commit().await?;
-        Ok(done.rows_affected() > 0)
+        transaction!(self, |tx| {
+            let kept = run!(
+                tx,
+                sqlx::query(SAVE)
+                    .bind(judged.id.0)
+                    .bind(judged.revision.0)
+                    .bind(to_json(verdict)?)
+                    .bind(cause)
+                    .bind(first.map_or(0.0, |c| c.share))
+                    .bind(first.map_or("", |c| c.certainty.as_str()))
+            )?;
+            Ok(kept > 0)
+        })
     }
 
     /// Has every live incident judged again where `catalogue` is not the version that judged them;
     /// says how many.
     pub async fn triage_all_again(&self, catalogue: &str) -> Result<u64> {
-        let mut tx = self.begin().await?;
-        let before: Option<String> = on_tx!(&mut tx, |c| sqlx::query_scalar(SETTING)
+        let before: Option<String> = on_read!(self, |c| sqlx::query_scalar(SETTING)
             .bind(CATALOGUE)
             .fetch_optional(c)
             .await)?;
         if before.as_deref() == Some(catalogue) {
             return Ok(0);
         }
-        on_tx!(&mut tx, |c| sqlx::query(SET_SETTING)
-            .bind(CATALOGUE)
-            .bind(catalogue)
-            .execute(c)
-            .await)?;
-        let done = on_tx!(&mut tx, |c| sqlx::query(WANT_ALL).execute(c).await)?;
-        tx.commit().await?;
-        Ok(done.rows_affected())
+        // Some hosts at a time: the writers between them go on. Cut short, it begins anew.
+        let (mut last, mut wanted) = (Uuid::nil(), 0);
+        loop {
+            let hosts: Vec<Uuid> =
+                on_read!(self, |c| sqlx::query_scalar(LIVE_HOSTS).bind(last).fetch_all(c).await)?;
+            let Some(end) = hosts.last().copied() else { break };
+            let hosts: Vec<HostId> = hosts.into_iter().map(HostId::from).collect();
+            wanted += transaction!(self, |tx| {
+                tx.hold_hosts(hosts.iter().copied()).await?;
+                want_triage_of(tx, &hosts).await
+            })?;
+            last = end;
+        }
+        transaction!(self, |tx| {
+            run!(tx, sqlx::query(SET_SETTING).bind(CATALOGUE).bind(catalogue))?;
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(wanted)
     }
 }
 
-/// New evidence on a host may bear on every live incident of it. No host twice.
-pub(crate) async fn want_triage_of(tx: &mut Tx, hosts: &[HostId]) -> Result<()> {
+/// New evidence on a host may bear on every live incident of it. No host twice. Says how many wait.
+pub(crate) async fn want_triage_of(tx: &mut Tx, hosts: &[HostId]) -> Result<u64> {
+    let mut wanted = 0;
     for piece in chunks(hosts) {
-        let mut query = sqlx::query(WANT_OF_HOSTS.sql(tx, piece.len()));
-        for host in piece {
-            query = query.bind(host.0);
-        }
-        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+        let sql = WANT_OF_HOSTS.sql(tx, piece.len());
+        wanted += run!(&mut *tx, {
+            let mut query = sqlx::query(sql);
+            for host in piece {
+                query = query.bind(host.0);
+            }
+            query
+        })?;
     }
-    Ok(())
+    Ok(wanted)
 }
 
 #[derive(Debug, sqlx::FromRow)]

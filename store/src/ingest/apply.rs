@@ -13,7 +13,7 @@ use super::positions::{self, Position};
 use super::{
     HostItems, Incoming, IngestOutcome, Ingested, Random, failures, job_news, quarantine, recovery,
 };
-use crate::backend::{Db, Tx, on_tx};
+use crate::backend::{Db, Tx, run, transaction};
 use crate::error::Result;
 use crate::hosts::facts::save_evidence;
 use crate::incidents::triage::want_triage_of;
@@ -59,32 +59,38 @@ impl Db {
         now: Timestamp,
         random: Random<'_>,
     ) -> Result<Ingested> {
-        let mut tx = self.begin().await?;
-        let spools = batch.iter().map(|items| (items.host, items.epoch));
-        let mut positions = positions::read(&mut tx, spools).await?;
-        let before: BTreeMap<_, u64> = positions.iter().map(|(k, p)| (*k, p.sequence)).collect();
+        self.ensure_report_partitions(now.day()..=now.day()).await?;
+        let done = transaction!(self, |tx| {
+            let spools = batch.iter().map(|items| (items.host, items.epoch));
+            let mut positions = positions::read(tx, spools).await?;
+            let before: BTreeMap<_, u64> =
+                positions.iter().map(|(k, p)| (*k, p.sequence)).collect();
 
-        let mut outcomes = Vec::with_capacity(batch.len());
-        let mut accepted = Vec::new();
-        for (source, items) in batch.iter().enumerate() {
-            let position = positions.get_mut(&(items.host, items.epoch));
-            outcomes.push(accept(items, source, position, &mut accepted));
+            let mut outcomes = Vec::with_capacity(batch.len());
+            let mut accepted = Vec::new();
+            for (source, items) in batch.iter().enumerate() {
+                let position = positions.get_mut(&(items.host, items.epoch));
+                outcomes.push(accept(items, source, position, &mut accepted));
+            }
+            let mut total = Effects::default();
+            store(tx, &accepted, now, &mut *random, &mut total, &mut outcomes).await?;
+            positions.retain(|key, position| before.get(key) != Some(&position.sequence));
+            let moved: Vec<_> = positions.into_iter().collect();
+            positions::write(tx, &moved, now).await?;
+            crash_point(Point::IngestBeforeCommit);
+            Ok(Ingested {
+                outcomes,
+                incidents: total.incidents.into_iter().take(NAMED).collect(),
+                jobs: total.jobs.into_iter().collect(),
+                logs: total.logs.into_iter().collect(),
+                triage: total.triage,
+            })
+        });
+        match &done {
+            Ok(_) => crash_point(Point::IngestAfterCommit),
+            Err(_) => self.forget_partitions(),
         }
-        let mut total = Effects::default();
-        store(&mut tx, &accepted, now, random, &mut total, &mut outcomes).await?;
-        positions.retain(|key, position| before.get(key) != Some(&position.sequence));
-        let moved: Vec<_> = positions.into_iter().collect();
-        positions::write(&mut tx, &moved, now).await?;
-        crash_point(Point::IngestBeforeCommit);
-        tx.commit().await?;
-        crash_point(Point::IngestAfterCommit);
-        Ok(Ingested {
-            outcomes,
-            incidents: total.incidents.into_iter().take(NAMED).collect(),
-            jobs: total.jobs.into_iter().collect(),
-            logs: total.logs.into_iter().collect(),
-            triage: total.triage,
-        })
+        done
     }
 }
 
@@ -138,10 +144,10 @@ async fn store(
 ) -> Result<()> {
     let mut waiting = if accepted.is_empty() { vec![] } else { vec![accepted] };
     while let Some(items) = waiting.pop() {
-        on_tx!(&mut *tx, |c| sqlx::query(SAVEPOINT).execute(c).await)?;
+        run!(&mut *tx, sqlx::query(SAVEPOINT))?;
         let refused = match apply(tx, items, now, &mut *random).await {
             Ok(effects) => {
-                on_tx!(&mut *tx, |c| sqlx::query(RELEASE).execute(c).await)?;
+                run!(&mut *tx, sqlx::query(RELEASE))?;
                 total.incidents.extend(effects.incidents);
                 total.jobs.extend(effects.jobs);
                 total.logs.extend(effects.logs);
@@ -149,15 +155,15 @@ async fn store(
                 effects.refused
             }
             Err(e) if e.refuses_data() => {
-                on_tx!(&mut *tx, |c| sqlx::query(ROLLBACK).execute(c).await)?;
-                on_tx!(&mut *tx, |c| sqlx::query(RELEASE).execute(c).await)?;
+                run!(&mut *tx, sqlx::query(ROLLBACK))?;
+                run!(&mut *tx, sqlx::query(RELEASE))?;
                 if items.len() > 1 {
                     // The first half is taken next: order within a host holds.
                     let (first, second) = items.split_at(items.len() / 2);
                     waiting.extend([second, first]);
                     continue;
                 }
-                vec![(0, reason(&e))]
+                vec![(0, crate::error::said(&e))]
             }
             Err(e) => return Err(e),
         };
@@ -170,16 +176,6 @@ async fn store(
         }
     }
     Ok(())
-}
-
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 /// Applies items of many hosts: all leading failures of every host at once, then whatever comes

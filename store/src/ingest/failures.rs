@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Random;
 use super::apply::Effects;
-use crate::backend::{Tx, on_tx};
+use crate::backend::{Tx, on_tx, run};
 use crate::error::Result;
 use crate::hosts::facts::save_evidence;
 use crate::incidents::triage::want_triage_of;
@@ -165,11 +165,15 @@ fn code_text(code: Option<&FailureCode>) -> String {
 async fn count_in_live(tx: &mut Tx, groups: &mut [Group<'_>]) -> Result<()> {
     let numbers: Vec<usize> = (0..groups.len()).collect();
     for piece in chunks(&numbers) {
-        let mut query = sqlx::query_as::<_, (i64, Uuid)>(LIVE.sql(tx, piece.len()));
-        for n in piece {
-            query = bind_key!(query, *n, groups[*n]);
-        }
-        for (n, id) in on_tx!(&mut *tx, |c| query.fetch_all(c).await)? {
+        let sql = LIVE.sql(tx, piece.len());
+        let found = on_tx!(&mut *tx, |c| {
+            let mut query = sqlx::query_as::<_, (i64, Uuid)>(sql);
+            for n in piece {
+                query = bind_key!(query, *n, groups[*n]);
+            }
+            query.fetch_all(c).await
+        })?;
+        for (n, id) in found {
             if let Some(group) = usize::try_from(n).ok().and_then(|n| groups.get_mut(n)) {
                 group.incident = Some(id.into());
             }
@@ -178,18 +182,21 @@ async fn count_in_live(tx: &mut Tx, groups: &mut [Group<'_>]) -> Result<()> {
     let live: Vec<(IncidentId, &Group<'_>)> =
         groups.iter().filter_map(|g| g.incident.map(|id| (id, g))).collect();
     for piece in chunks(&live) {
-        let mut query = sqlx::query(COUNT.sql(tx, piece.len()));
-        for (id, group) in piece {
-            let (first, last) = group.span();
-            query = query
-                .bind(id.0)
-                .bind(first.as_millis())
-                .bind(last.as_millis())
-                .bind(big(group.members.len() as u64))
-                .bind(group.symbol())
-                .bind(&group.latest.failure.message);
-        }
-        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+        let sql = COUNT.sql(tx, piece.len());
+        run!(&mut *tx, {
+            let mut query = sqlx::query(sql);
+            for (id, group) in piece {
+                let (first, last) = group.span();
+                query = query
+                    .bind(id.0)
+                    .bind(first.as_millis())
+                    .bind(last.as_millis())
+                    .bind(big(group.members.len() as u64))
+                    .bind(group.symbol())
+                    .bind(&group.latest.failure.message);
+            }
+            query
+        })?;
     }
     Ok(())
 }
@@ -242,36 +249,35 @@ async fn open_new(
         opened.push((n, previous.map(|last| last.id)));
     }
     for piece in chunks(&opened) {
-        let mut query = sqlx::query(OPEN.sql(tx, piece.len()));
-        for (n, previous) in piece {
-            let group = &groups[*n];
-            let (first, last) = group.span();
-            let state =
-                if previous.is_some() { IncidentState::Recurred } else { IncidentState::Open };
-            query = query
-                .bind(group.incident.map(|id| id.0))
-                .bind(group.host.0)
-                .bind(group.key.product.as_str())
-                .bind(group.key.operation.as_str())
-                .bind(code_text(group.key.code.as_ref()))
-                .bind(group.key.subject.as_deref().unwrap_or_default())
-                .bind(group.symbol())
-                .bind(&group.latest.failure.message)
-                .bind(state.as_str())
-                .bind(now.as_millis())
-                .bind(first.as_millis())
-                .bind(last.as_millis())
-                .bind(big(group.members.len() as u64))
-                .bind(previous.map(|id| id.0));
-        }
-        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+        let sql = OPEN.sql(tx, piece.len());
+        run!(&mut *tx, {
+            let mut query = sqlx::query(sql);
+            for (n, previous) in piece {
+                let group = &groups[*n];
+                let (first, last) = group.span();
+                let state =
+                    if previous.is_some() { IncidentState::Recurred } else { IncidentState::Open };
+                query = query
+                    .bind(group.incident.map(|id| id.0))
+                    .bind(group.host.0)
+                    .bind(group.key.product.as_str())
+                    .bind(group.key.operation.as_str())
+                    .bind(code_text(group.key.code.as_ref()))
+                    .bind(group.key.subject.as_deref().unwrap_or_default())
+                    .bind(group.symbol())
+                    .bind(&group.latest.failure.message)
+                    .bind(state.as_str())
+                    .bind(now.as_millis())
+                    .bind(first.as_millis())
+                    .bind(last.as_millis())
+                    .bind(big(group.members.len() as u64))
+                    .bind(previous.map(|id| id.0));
+            }
+            query
+        })?;
     }
     for previous in opened.iter().filter_map(|(_, previous)| *previous) {
-        on_tx!(&mut *tx, |c| sqlx::query(MARK_RELAPSED)
-            .bind(previous.0)
-            .bind(now.as_millis())
-            .execute(c)
-            .await)?;
+        run!(&mut *tx, sqlx::query(MARK_RELAPSED).bind(previous.0).bind(now.as_millis()))?;
     }
     Ok(())
 }
@@ -283,12 +289,15 @@ async fn last_ended(
 ) -> Result<BTreeMap<usize, Ended>> {
     let mut ended = BTreeMap::new();
     for piece in chunks(wanted) {
-        let mut query =
-            sqlx::query_as::<_, (i64, Uuid, String, i64)>(LAST_ENDED.sql(tx, piece.len()));
-        for n in piece {
-            query = bind_key!(query, *n, groups[*n]);
-        }
-        for (n, id, state, at) in on_tx!(&mut *tx, |c| query.fetch_all(c).await)? {
+        let sql = LAST_ENDED.sql(tx, piece.len());
+        let found = on_tx!(&mut *tx, |c| {
+            let mut query = sqlx::query_as::<_, (i64, Uuid, String, i64)>(sql);
+            for n in piece {
+                query = bind_key!(query, *n, groups[*n]);
+            }
+            query.fetch_all(c).await
+        })?;
+        for (n, id, state, at) in found {
             let state = At { table: "incident", id: &id }.word("state", &state)?;
             if let Ok(n) = usize::try_from(n) {
                 ended.insert(n, Ended { id: id.into(), state, at: time(at) });
@@ -306,36 +315,39 @@ async fn write_reports(
 ) -> Result<()> {
     let rows: Vec<_> = failures.iter().zip(incidents).collect();
     for piece in chunks(&rows) {
-        let mut query = sqlx::query(REPORT.sql(tx, piece.len()));
-        for ((host, failure), incident) in piece {
-            let report = &failure.failure;
-            let evidence = bounded(failure);
-            let evidence = if evidence.is_empty() { None } else { Some(to_json(evidence)?) };
-            query = query
-                .bind(failure.id.0)
-                .bind(now.day())
-                .bind(now.as_millis())
-                .bind(host.0)
-                .bind(incident.map(|id| id.0))
-                .bind(day(failure, now))
-                .bind(moment(failure, now).as_millis())
-                .bind(report.time.to_string())
-                .bind(report.product.as_str())
-                .bind(report.operation.as_str())
-                .bind(code_text(report.code.as_ref()))
-                .bind(report.symbol.as_deref().unwrap_or_default())
-                .bind(report.kind.as_str())
-                .bind(report.subject.as_deref().unwrap_or_default())
-                .bind(report.source.as_str())
-                .bind(report.provider.as_deref())
-                .bind(report.event_id.map(i64::from))
-                .bind(report.record_id.map(big))
-                .bind(report.line.map(big))
-                .bind(report.count.map(big))
-                .bind(&report.message)
-                .bind(evidence);
-        }
-        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+        let sql = REPORT.sql(tx, piece.len());
+        run!(&mut *tx, {
+            let mut query = sqlx::query(sql);
+            for ((host, failure), incident) in piece {
+                let report = &failure.failure;
+                let evidence = bounded(failure);
+                let evidence = if evidence.is_empty() { None } else { Some(to_json(evidence)?) };
+                query = query
+                    .bind(failure.id.0)
+                    .bind(now.day())
+                    .bind(now.as_millis())
+                    .bind(host.0)
+                    .bind(incident.map(|id| id.0))
+                    .bind(day(failure, now))
+                    .bind(moment(failure, now).as_millis())
+                    .bind(report.time.to_string())
+                    .bind(report.product.as_str())
+                    .bind(report.operation.as_str())
+                    .bind(code_text(report.code.as_ref()))
+                    .bind(report.symbol.as_deref().unwrap_or_default())
+                    .bind(report.kind.as_str())
+                    .bind(report.subject.as_deref().unwrap_or_default())
+                    .bind(report.source.as_str())
+                    .bind(report.provider.as_deref())
+                    .bind(report.event_id.map(i64::from))
+                    .bind(report.record_id.map(big))
+                    .bind(report.line.map(big))
+                    .bind(report.count.map(big))
+                    .bind(&report.message)
+                    .bind(evidence);
+            }
+            query
+        })?;
     }
     Ok(())
 }
@@ -369,11 +381,14 @@ async fn roll_up(
     }
     let days: Vec<_> = days.into_iter().collect();
     for piece in chunks(&days) {
-        let mut query = sqlx::query(ROLL_UP.sql(tx, piece.len()));
-        for ((day, product, operation, code), n) in piece {
-            query = query.bind(day).bind(product).bind(operation).bind(code).bind(n);
-        }
-        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+        let sql = ROLL_UP.sql(tx, piece.len());
+        run!(&mut *tx, {
+            let mut query = sqlx::query(sql);
+            for ((day, product, operation, code), n) in piece {
+                query = query.bind(day).bind(product).bind(operation).bind(code).bind(n);
+            }
+            query
+        })?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use fleetmend_core::time::Timestamp;
 use fleetmend_core::{limits, words};
 
 use super::apply::Effects;
-use crate::backend::{Tx, on_tx};
+use crate::backend::{Tx, on_tx, run};
 use crate::error::Result;
 use crate::hosts::facts::save_evidence;
 use crate::incidents::triage::want_triage_of;
@@ -64,12 +64,13 @@ pub(super) async fn update(
             effects.incidents.insert(job.incident);
             effects.triage = true;
         } else if job.state == update.state && !job.state.is_final() {
-            on_tx!(&mut *tx, |c| sqlx::query(NEWS)
-                .bind(job.id.0)
-                .bind(now.as_millis())
-                .bind(words::cut(&update.detail, limits::PROOF_BYTES))
-                .execute(c)
-                .await)?;
+            run!(
+                &mut *tx,
+                sqlx::query(NEWS)
+                    .bind(job.id.0)
+                    .bind(now.as_millis())
+                    .bind(words::cut(&update.detail, limits::PROOF_BYTES))
+            )?;
         }
     }
     effects.jobs.insert(job.id);
@@ -118,18 +119,19 @@ async fn owned(
 }
 
 async fn save_step(tx: &mut Tx, update: &JobUpdate, step: &StepReport) -> Result<()> {
-    on_tx!(tx, |c| sqlx::query(SAVE_STEP)
-        .bind(update.job.0)
-        .bind(i64::from(update.attempt))
-        .bind(i64::from(step.index))
-        .bind(words::cut(&step.title, limits::SUBJECT_BYTES))
-        .bind(step.state.as_str())
-        .bind(step.exit.map(i64::from))
-        .bind(words::cut(&step.detail, limits::PROOF_BYTES))
-        .bind(big(step.output_dropped))
-        .bind(update.at.as_millis())
-        .execute(c)
-        .await)?;
+    run!(
+        tx,
+        sqlx::query(SAVE_STEP)
+            .bind(update.job.0)
+            .bind(i64::from(update.attempt))
+            .bind(i64::from(step.index))
+            .bind(words::cut(&step.title, limits::SUBJECT_BYTES))
+            .bind(step.state.as_str())
+            .bind(step.exit.map(i64::from))
+            .bind(words::cut(&step.detail, limits::PROOF_BYTES))
+            .bind(big(step.output_dropped))
+            .bind(update.at.as_millis())
+    )?;
     Ok(())
 }
 
@@ -154,21 +156,21 @@ pub(super) async fn log(
     let over = usize::try_from(kept).unwrap_or(0) + text.len() > limits::STEP_LOG_BYTES
         || log.step as usize >= limits::STEPS;
     if over {
-        on_tx!(&mut *tx, |c| sqlx::query(DROP_LOG).bind(job.id.0).execute(c).await)?;
+        run!(&mut *tx, sqlx::query(DROP_LOG).bind(job.id.0))?;
         return Ok(None);
     }
-    let added = on_tx!(&mut *tx, |c| sqlx::query(ADD_LOG)
-        .bind(job.id.0)
-        .bind(i64::from(log.attempt))
-        .bind(i64::from(log.step))
-        .bind(i64::from(log.sequence))
-        .bind(log.at.as_millis())
-        .bind(text)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
+    let added = run!(
+        &mut *tx,
+        sqlx::query(ADD_LOG)
+            .bind(job.id.0)
+            .bind(i64::from(log.attempt))
+            .bind(i64::from(log.step))
+            .bind(i64::from(log.sequence))
+            .bind(log.at.as_millis())
+            .bind(text)
+    )?;
     if added > 0 {
-        on_tx!(&mut *tx, |c| sqlx::query(COUNT_LOG).bind(job.id.0).execute(c).await)?;
+        run!(&mut *tx, sqlx::query(COUNT_LOG).bind(job.id.0))?;
         effects.logs.insert(job.id);
     }
     Ok(None)

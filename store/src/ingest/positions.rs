@@ -7,7 +7,7 @@ use fleetmend_core::ids::{HostId, SpoolEpoch};
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::backend::{Db, Tx, on_read, on_tx};
+use crate::backend::{Db, Tx, on_read, on_tx, run};
 use crate::error::Result;
 use crate::row::{At, big, count};
 use crate::sql::{ManyRows, chunks, statements};
@@ -69,14 +69,19 @@ pub(super) async fn read(
     let mut wanted: Vec<_> = spools.collect();
     wanted.sort_unstable();
     wanted.dedup();
+    // First the hosts, then what another writer may have moved until they were held.
+    tx.hold_hosts(wanted.iter().map(|(host, _)| *host)).await?;
     let mut positions = Positions::new();
     for piece in chunks(&wanted) {
         type Row = (Uuid, Uuid, String, Option<i64>);
-        let mut query = sqlx::query_as::<_, Row>(READ.sql(tx, piece.len()));
-        for (host, epoch) in piece {
-            query = query.bind(host.0).bind(epoch.0);
-        }
-        let rows = on_tx!(&mut *tx, |c| query.fetch_all(c).await)?;
+        let sql = READ.sql(tx, piece.len());
+        let rows = on_tx!(&mut *tx, |c| {
+            let mut query = sqlx::query_as::<_, Row>(sql);
+            for (host, epoch) in piece {
+                query = query.bind(host.0).bind(epoch.0);
+            }
+            query.fetch_all(c).await
+        })?;
         for (host, epoch, lifecycle, sequence) in rows {
             let lifecycle: Lifecycle =
                 At { table: "host", id: &host }.word("lifecycle", &lifecycle)?;
@@ -98,15 +103,21 @@ pub(super) async fn write(
     now: Timestamp,
 ) -> Result<()> {
     for piece in chunks(moved) {
-        let mut query = sqlx::query(WRITE.sql(tx, piece.len()));
-        for ((host, epoch), position) in piece {
-            query =
-                query.bind(host.0).bind(epoch.0).bind(big(position.sequence)).bind(now.as_millis());
-        }
-        on_tx!(&mut *tx, |c| query.execute(c).await)?;
+        let sql = WRITE.sql(tx, piece.len());
+        run!(&mut *tx, {
+            let mut query = sqlx::query(sql);
+            for ((host, epoch), position) in piece {
+                query = query
+                    .bind(host.0)
+                    .bind(epoch.0)
+                    .bind(big(position.sequence))
+                    .bind(now.as_millis());
+            }
+            query
+        })?;
     }
     for ((host, _), _) in moved.iter().filter(|(_, position)| position.new) {
-        on_tx!(&mut *tx, |c| sqlx::query(PRUNE).bind(host.0).execute(c).await)?;
+        run!(&mut *tx, sqlx::query(PRUNE).bind(host.0))?;
     }
     Ok(())
 }

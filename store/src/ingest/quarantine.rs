@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::apply::Accepted;
 use super::{Incoming, Quarantined};
-use crate::backend::{Db, Tx, on_read, on_tx};
+use crate::backend::{Db, Tx, on_read, run};
 use crate::error::Result;
 use crate::filter::{Filter, bind_all};
 use crate::page::{Cursor, Page, PageRequest};
@@ -69,16 +69,18 @@ pub(super) async fn set_aside(
         Incoming::Unreadable { .. } => String::new(),
     };
     tracing::warn!(host = %item.host, sequence = item.sequence, reason, "item set aside");
-    on_tx!(&mut *tx, |c| sqlx::query(INSERT)
-        .bind(item.host.0)
-        .bind(item.epoch.0)
-        .bind(big(item.sequence))
-        .bind(now.as_millis())
-        .bind(words::cut(reason, 1_024))
-        .bind(words::cut(&text, ITEM_BYTES))
-        .execute(c)
-        .await)?;
-    on_tx!(tx, |c| sqlx::query(COUNT).bind(item.host.0).execute(c).await)?;
+    run!(
+        &mut *tx,
+        sqlx::query(INSERT)
+            .bind(item.host.0)
+            .bind(item.epoch.0)
+            .bind(big(item.sequence))
+            .bind(now.as_millis())
+            // A reason may quote what was refused, and Postgres stores no NUL.
+            .bind(words::cut(&reason.replace('\0', "\u{FFFD}"), 1_024))
+            .bind(words::cut(&text, ITEM_BYTES))
+    )?;
+    run!(tx, sqlx::query(COUNT).bind(item.host.0))?;
     Ok(())
 }
 

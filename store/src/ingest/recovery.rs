@@ -9,7 +9,7 @@ use fleetmend_core::{limits, words};
 use uuid::Uuid;
 
 use super::apply::Effects;
-use crate::backend::{Tx, on_tx};
+use crate::backend::{Tx, on_tx, run};
 use crate::error::Result;
 use crate::hosts::TimelineKind;
 use crate::hosts::lifecycle::note_event;
@@ -52,18 +52,12 @@ pub(super) async fn store(
     for (id, state, active_jobs) in rows {
         let state: IncidentState = At { table: "incident", id: &id }.word("state", &state)?;
         if active_jobs > 0 {
-            on_tx!(&mut *tx, |c| sqlx::query(NOTE_RECOVERED)
-                .bind(id)
-                .bind(at.as_millis())
-                .execute(c)
-                .await)?;
+            run!(&mut *tx, sqlx::query(NOTE_RECOVERED).bind(id).bind(at.as_millis()))?;
         } else if let Some(after) = state.after(IncidentEvent::Recovered) {
-            on_tx!(&mut *tx, |c| sqlx::query(RESOLVE)
-                .bind(id)
-                .bind(after.as_str())
-                .bind(at.as_millis())
-                .execute(c)
-                .await)?;
+            run!(
+                &mut *tx,
+                sqlx::query(RESOLVE).bind(id).bind(after.as_str()).bind(at.as_millis())
+            )?;
         }
         effects.incidents.insert(IncidentId::from(id));
     }
@@ -76,12 +70,7 @@ pub(super) async fn store(
 /// Counts what an agent lost.
 pub(super) async fn gap(tx: &mut Tx, host: HostId, gap: &Gap, now: Timestamp) -> Result<()> {
     let reason = words::cut(&gap.reason, 255);
-    on_tx!(&mut *tx, |c| sqlx::query(LOST)
-        .bind(host.0)
-        .bind(big(gap.items.min(1 << 40)))
-        .bind(reason)
-        .execute(c)
-        .await)?;
+    run!(&mut *tx, sqlx::query(LOST).bind(host.0).bind(big(gap.items.min(1 << 40))).bind(reason))?;
     let text = format!("{} items were lost: {reason}", gap.items);
     note_event(tx, host, gap.at.min(now), TimelineKind::Gap, &text).await
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::moves::{self, Move};
 use super::{Cancelled, Job, NewJob};
 use crate::audit;
-use crate::backend::{Db, Tx, on_tx};
+use crate::backend::{Db, Tx, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::hosts::lifecycle::lifecycle_of;
 use crate::incidents::decide::state_of;
@@ -28,16 +28,16 @@ statements! {
 impl Db {
     /// Makes a job for an open incident of a host that may get orders and has no active job.
     pub async fn create_job(&self, job: &NewJob, by: &str, now: Timestamp) -> Result<Job> {
-        let mut tx = self.begin().await?;
-        check(&mut tx, job, now).await?;
-        insert(&mut tx, job, by, now).await?;
-        let detail = json!({
-            "host": job.host, "incident": job.incident, "cause": job.cause, "reason": job.reason,
-            "remediation": job.remediation, "version": job.version, "digest": job.digest,
-            "expires": job.expires,
-        });
-        audit::note(&mut tx, (by, now), "job.create", format!("job {}", job.id), detail).await?;
-        tx.commit().await?;
+        transaction!(self, |tx| {
+            check(tx, job, now).await?;
+            insert(tx, job, by, now).await?;
+            let detail = json!({
+                "host": job.host, "incident": job.incident, "cause": job.cause, "reason": job.reason,
+                "remediation": job.remediation, "version": job.version, "digest": job.digest,
+                "expires": job.expires,
+            });
+            audit::note(tx, (by, now), "job.create", format!("job {}", job.id), detail).await
+        })?;
         let made = self.job(job.id).await?;
         made.map(|detail| detail.job).ok_or_else(|| StoreError::not_found("job", job.id))
     }
@@ -50,26 +50,26 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<Cancelled> {
-        let mut tx = self.begin().await?;
-        let job =
-            moves::load(&mut tx, id).await?.ok_or_else(|| StoreError::not_found("job", id))?;
-        let outcome = match job.state {
-            state if state.is_final() => return Ok(Cancelled::AlreadyOver(state)),
-            JobState::Queued | JobState::WaitingWindow => {
-                let detail = format!("cancelled by {by}: {reason}");
-                let step = Move::by_server(JobState::Cancelled, &detail, now);
-                moves::make(&mut tx, &job, step, now).await?;
-                Cancelled::AtOnce
-            }
-            _ => {
-                on_tx!(&mut tx, |c| sqlx::query(REQUEST_CANCEL).bind(id.0).execute(c).await)?;
-                Cancelled::Requested
-            }
-        };
-        let detail = json!({"reason": reason, "state": job.state});
-        audit::note(&mut tx, (by, now), "job.cancel", format!("job {id}"), detail).await?;
-        tx.commit().await?;
-        Ok(outcome)
+        transaction!(self, |tx| {
+            tx.hold_host_of_job(id).await?;
+            let job = moves::load(tx, id).await?.ok_or_else(|| StoreError::not_found("job", id))?;
+            let outcome = match job.state {
+                state if state.is_final() => return Ok(Cancelled::AlreadyOver(state)),
+                JobState::Queued | JobState::WaitingWindow => {
+                    let detail = format!("cancelled by {by}: {reason}");
+                    let step = Move::by_server(JobState::Cancelled, &detail, now);
+                    moves::make(tx, &job, step, now).await?;
+                    Cancelled::AtOnce
+                }
+                _ => {
+                    run!(tx, sqlx::query(REQUEST_CANCEL).bind(id.0))?;
+                    Cancelled::Requested
+                }
+            };
+            let detail = json!({"reason": reason, "state": job.state});
+            audit::note(tx, (by, now), "job.cancel", format!("job {id}"), detail).await?;
+            Ok(outcome)
+        })
     }
 }
 
@@ -108,23 +108,24 @@ async fn check(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<()> {
 
 async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) -> Result<()> {
     let span = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
-    on_tx!(tx, |c| sqlx::query(INSERT)
-        .bind(job.id.0)
-        .bind(job.host.0)
-        .bind(job.incident.0)
-        .bind(job.cause.as_str())
-        .bind(job.remediation.as_str())
-        .bind(i64::from(job.version))
-        .bind(&job.digest)
-        .bind(to_json(&job.evidence)?)
-        .bind(by)
-        .bind(&job.reason)
-        .bind(now.as_millis())
-        .bind(span(job.steps_time))
-        .bind(span(job.verify_within))
-        .bind(job.not_before.as_millis())
-        .bind(job.expires.as_millis())
-        .execute(c)
-        .await)?;
+    run!(
+        tx,
+        sqlx::query(INSERT)
+            .bind(job.id.0)
+            .bind(job.host.0)
+            .bind(job.incident.0)
+            .bind(job.cause.as_str())
+            .bind(job.remediation.as_str())
+            .bind(i64::from(job.version))
+            .bind(&job.digest)
+            .bind(to_json(&job.evidence)?)
+            .bind(by)
+            .bind(&job.reason)
+            .bind(now.as_millis())
+            .bind(span(job.steps_time))
+            .bind(span(job.verify_within))
+            .bind(job.not_before.as_millis())
+            .bind(job.expires.as_millis())
+    )?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use fleetmend_core::time::Timestamp;
 use fleetmend_core::{limits, words};
 use uuid::Uuid;
 
-use crate::backend::{Tx, on_tx};
+use crate::backend::{Tx, on_tx, run};
 use crate::error::Result;
 use crate::row::At;
 use crate::sql::statements;
@@ -78,25 +78,27 @@ pub(crate) async fn make(
     let begun = step.to.has_begun().then_some(at.as_millis());
     let ended = step.to.is_final().then_some(at.as_millis());
     let detail = words::cut(step.detail, limits::PROOF_BYTES);
-    on_tx!(&mut *tx, |c| sqlx::query(MOVE)
-        .bind(job.id.0)
-        .bind(step.to.as_str())
-        .bind(detail)
-        .bind(step.proof.map_or("", ProofLevel::as_str))
-        .bind(begun)
-        .bind(ended)
-        .bind(now.as_millis())
-        .execute(c)
-        .await)?;
-    on_tx!(&mut *tx, |c| sqlx::query(MOVE_ATTEMPT)
-        .bind(job.id.0)
-        .bind(i64::from(job.attempt))
-        .bind(step.to.as_str())
-        .bind(detail)
-        .bind(begun)
-        .bind(ended)
-        .execute(c)
-        .await)?;
+    run!(
+        &mut *tx,
+        sqlx::query(MOVE)
+            .bind(job.id.0)
+            .bind(step.to.as_str())
+            .bind(detail)
+            .bind(step.proof.map_or("", ProofLevel::as_str))
+            .bind(begun)
+            .bind(ended)
+            .bind(now.as_millis())
+    )?;
+    run!(
+        &mut *tx,
+        sqlx::query(MOVE_ATTEMPT)
+            .bind(job.id.0)
+            .bind(i64::from(job.attempt))
+            .bind(step.to.as_str())
+            .bind(detail)
+            .bind(begun)
+            .bind(ended)
+    )?;
     if let Some(event) = event_of(step.to) {
         move_incident(tx, job.incident, event, at).await?;
     }
@@ -150,12 +152,7 @@ async fn move_incident(
         return Ok(());
     }
     let ended = has_ended(after).then_some(ended);
-    on_tx!(tx, |c| sqlx::query(MOVE_INCIDENT)
-        .bind(id.0)
-        .bind(after.as_str())
-        .bind(ended)
-        .execute(c)
-        .await)?;
+    run!(tx, sqlx::query(MOVE_INCIDENT).bind(id.0).bind(after.as_str()).bind(ended))?;
     Ok(())
 }
 

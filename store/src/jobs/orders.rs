@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Job;
 use super::get::{GET, JobRow};
 use super::moves::{self, Move};
-use crate::backend::{Db, on_read, on_tx};
+use crate::backend::{Db, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::hosts::lifecycle::lifecycle_of;
 use crate::row::{big, count};
@@ -66,52 +66,57 @@ impl Db {
     /// host was ever given. `None` where the job can no longer be offered. The try's number stays
     /// the same when a job is offered again, so that an agent that has begun it refuses it.
     pub async fn offer(&self, id: JobId, now: Timestamp) -> Result<Option<Order>> {
-        let mut tx = self.begin().await?;
-        let row: Option<JobRow> =
-            on_tx!(&mut tx, |c| sqlx::query_as(GET).bind(id.0).fetch_optional(c).await)?;
-        let job: Job = row.ok_or_else(|| StoreError::not_found("job", id))?.try_into()?;
-        let lifecycle = lifecycle_of(&mut tx, job.host).await?;
-        let can = job.state == JobState::Queued
-            && now < job.expires
-            && !job.cancel_requested
-            && lifecycle.may_get_orders();
-        if !can {
-            return Ok(None);
-        }
-        let attempt = job.attempt.max(1);
-        let counter: i64 = on_tx!(&mut tx, |c| sqlx::query_scalar(NEXT_COUNTER)
-            .bind(job.host.0)
-            .fetch_one(c)
-            .await)?;
-        let not_before: i64 =
-            on_tx!(&mut tx, |c| sqlx::query_scalar(NOT_BEFORE).bind(id.0).fetch_one(c).await)?;
-        for sql in [OFFER, OFFER_ATTEMPT] {
-            on_tx!(&mut tx, |c| sqlx::query(sql)
-                .bind(id.0)
-                .bind(i64::from(attempt))
-                .bind(counter)
-                .bind(now.as_millis())
-                .execute(c)
+        let order = transaction!(self, |tx| {
+            tx.hold_host_of_job(id).await?;
+            let row: Option<JobRow> =
+                on_tx!(tx, |c| sqlx::query_as(GET).bind(id.0).fetch_optional(c).await)?;
+            let job: Job = row.ok_or_else(|| StoreError::not_found("job", id))?.try_into()?;
+            let lifecycle = lifecycle_of(tx, job.host).await?;
+            let can = job.state == JobState::Queued
+                && now < job.expires
+                && !job.cancel_requested
+                && lifecycle.may_get_orders();
+            if !can {
+                return Ok(None);
+            }
+            let attempt = job.attempt.max(1);
+            let counter: i64 = on_tx!(tx, |c| sqlx::query_scalar(NEXT_COUNTER)
+                .bind(job.host.0)
+                .fetch_one(c)
                 .await)?;
+            let not_before: i64 =
+                on_tx!(tx, |c| sqlx::query_scalar(NOT_BEFORE).bind(id.0).fetch_one(c).await)?;
+            for sql in [OFFER, OFFER_ATTEMPT] {
+                run!(
+                    tx,
+                    sqlx::query(sql)
+                        .bind(id.0)
+                        .bind(i64::from(attempt))
+                        .bind(counter)
+                        .bind(now.as_millis())
+                )?;
+            }
+            crash_point(Point::OfferBeforeCommit);
+            Ok::<_, StoreError>(Some(Order {
+                host: job.host,
+                job: id,
+                attempt,
+                incident: job.incident,
+                key: job.key,
+                cause: job.cause,
+                remediation: job.remediation,
+                version: job.version,
+                digest: job.digest,
+                evidence: job.evidence,
+                counter: count(counter),
+                not_before: Timestamp::from_millis(not_before),
+                expires: job.expires,
+            }))
+        })?;
+        if order.is_some() {
+            crash_point(Point::OfferAfterCommit);
         }
-        crash_point(Point::OfferBeforeCommit);
-        tx.commit().await?;
-        crash_point(Point::OfferAfterCommit);
-        Ok(Some(Order {
-            host: job.host,
-            job: id,
-            attempt,
-            incident: job.incident,
-            key: job.key,
-            cause: job.cause,
-            remediation: job.remediation,
-            version: job.version,
-            digest: job.digest,
-            evidence: job.evidence,
-            counter: count(counter),
-            not_before: Timestamp::from_millis(not_before),
-            expires: job.expires,
-        }))
+        Ok(order)
     }
 
     /// Goes on above the highest counter that an agent says it has seen. Most have seen none that is
@@ -127,13 +132,10 @@ impl Db {
         if known.is_none_or(|known| known >= big(seen)) {
             return Ok(());
         }
-        let mut tx = self.begin().await?;
-        on_tx!(&mut tx, |c| sqlx::query(RAISE_COUNTER)
-            .bind(host.0)
-            .bind(big(seen))
-            .execute(c)
-            .await)?;
-        tx.commit().await
+        transaction!(self, |tx| {
+            run!(tx, sqlx::query(RAISE_COUNTER).bind(host.0).bind(big(seen)))?;
+            Ok(())
+        })
     }
 
     /// After a reconnect: orders that were sent and that the agent does not know (`known` are the
@@ -144,25 +146,26 @@ impl Db {
         known: &[JobId],
         now: Timestamp,
     ) -> Result<Vec<JobId>> {
-        let mut tx = self.begin().await?;
-        let offered: Vec<(Uuid, bool)> =
-            on_tx!(&mut tx, |c| sqlx::query_as(OFFERED).bind(host.0).fetch_all(c).await)?;
-        let mut again = Vec::new();
-        for (id, cancelled) in offered {
-            let id = JobId::from(id);
-            let Some(job) = moves::load(&mut tx, id).await?.filter(|_| !known.contains(&id)) else {
-                continue;
-            };
-            let step = if cancelled {
-                Move::by_server(JobState::Cancelled, "cancelled before the agent had it", now)
-            } else {
-                Move::by_server(JobState::Queued, "the agent did not get the order", now)
-            };
-            moves::make(&mut tx, &job, step, now).await?;
-            again.push(id);
-        }
-        tx.commit().await?;
-        Ok(again)
+        transaction!(self, |tx| {
+            tx.hold_hosts([host]).await?;
+            let offered: Vec<(Uuid, bool)> =
+                on_tx!(tx, |c| sqlx::query_as(OFFERED).bind(host.0).fetch_all(c).await)?;
+            let mut again = Vec::new();
+            for (id, cancelled) in offered {
+                let id = JobId::from(id);
+                let Some(job) = moves::load(tx, id).await?.filter(|_| !known.contains(&id)) else {
+                    continue;
+                };
+                let step = if cancelled {
+                    Move::by_server(JobState::Cancelled, "cancelled before the agent had it", now)
+                } else {
+                    Move::by_server(JobState::Queued, "the agent did not get the order", now)
+                };
+                moves::make(tx, &job, step, now).await?;
+                again.push(id);
+            }
+            Ok(again)
+        })
     }
 
     /// Active jobs of a host that somebody wants stopped.

@@ -92,9 +92,30 @@ contract! {
         aside.sort_by_key(|q| (q.host, q.sequence));
         let places: Vec<_> = aside.iter().map(|q| (q.host, q.sequence)).collect();
         assert_eq!(places, [(all[0], 14), (all[0], 21), (all[1], 2)]);
-        assert!(aside[0].reason.contains("CHECK"), "{}", aside[0].reason);
+        assert!(aside[0].reason.to_lowercase().contains("check"), "{}", aside[0].reason);
         assert_eq!(aside[1].reason, "report.code: not a code");
         assert_eq!(incidents(db).await.iter().map(|i| i.reports).sum::<u64>(), 39);
+    }
+
+    async fn a_text_that_one_database_alone_refuses_is_set_aside_there(db) {
+        let all = hosts(db, 2).await;
+        let mut first = items(all[0], 1, 20);
+        let mut nul = failure(7, CODE, None, at(7));
+        nul.failure.message = "cut\0short".to_owned();
+        first.items[6].1 = fails(nul).into();
+        // Both refuse this one.
+        first.items[11].1 = fails(failure(12, CODE, Some(&"x".repeat(600)), at(12))).into();
+        first.items[12].1 = Incoming::Unreadable { reason: "report.code: \0".to_owned() };
+        let mut second = items(all[1], 1, 1);
+        second.items[0].1 = fails(failure(500, CODE, None, at(1))).into();
+        let done = db.ingest(&[first, second], at(90), &mut random()).await.expect("ingests");
+        let aside = if db.kind() == "postgres" { 3 } else { 2 };
+        let told: Vec<_> = done.outcomes.iter().map(|o| (o.acknowledged, o.applied, o.quarantined)).collect();
+        assert_eq!(told, [(20, 20 - aside, aside), (1, 1, 0)]);
+        assert_eq!(db.quarantine_count().await.expect("counts"), aside);
+        assert_eq!(incidents(db).await.iter().map(|i| i.reports).sum::<u64>(), 21 - aside);
+        let sent = send(db, all[0], [fails(failure(30, CODE, None, at(30)))], at(91)).await;
+        assert_eq!((sent.acknowledged, sent.applied), (21, 1), "the next is stored");
     }
 
     async fn only_failures_open_incidents(db) {

@@ -2,11 +2,14 @@
 
 mod access;
 mod audit;
+mod concurrency;
 mod exactly_once;
 mod hosts;
 mod incidents;
 mod ingest;
 mod jobs;
+mod outage;
+mod parity;
 mod retention;
 mod speed;
 mod statements;
@@ -29,24 +32,40 @@ use fleetmend_core::report::{
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{SourceTime, Timestamp};
 use fleetmend_core::token::TokenKind;
+use fleetmend_tests::postgres::{Cluster, Database};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+use crate::backend::{run, transaction};
 
 use crate::{
     Db, Enrolment, HostItems, Incident, IncidentFilter, IngestOutcome, NewCertificate,
-    NewEnrollmentToken, NewJob, PageRequest,
+    NewEnrollmentToken, NewJob, PageRequest, StoreError,
 };
 
-/// Declares tests that run on every database. Postgres joins here.
+/// Declares tests that run on every database: `sqlite::name` and `postgres::name`.
 macro_rules! contract {
     ($(async fn $name:ident($db:ident) $body:block)+) => {
-        mod sqlite {
+        mod promises {
             use super::*;
 
+            $(pub(super) async fn $name($db: &$crate::Db) $body)+
+        }
+
+        mod sqlite {
             $(#[tokio::test]
             async fn $name() {
                 let store = $crate::tests::Store::sqlite().await;
-                let $db = &store.db;
-                $body
+                super::promises::$name(&store.db).await;
+                store.db.close().await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(store) = $crate::tests::Store::postgres().await else { return };
+                super::promises::$name(&store.db).await;
                 store.db.close().await;
             })+
         }
@@ -57,7 +76,14 @@ pub(crate) use contract;
 /// A database of one test.
 pub(crate) struct Store {
     pub(crate) db: Db,
-    _folder: tempfile::TempDir,
+    _place: Place,
+}
+
+/// What goes with it.
+#[expect(dead_code, reason = "held to be dropped")]
+enum Place {
+    Folder(tempfile::TempDir),
+    Database(Database),
 }
 
 impl Store {
@@ -66,8 +92,40 @@ impl Store {
         let url = format!("sqlite://{}", folder.path().join("db").display());
         let db = Db::connect(&url).await.expect("opens");
         db.migrate().await.expect("migrates");
-        Self { db, _folder: folder }
+        Self { db, _place: Place::Folder(folder) }
     }
+
+    /// `None` where there is no PostgreSQL.
+    pub(crate) async fn postgres() -> Option<Self> {
+        // The cluster's own programs are waited for.
+        let made = std::thread::spawn(|| Cluster::shared().map(|cluster| migrated(&cluster)));
+        let database = made.join().expect("a database")?;
+        let db = Db::connect(&database.url()).await.expect("opens");
+        Some(Self { db, _place: Place::Database(database) })
+    }
+}
+
+/// A database with today's schema, copied from one that all tests with these migrations share.
+pub(crate) fn migrated(cluster: &Cluster) -> Database {
+    let migrations = sqlx::migrate!("../migrations/postgres");
+    let mut sum = Sha256::new();
+    for migration in migrations.iter() {
+        sum.update(&migration.checksum);
+    }
+    let key = hex::encode(&sum.finalize()[..8]);
+    cluster.database_like(&key, |url| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let db = Db::connect(url).await.expect("opens");
+            db.migrate().await.expect("migrates");
+            db.close().await;
+        });
+    })
+}
+
+/// Changes something behind the store's back.
+pub(crate) async fn meddle(db: &Db, sql: &'static str) -> Result<u64, StoreError> {
+    transaction!(db, |tx| { Ok(run!(tx, sqlx::query(sql))?) })
 }
 
 /// A moment of the tests' day, in minutes.

@@ -8,9 +8,9 @@ use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 
 use super::{
-    at, contract, evidence, fails, failure, hosts, id, incidents, job, job_says, recovers, send,
+    at, contract, evidence, fails, failure, hosts, id, incidents, job, job_says, meddle, recovers,
+    send,
 };
-use crate::backend::on_tx;
 use crate::{Db, Dropped, IncidentFilter, Keep, PageRequest, ProblemKey, Recounted, ReportFilter};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -57,9 +57,7 @@ async fn recount(db: &Db, now: Timestamp) -> Vec<Recounted> {
 }
 
 async fn change(db: &Db, sql: &'static str) {
-    let mut tx = db.begin().await.expect("begins");
-    on_tx!(&mut tx, |c| sqlx::query(sql).execute(c).await.map(drop)).expect(sql);
-    tx.commit().await.expect("commits");
+    meddle(db, sql).await.expect(sql);
 }
 
 contract! {

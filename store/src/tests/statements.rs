@@ -1,14 +1,18 @@
 //! Every statement is prepared on every database, and none is forgotten here.
 
+use std::collections::BTreeMap;
+
+use sqlx::postgres::PgTypeInfo;
 use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Tx, locks};
 use crate::sql::ManyRows;
-use crate::{access, audit, hosts, incidents, ingest, jobs, retention, tokens, views};
+use crate::{Db, access, audit, hosts, incidents, ingest, jobs, retention, tokens, views};
 
 const ALL: &[&[(&str, &str)]] = &[
     access::STATEMENTS,
     audit::STATEMENTS,
+    locks::STATEMENTS,
     hosts::certificates::STATEMENTS,
     hosts::enrol::STATEMENTS,
     hosts::facts::STATEMENTS,
@@ -49,7 +53,7 @@ const MANY: &[&[ManyRows]] = &[
 #[tokio::test]
 async fn every_statement_can_be_prepared_on_sqlite() {
     let store = super::Store::sqlite().await;
-    let Backend::Sqlite { write, .. } = &store.db.backend;
+    let Backend::Sqlite { write, .. } = &store.db.backend else { panic!("SQLite") };
     let mut connection = write.acquire().await.expect("a connection");
     for (name, sql) in ALL.iter().copied().flatten() {
         let prepared = connection.prepare(AssertSqlSafe(*sql).into_sql_str()).await;
@@ -63,10 +67,68 @@ async fn every_statement_can_be_prepared_on_sqlite() {
         .flatten()
         .flat_map(|many| [many.sql(&tx, 1), many.sql(&tx, 64)])
         .collect();
-    let crate::backend::Tx::Sqlite(mut connection) = tx;
+    let Tx::Sqlite(mut connection) = tx else { panic!("SQLite") };
     for sql in texts {
         let prepared = connection.prepare(sql.into_sql_str()).await;
         prepared.unwrap_or_else(|e| panic!("{e}\n{sql}"));
+    }
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_on_postgres() {
+    let Some(store) = super::Store::postgres().await else { return };
+    let types = column_types(&store.db).await;
+    let Tx::Postgres(mut lease) = store.db.begin().await.expect("begins") else {
+        panic!("Postgres")
+    };
+    for (name, sql) in ALL.iter().copied().flatten().chain(locks::POSTGRES_ONLY) {
+        let prepared = lease.connection().prepare(AssertSqlSafe(*sql).into_sql_str()).await;
+        prepared.unwrap_or_else(|e| panic!("{name}: {e}\n{sql}"));
+    }
+    let mut tx = Tx::Postgres(lease);
+    for many in MANY.iter().copied().flatten() {
+        // Values in a list of their own have the type that they are bound with.
+        let names = many.head.split(['(', ')']).nth(1).expect("columns in brackets");
+        let names: Vec<&str> = names.split(',').map(str::trim).collect();
+        assert_eq!(names.len(), many.columns, "{}", many.head);
+        for rows in [1, 64] {
+            let sql = many.sql(&tx, rows);
+            let one = names.iter().map(|name| {
+                PgTypeInfo::with_name(type_of(name, types.get(*name).map(String::as_str)))
+            });
+            let all: Vec<PgTypeInfo> = std::iter::repeat_n(one, rows).flatten().collect();
+            let Tx::Postgres(lease) = &mut tx else { panic!("Postgres") };
+            let prepared = lease.connection().prepare_with(sql.into_sql_str(), &all).await;
+            prepared.unwrap_or_else(|e| panic!("{e}\n{sql}"));
+        }
+    }
+}
+
+/// The type of a column by its name: one name has one type throughout.
+async fn column_types(db: &Db) -> BTreeMap<String, String> {
+    let Backend::Postgres(pool) = &db.backend else { panic!("Postgres") };
+    let mut lease = pool.lease().await.expect("a connection");
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT DISTINCT column_name::text, udt_name::text FROM information_schema.columns \
+         WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx%'",
+    )
+    .fetch_all(lease.connection())
+    .await
+    .expect("columns");
+    let types: BTreeMap<_, _> = rows.iter().cloned().collect();
+    assert_eq!(types.len(), rows.len(), "a name with two types: {rows:?}");
+    types
+}
+
+/// The type of a column of a table, or of one that a statement names itself.
+fn type_of(name: &str, known: Option<&str>) -> &'static str {
+    match (known, name) {
+        (Some("uuid"), _) => "uuid",
+        (Some("int8"), _) | (None, "n" | "at" | "first_ms" | "last_ms") => "int8",
+        (Some("text"), _) => "text",
+        (Some("bool"), _) => "bool",
+        (Some("bytea"), _) => "bytea",
+        other => panic!("say what type {other:?} has"),
     }
 }
 
@@ -98,7 +160,7 @@ fn every_file_with_statements_is_listed_here() {
 #[tokio::test]
 async fn the_schema_is_as_it_was_reviewed() {
     let store = super::Store::sqlite().await;
-    let Backend::Sqlite { read, .. } = &store.db.backend;
+    let Backend::Sqlite { read, .. } = &store.db.backend else { panic!("SQLite") };
     let columns: Vec<(String, String, String, bool, i64)> = sqlx::query_as(
         "SELECT m.name, c.name, c.type, c.\"notnull\", c.pk FROM sqlite_master m \
          JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\' \
@@ -134,7 +196,7 @@ async fn the_schema_is_as_it_was_reviewed() {
 #[tokio::test]
 async fn a_commit_is_on_disk_and_readers_cannot_write() {
     let store = super::Store::sqlite().await;
-    let Backend::Sqlite { write, read } = &store.db.backend;
+    let Backend::Sqlite { write, read } = &store.db.backend else { panic!("SQLite") };
     for (pragma, wanted) in [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1)] {
         let value: i64 = sqlx::query_scalar(pragma).fetch_one(write).await.expect("reads");
         assert_eq!(value, wanted, "{pragma}");
@@ -162,7 +224,7 @@ async fn migrating_twice_changes_nothing_and_the_file_is_private() {
         let mode = std::fs::metadata(&path).expect("exists").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    for bad in ["postgres://x/y", "sqlite://", "/tmp/db", "sqlite:///no/such/folder/db"] {
+    for bad in ["mysql://x/y", "sqlite://", "/tmp/db", "sqlite:///no/such/folder/db"] {
         let error = crate::Db::connect(bad).await.expect_err("must be refused");
         assert!(matches!(error, crate::StoreError::Open { .. }), "{bad}: {error}");
     }

@@ -29,7 +29,7 @@ statements! {
             ORDER BY last_seen_ms DESC, id DESC) AS place FROM live), \
         grouped AS (SELECT cause, named_by, product, operation, COUNT(DISTINCT host_id) AS hosts, COUNT(*) AS incidents, \
             MIN(first_seen_ms) AS first_ms, MAX(last_seen_ms) AS last_ms, \
-            MAX(CASE certainty WHEN 'confirmed' THEN 3 WHEN 'likely' THEN 2 WHEN 'possible' THEN 1 ELSE 0 END) AS certainty_rank \
+            CAST(MAX(CASE certainty WHEN 'confirmed' THEN 3 WHEN 'likely' THEN 2 WHEN 'possible' THEN 1 ELSE 0 END) AS BIGINT) AS certainty_rank \
             FROM live GROUP BY cause, named_by, product, operation) \
         SELECT g.cause, g.named_by, g.product, g.operation, g.hosts, g.incidents, g.first_ms, g.last_ms, g.certainty_rank, \
             s.id AS sample, s.code, s.symbol \

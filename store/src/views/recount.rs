@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use fleetmend_core::time::Timestamp;
 
-use crate::backend::{Db, Tx, on_read, on_tx};
-use crate::error::Result;
+use crate::backend::{Db, Tx, on_read, on_tx, transaction};
+use crate::error::{Result, StoreError};
 use crate::sql::statements;
 
 /// A number of the roll-up that was wrong.
@@ -67,27 +67,33 @@ impl Db {
     /// Counts one day of the roll-up anew, in one transaction, and hands every number that was wrong
     /// to `found`. A day whose reports are not all held any more is left as it is.
     pub async fn recount(&self, day: i64, found: &mut (dyn FnMut(Recounted) + Send)) -> Result<()> {
-        let mut tx = self.begin().await?;
-        tx.lock_roll_up().await?;
-        if day < held_from(&mut tx).await? {
-            return Ok(());
-        }
-        loop {
-            let rows: Vec<Row> = on_tx!(&mut tx, |c| sqlx::query_as(DIFFERENT)
-                .bind(day)
-                .bind(PIECE)
-                .fetch_all(c)
-                .await)?;
-            let last = rows.len() < PIECE as usize;
-            for row in rows {
-                mend(&mut tx, day, &row).await?;
-                let Row { product, operation, code, told, held } = row;
-                found(Recounted { day, product, operation, code, told, held });
+        let db = self.patient();
+        let mended = transaction!(db, |tx| {
+            tx.lock_roll_up().await?;
+            let mut mended = Vec::new();
+            if day < held_from(tx).await? {
+                return Ok(mended);
             }
-            if last {
-                return tx.commit().await;
+            loop {
+                let rows: Vec<Row> = on_tx!(&mut *tx, |c| sqlx::query_as(DIFFERENT)
+                    .bind(day)
+                    .bind(PIECE)
+                    .fetch_all(c)
+                    .await)?;
+                let last = rows.len() < PIECE as usize;
+                for row in &rows {
+                    mend(tx, day, row).await?;
+                }
+                mended.extend(rows);
+                if last {
+                    return Ok::<_, StoreError>(mended);
+                }
             }
+        })?;
+        for Row { product, operation, code, told, held } in mended {
+            found(Recounted { day, product, operation, code, told, held });
         }
+        Ok(())
     }
 }
 
