@@ -69,8 +69,9 @@ impl Postgres {
             Ok(Ok(connection)) => {
                 let _ = connection.close().await;
             }
+            Ok(Err(e)) if is_away(&e) => return Err(e.into()),
             Ok(Err(e)) => return Err(open(crate::error::said(&e))),
-            Err(_) => return Err(open("it does not answer".to_owned())),
+            Err(_) => return Err(StoreError::unavailable("it did not answer in time")),
         }
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections.max(2))
@@ -172,6 +173,20 @@ impl Drop for Lease {
             // Closing the socket ends the session and whatever it had begun.
             drop(connection.detach());
         }
+    }
+}
+
+/// Whether a first connection failed because the server is not there yet, rather than for the address, the
+/// role or the certificate.
+fn is_away(e: &sqlx::Error) -> bool {
+    use std::io::ErrorKind as K;
+    match e {
+        // A certificate's file, then.
+        sqlx::Error::Io(e) => !matches!(e.kind(), K::NotFound | K::PermissionDenied),
+        sqlx::Error::Database(e) => e
+            .code()
+            .is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class))),
+        _ => false,
     }
 }
 
