@@ -92,3 +92,21 @@ async fn undo_data_is_kept_thirty_days_and_no_longer() {
     world.executor().purge().await;
     assert!(kept() == 1 && stranger.exists() && progress(&world).is_none());
 }
+
+#[tokio::test]
+async fn what_a_program_left_goes_when_the_server_has_the_jobs_end() {
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    settle(&executor).await;
+    assert!(executor.shop.has_outputs());
+    executor.shop.tidy_outputs();
+    assert!(executor.shop.has_outputs(), "the server does not have it yet");
+    let last = {
+        let mut spool = executor.shop.spool.lock();
+        std::iter::from_fn(|| spool.lease(100, NOW)).last().expect("told").last()
+    };
+    executor.shop.spool.commit(last);
+    executor.shop.tidy_outputs();
+    assert!(!executor.shop.has_outputs());
+}
