@@ -108,6 +108,43 @@ impl Browser {
         });
     }
 
+    /// Gives the window's page another size, smaller than a window can be.
+    pub fn resize(&self, width: u32, height: u32) {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Lets the pages that are opened from now on run no scripts.
+    pub fn without_scripts(&self) {
+        self.devtools("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
+    }
+
+    /// How many pixels the page is wider than its window.
+    pub fn too_wide(&self) -> i64 {
+        let over = self.eval("return document.documentElement.scrollWidth - window.innerWidth");
+        over.as_i64().unwrap_or_else(|| panic!("no width: {over}"))
+    }
+
+    /// The whole page's picture, however long, to a PNG file.
+    ///
+    /// # Panics
+    /// Where the file cannot be written.
+    pub fn long_screenshot(&self, file: &Path) {
+        let height = self.eval("return Math.min(document.documentElement.scrollHeight, 4000)");
+        let width = self.eval("return window.innerWidth");
+        let clip = json!({"x": 0, "y": 0, "width": width, "height": height, "scale": 1});
+        let wish = json!({"captureBeyondViewport": true, "clip": clip});
+        let answer = self.devtools("Page.captureScreenshot", &wish);
+        let picture = answer["data"].as_str().expect("a picture");
+        let png = base64::engine::general_purpose::STANDARD.decode(picture).expect("base64");
+        std::fs::write(file, png).expect("written");
+    }
+
+    fn devtools(&self, command: &str, params: &Value) -> Value {
+        self.ask("goog/cdp/execute", &json!({"cmd": command, "params": params}))
+    }
+
     /// What the page's console said at level *severe*, with refused content of the page's policy.
     pub fn complaints(&self) -> Vec<String> {
         let log = self.ask("se/log", &json!({"type": "browser"}));

@@ -368,7 +368,14 @@ fn grid(outbreak: Vec<Outbreak>, today: i64, t: Words) -> Grid {
         _ => "h4",
     };
     let mut days = vec![t.s("problem.earlier").to_owned()];
-    days.extend((first..=today).map(|day| t.day(day)));
+    // The month is told once, and where a new one begins: fifteen columns stand side by side.
+    days.extend((first..=today).map(|day| {
+        let label = t.day(day);
+        match label.split_once('\u{a0}') {
+            Some((number, _)) if day != first && number != "1" => number.to_owned(),
+            _ => label,
+        }
+    }));
     Grid {
         days,
         said: t.f2("problem.grid_said", t.n("count.hosts", total), t.num(rows.len())),
