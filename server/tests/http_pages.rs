@@ -183,6 +183,10 @@ async fn hosts_are_found_from_the_search_box() {
     let host = site.host(1, "web-1", false, false).await;
     let found = site.page(&cookie, "/explain?q=WEB-1", "en").await;
     assert_eq!(found.header("location"), format!("/hosts/{host}"));
+    // A name with dots reads as a code too.
+    let dotted = site.host(2, "web-2.example.com", false, false).await;
+    let found = site.page(&cookie, "/explain?q=web-2.example.com", "en").await;
+    assert_eq!(found.header("location"), format!("/hosts/{dotted}"));
 }
 
 #[tokio::test]

@@ -29,6 +29,11 @@ pub(crate) async fn page(call: Call) -> Answer {
     if let Some(kb) = kb(&text) {
         return Ok(see(&format!("/incidents?kb={kb}")));
     }
+    // The name of a host may look like a code of our own, with its dots: the host comes first.
+    let host = search(&call, &text).await?;
+    if let Found::Named(id) = host {
+        return Ok(see(&format!("/hosts/{id}")));
+    }
     match read_code(&call, &text, "q") {
         Ok(reading) => {
             let product = call.query.word::<Product>("product")?;
@@ -36,8 +41,8 @@ pub(crate) async fn page(call: Call) -> Answer {
             let found = Some(explained(&call, reading, product, operation, p.t.0));
             html(&ExplainPage { p, found, problem: String::new(), accepted: vec![] })
         }
-        Err(problem) => match search(&call, &text).await? {
-            Found::One(id) => Ok(see(&format!("/hosts/{id}"))),
+        Err(problem) => match host {
+            Found::Named(id) | Found::One(id) => Ok(see(&format!("/hosts/{id}"))),
             Found::Many => Ok(see(&format!("/hosts?search={}", encode(&text)))),
             Found::None => html(&ExplainPage {
                 p,

@@ -216,7 +216,7 @@ pub(crate) async fn search(call: &Call, text: &str) -> Result<Found, Problem> {
     let same: Vec<&Host> =
         page.items.iter().filter(|h| h.facts.name.eq_ignore_ascii_case(text)).collect();
     Ok(match (same.as_slice(), page.items.as_slice()) {
-        ([one], _) => Found::One(one.id),
+        ([one], _) => Found::Named(one.id),
         ([], [one]) => Found::One(one.id),
         (_, []) => Found::None,
         _ => Found::Many,
@@ -226,7 +226,9 @@ pub(crate) async fn search(call: &Call, text: &str) -> Result<Found, Problem> {
 /// What a search for a host found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Found {
-    /// This one.
+    /// This one has the whole name.
+    Named(HostId),
+    /// This one alone has it in its name.
     One(HostId),
     /// Several.
     Many,

@@ -12,7 +12,7 @@ const WIDTH: usize = 340;
 const HEIGHT: usize = 150;
 /// What is left of it for the lines.
 const LEFT: usize = 34;
-const RIGHT: usize = 262;
+const RIGHT: usize = 254;
 const TOP: usize = 12;
 const BOTTOM: usize = 122;
 /// Names of lines keep this distance.
