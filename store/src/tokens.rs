@@ -205,8 +205,7 @@ impl Db {
         let row: Option<Row> = on_read!(self, |c| sqlx::query_as(BY_HASH)
             .bind(secret_hash.as_slice())
             .fetch_optional(c)
-            .await)
-        .map_err(StoreError::from)?;
+            .await)?;
         judge(row, peer, now)
     }
 }

@@ -38,7 +38,7 @@ pub(super) const COMMIT: &str = "SELECT 1; COMMIT";
 pub(crate) struct Postgres {
     pool: PgPool,
     /// Without time limits, for migrations.
-    patient: PgConnectOptions,
+    patient: Box<PgConnectOptions>,
     /// Days whose partition is known to be there.
     days: Arc<Mutex<BTreeSet<i64>>>,
 }
@@ -80,7 +80,7 @@ impl Postgres {
                 Box::pin(async move { connection.execute(DURABLE).await.map(drop) })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, patient: bare, days: Arc::default() })
+        Ok(Self { pool, patient: Box::new(bare), days: Arc::default() })
     }
 
     /// How many connections there are.

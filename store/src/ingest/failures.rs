@@ -74,7 +74,6 @@ const ROLL_UP: ManyRows = ManyRows {
 pub(crate) const MANY: &[ManyRows] = &[LIVE, LAST_ENDED, OPEN, COUNT, REPORT, ROLL_UP];
 
 /// How far back the roll-ups go; what is older, or dated ahead, counts for the day it came.
-#[expect(clippy::cast_lossless, reason = "From is no const fn yet")]
 const ROLL_UP_DAYS: i64 = limits::ROLL_UP_DAYS as i64;
 
 /// Reports of one host with one key.

@@ -80,7 +80,7 @@ impl Db {
                     .bind(PIECE)
                     .fetch_all(c)
                     .await)?;
-                let last = rows.len() < PIECE as usize;
+                let last = i64::try_from(rows.len()).is_ok_and(|n| n < PIECE);
                 for row in &rows {
                     mend(tx, day, row).await?;
                 }
