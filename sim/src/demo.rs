@@ -7,211 +7,158 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
-use fleetmend_agent::platform::{Linux, Platform};
-use fleetmend_agent::state::StateDir;
-use fleetmend_agent::{AgentConfig, App as AgentApp, enroll};
-use fleetmend_core::host::Labels;
-use fleetmend_core::ids::ApiTokenId;
-use fleetmend_core::limits;
+#[cfg(target_os = "linux")]
+use fleetmend_agent::platform::Linux;
+use fleetmend_agent::platform::Platform;
+use fleetmend_agent::{AgentConfig, App as AgentApp};
 use fleetmend_core::time::{Clock, SystemClock};
-use fleetmend_core::token::Role;
-use fleetmend_proto::trust::TokenText;
-use fleetmend_server::enroll::token::{self, TokenWish};
-use fleetmend_server::{App as ServerApp, Config, RunningServer, entropy, http};
-use fleetmend_store::NewApiToken;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use fleetmend_server::Config;
 
-use crate::host::{Fault, SimHost};
+use crate::fleet::{self, Fleet, Plan, Server};
+use crate::host::Pace;
+use crate::load::Home;
+use crate::local::Local;
 
 /// How soon the demo's agents look again, so that a person sees things move.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long the parts get to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How much of a past the simulated hosts' logs hold.
+const PAST: Duration = Duration::from_hours(14 * 24);
 
 /// What a demo is made of.
 #[derive(Debug, Args)]
-pub(crate) struct Demo {
+pub struct Demo {
     /// Simulated hosts.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=500))]
-    hosts: u16,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=5_000))]
+    pub hosts: u32,
+    /// What all chance comes from: the same seed makes the same fleet.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A folder for everything, which is kept; a temporary one that is removed, unless given.
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
     /// Where people connect.
     #[arg(long, default_value = "127.0.0.1:7080", value_name = "ADDR:PORT")]
-    http_listen: SocketAddr,
+    pub http_listen: SocketAddr,
     /// Where agents connect.
     #[arg(long, default_value = "127.0.0.1:7443", value_name = "ADDR:PORT")]
-    agent_listen: SocketAddr,
+    pub agent_listen: SocketAddr,
     /// Where Prometheus reads.
     #[arg(long, default_value = "127.0.0.1:7090", value_name = "ADDR:PORT")]
-    metrics_listen: SocketAddr,
+    pub metrics_listen: SocketAddr,
+}
+
+/// A demo that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The server.
+    pub local: Local,
+    /// The simulated hosts.
+    pub fleet: Fleet,
+    real: Option<String>,
+    folder: Home,
 }
 
 impl Demo {
     /// Runs until SIGINT or SIGTERM.
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let folder = Folder::create()?;
+    pub async fn run(self) -> anyhow::Result<()> {
+        let running = self.start().await?;
+        running.introduce()?;
+        fleetmend_server::lifecycle::signal().await?;
+        running.stop().await;
+        Ok(())
+    }
+
+    /// Starts all of it.
+    pub async fn start(&self) -> anyhow::Result<Running> {
+        let folder = Home::of(self.dir.as_deref())?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = Config {
-            data_dir: folder.0.join("server"),
+            data_dir: folder.path.join("server"),
             http_listen: self.http_listen,
             agent_listen: self.agent_listen,
             metrics_listen: self.metrics_listen,
             ..Config::default()
         };
-        let server = ServerApp::start(config, Arc::clone(&clock)).await?;
-        let login = login(&server).await?;
-        let agents = Agents { tasks: TaskTracker::new(), stop: CancellationToken::new() };
-        let token = enrollment(&server, u32::from(self.hosts) + 1).await?;
-
-        let mut names = Vec::new();
-        match Linux::new().facts() {
-            Ok(facts) => {
-                let platform: Arc<dyn Platform> = Arc::new(Linux::new());
-                let home = folder.0.join("this-machine");
-                agents.start(&server, &token, &home, platform, None).await?;
-                names.push(facts.name);
-            }
-            Err(error) => say(&format!("This machine's own agent is left out: {error}"))?,
-        }
-        for number in 1..=self.hosts {
-            let fault = Fault::ALL[usize::from(number - 1) % Fault::ALL.len()];
-            let name = format!("sim-{number:03}.example.com");
-            let home = folder.0.join(&name);
-            let host = SimHost::create(home.join("root"), &name, fault, clock.now())
-                .with_context(|| format!("the simulated host {name}"))?;
-            agents.start(&server, &token, &home, Arc::new(host), Some("disruptive")).await?;
-        }
-        accept_all(&server, &*clock).await?;
-        say(&format!(
-            "\nFleetmend's demo runs.\n\n  Dashboard   http://{}\n  Log in with {login}\n\n  Hosts       {} (this machine; it only observes) and {} simulated ones\n  CLI         FLEETMEND_URL=http://{} FLEETMEND_TOKEN={login} cargo run --release -p fleetmend -- status\n\nEverything lies in {} and is removed at the end. Ctrl-C ends it.\n",
-            server.http_addr,
-            names.first().map_or("no real agent", String::as_str),
-            self.hosts,
-            server.http_addr,
-            folder.0.display(),
-        ))?;
-
-        fleetmend_server::lifecycle::signal().await?;
-        agents.stop.cancel();
-        agents.tasks.close();
-        let _ = tokio::time::timeout(GRACE, agents.tasks.wait()).await;
-        server.shutdown(GRACE).await;
-        Ok(())
-    }
-}
-
-/// The demo's temporary directory: private, and removed with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn create() -> anyhow::Result<Self> {
-        let random = hex::encode(entropy::bytes::<8>());
-        let path = std::env::temp_dir().join(format!("fleetmend-demo-{random}"));
-        let mut builder = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The agents that run here.
-struct Agents {
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Agents {
-    /// Enrols an agent and runs it. Without a ceiling it only observes.
-    async fn start(
-        &self,
-        server: &RunningServer,
-        token: &TokenText,
-        home: &Path,
-        platform: Arc<dyn Platform>,
-        ceiling: Option<&str>,
-    ) -> anyhow::Result<()> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        std::fs::create_dir_all(home)?;
-        let ceiling_file = home.join("ceiling.toml");
-        if let Some(risk) = ceiling {
-            std::fs::write(&ceiling_file, format!("risk = \"{risk}\"\n"))?;
-        }
-        let state = StateDir::open(&home.join("state"))?;
-        let request = enroll::Request {
-            server: server.agent_addr.to_string().parse()?,
-            token: token.clone(),
-            proxy: Some("none".to_owned()),
-            name: None,
+        let local = Local::start(config, self.hosts + 1, Arc::clone(&clock)).await?;
+        let plan = Plan {
+            hosts: self.hosts,
+            seed: self.seed,
+            folder: folder.path.join("hosts"),
+            pace: Pace {
+                every: Duration::from_secs(90),
+                step: Duration::from_secs(3),
+                fault_every: Some(Duration::from_hours(2)),
+                past: PAST,
+            },
+            windows: 0.65,
+            healthy: 0.3,
+            two: 0.15,
+            repeating: false,
+            collect_every: LOOK_EVERY,
         };
-        enroll::enroll(&state, request, &*platform, Arc::clone(&clock)).await?;
-        let mut config = AgentConfig::new(home.join("state"), ceiling_file);
-        config.collect_every = Some(LOOK_EVERY);
-        config.recheck_every = LOOK_EVERY;
-        config.proxy = Some("none".to_owned());
-        let app = AgentApp::new(config, platform, clock);
-        let stop = self.stop.clone();
-        let name = home.display().to_string();
-        self.tasks.spawn(async move {
-            if let Err(error) = app.run(stop).await {
-                tracing::error!(agent = name, %error, "agent ended");
+        let fleet = Fleet::create(plan, clock.now())?;
+        fleet.enroll(&local.reach).await?;
+        let home = folder.path.join("this-machine");
+        let real = match this_machine(&fleet, &home, &local.reach).await {
+            Ok(name) => Some(name),
+            Err(error) => {
+                say(&format!("This machine's own agent is left out: {error:#}"))?;
+                None
             }
-        });
-        Ok(())
+        };
+        local.welcome(&fleet).await?;
+        fleet.run()?;
+        Ok(Running { local, fleet, real, folder })
     }
 }
 
-/// An administrator's token for the person who looks.
-async fn login(server: &RunningServer) -> anyhow::Result<String> {
-    let shared = &server.shared;
-    let (text, secret_hash) = http::auth::new_token();
-    let new = NewApiToken {
-        id: entropy::id(ApiTokenId::at, &*shared.clock),
-        name: "demo".to_owned(),
-        role: Role::Admin,
-        secret_hash,
-        expires: None,
-    };
-    shared.db.create_api_token(&new, "demo", shared.clock.now()).await?;
-    Ok(text)
+impl Running {
+    fn introduce(&self) -> std::io::Result<()> {
+        let real = self.real.as_deref().unwrap_or("no real agent");
+        let after = if self.folder.is_kept() { "kept" } else { "removed at the end" };
+        say(&format!(
+            "\nFleetmend's demo runs.\n\n  Dashboard   http://{people}\n  Log in with {login}\n\n  Hosts       {real} (this machine; it only observes) and {count} simulated ones\n  CLI         FLEETMEND_URL=http://{people} FLEETMEND_TOKEN={login} cargo run --release -p fleetmend -- status\n\nEverything lies in {folder} and is {after}. Ctrl-C ends it.\n",
+            people = self.local.server.http_addr,
+            login = self.local.login,
+            count = self.fleet.hosts.len(),
+            folder = self.folder.path.display(),
+        ))
+    }
+
+    /// Stops agents and server.
+    pub async fn stop(self) {
+        self.fleet.stop(GRACE).await;
+        self.local.server.shutdown(GRACE).await;
+    }
 }
 
-async fn enrollment(server: &RunningServer, uses: u32) -> anyhow::Result<TokenText> {
-    let shared = &server.shared;
-    let wish = TokenWish {
-        name: "demo".to_owned(),
-        uses: uses.max(2),
-        life: limits::CLOCK_SKEW,
-        labels: Labels::from([("fleet".to_owned(), "demo".to_owned())]),
-        networks: Vec::new(),
-    };
-    let root = shared.authority.root_sha256();
-    let (token, text) = token::enrollment(wish, root, &*shared.clock)?;
-    shared.db.create_enrollment_token(&token, "demo", shared.clock.now()).await?;
-    Ok(text)
-}
-
-/// A demo's hosts need nobody to accept them.
-async fn accept_all(server: &RunningServer, clock: &dyn Clock) -> anyhow::Result<()> {
-    use fleetmend_core::host::Lifecycle;
-    use fleetmend_store::{HostFilter, PageRequest};
-    let db = &server.shared.db;
-    let all = PageRequest { limit: limits::PAGE_MAX, ..PageRequest::default() };
-    for host in db.hosts(&HostFilter::default(), &all).await?.items {
-        if host.lifecycle == Lifecycle::Pending {
-            let by = "demo";
-            db.set_lifecycle(host.id, Lifecycle::Active, "part of the demo", by, clock.now())
-                .await?;
+/// This machine's real agent. It has no ceiling of its own making, so it only observes.
+#[cfg(target_os = "linux")]
+async fn this_machine(fleet: &Fleet, home: &Path, server: &Server) -> anyhow::Result<String> {
+    let platform: Arc<dyn Platform> = Arc::new(Linux::new());
+    let name = platform.facts()?.name;
+    fleet::enroll_at(home, server, &platform).await?;
+    let mut config = AgentConfig::new(home.join("state"), home.join("ceiling.toml"));
+    config.collect_every = Some(LOOK_EVERY);
+    config.proxy = Some("none".to_owned());
+    config.grace = Duration::from_secs(5);
+    let app = AgentApp::new(config, platform, Arc::new(SystemClock));
+    let stop = fleet.stop_token();
+    fleet.spawn(async move {
+        if let Err(error) = app.run(stop).await {
+            tracing::error!(%error, "this machine's agent ended");
         }
-    }
-    Ok(())
+    });
+    Ok(name)
+}
+
+/// No agent runs on this system yet.
+#[cfg(not(target_os = "linux"))]
+async fn this_machine(_: &Fleet, _: &Path, _: &Server) -> anyhow::Result<String> {
+    anyhow::bail!("an agent cannot run on this system yet")
 }
 
 /// What a person wants to see, to standard output.

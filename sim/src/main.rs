@@ -1,15 +1,15 @@
-//! Simulated hosts behind the agent's platform trait: for demos and, later, for load. Everything
-//! they report says that it is simulated.
+//! `fleetmend-sim`: simulated hosts, for a look at Fleetmend and for load.
 
-mod demo;
-mod host;
-mod logs;
-
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fleetmend_sim::{demo, load};
 
-/// Simulated hosts for Fleetmend: a demo on this machine.
+/// Threads for reading logs: a fleet in one process reads many small ones.
+const READERS: usize = 8;
+
+/// Simulated hosts for Fleetmend: a demo on this machine, and load for a real server.
 #[derive(Debug, Parser)]
 #[command(name = "fleetmend-sim", version, propagate_version = true)]
 struct Cli {
@@ -22,6 +22,9 @@ enum Command {
     /// A server, this machine's real agent (it only observes) and simulated hosts, in one process
     /// and a temporary directory.
     Demo(demo::Demo),
+    /// Simulated hosts that enrol with a real server, hold their streams and report failures; a
+    /// ledger at the end says whether anything was lost.
+    Load(load::Load),
 }
 
 fn main() -> ExitCode {
@@ -31,11 +34,16 @@ fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_env("FLEETMEND_LOG")
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(READERS)
+        .enable_all()
+        .build();
     let done = runtime.map_err(anyhow::Error::from).and_then(|runtime| match cli.command {
         Command::Demo(demo) => runtime.block_on(demo.run()),
+        Command::Load(load) => runtime.block_on(load.run()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
