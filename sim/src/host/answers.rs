@@ -61,13 +61,13 @@ impl SimHost {
             Answer::Unknown => 1,
             Answer::No => 0,
         };
-        let (fault, answer) = match spoken.max_by_key(|(_, answer)| weight(*answer)) {
-            Some((fault, answer)) => (Some(fault), answer),
-            None => {
-                let rates = models().noise.get(&probe.id)?;
-                let names = ["noise", &self.persona.name, probe.id.as_str()];
-                (None, rates.draw(&mut chance::of(self.seed, &names)))
-            }
+        let loudest = spoken.max_by_key(|(_, answer)| weight(*answer));
+        let (fault, answer) = if let Some((fault, answer)) = loudest {
+            (Some(fault), answer)
+        } else {
+            let rates = models().noise.get(&probe.id)?;
+            let names = ["noise", &self.persona.name, probe.id.as_str()];
+            (None, rates.draw(&mut chance::of(self.seed, &names)))
         };
         if answer == Answer::Unknown {
             return Some(Finding::unknown("the simulated host does not say"));

@@ -60,7 +60,10 @@ impl SimHost {
                     "dpkg: error processing package {PACKAGE} (--configure):\n package is in a very bad inconsistent state\n"
                 ),
             ),
-            None if waited => Said::worked(0, format!("Setting up {PACKAGE} (1.0) ...\n")),
+            None if waited => Said::worked(
+                0,
+                format!("Setting up {PACKAGE} (1.0) ...\n{PACKAGE} is configured\n"),
+            ),
             None => Said::ok(""),
         })
     }
@@ -117,14 +120,14 @@ impl SimHost {
     fn systemctl(&self, life: &mut Life, args: &[&str], now: Timestamp) -> io::Result<Said> {
         let unit = args.last().copied().unwrap_or_default();
         Ok(match args.first().copied() {
-            Some("list-units") => Said::ok(match self.failed_unit(life) {
+            Some("list-units") => Said::ok(match failed_unit(life) {
                 Some(unit) => format!("{unit} loaded failed failed Simulated backup\n"),
                 None => String::new(),
             }),
             Some("list-timers") => Said::ok(timers(life, now)),
             Some("show") => {
                 let units = args.iter().skip(1).filter(|a| UNITS.contains(a) || is_unit(a));
-                let shown: Vec<_> = units.map(|unit| self.show(life, unit, now)).collect();
+                let shown: Vec<_> = units.map(|unit| Self::show(life, unit, now)).collect();
                 Said::ok(shown.join("\n"))
             }
             Some("reset-failed") => {
@@ -140,7 +143,7 @@ impl SimHost {
                     self.done(life, "tool:start", now)?;
                     life.invocations += 1;
                     (life.unit_reset, life.unit_changed) = (false, now);
-                    if self.failed_unit(life).is_some() {
+                    if failed_unit(life).is_some() {
                         let words = format!(
                             "Job for {unit} failed because the control process exited with error code.\n"
                         );
@@ -153,15 +156,9 @@ impl SimHost {
         })
     }
 
-    /// The unit that has failed and that nobody has reset.
-    fn failed_unit<'l>(&self, life: &'l Life) -> Option<&'l str> {
-        let fault = life.failing(Trace::Unit).filter(|_| !life.unit_reset)?;
-        fault.model.unit.as_deref()
-    }
-
-    fn show(&self, life: &Life, unit: &str, now: Timestamp) -> String {
+    fn show(life: &Life, unit: &str, now: Timestamp) -> String {
         let idle = life.failing(Trace::Idle).is_some() && unit.starts_with("apt-daily");
-        let failed = self.failed_unit(life) == Some(unit);
+        let failed = failed_unit(life) == Some(unit);
         let known = UNITS.contains(&unit) || life.failing(Trace::Timer).is_some();
         let (active, sub) = if failed {
             ("failed", "failed")
@@ -170,7 +167,7 @@ impl SimHost {
         } else {
             ("active", "running")
         };
-        let file = if idle && unit.ends_with(".timer") { "disabled" } else { "enabled" };
+        let file = if idle && !unit.contains(".service") { "disabled" } else { "enabled" };
         let result = if failed { "exit-code" } else { "success" };
         let load = if known { "loaded" } else { "not-found" };
         let up = now.since(life.booted).saturating_sub(now.since(life.unit_changed));
@@ -201,6 +198,12 @@ impl SimHost {
             kept
         })
     }
+}
+
+/// The unit that has failed and that nobody has reset.
+fn failed_unit(life: &Life) -> Option<&str> {
+    let fault = life.failing(Trace::Unit).filter(|_| !life.unit_reset)?;
+    fault.model.unit.as_deref()
 }
 
 fn is_unit(word: &str) -> bool {
@@ -237,7 +240,11 @@ fn timers(life: &Life, now: Timestamp) -> String {
         // Silent for longer than anybody waits, and nothing planned.
         Some((unit, since)) => all.push(timer(unit, since.before(hours(15 * 24)), None)),
         None => {
-            all.push(timer("restic-backup.timer", now.before(hours(9)), Some(now.after(hours(15)))))
+            all.push(timer(
+                "restic-backup.timer",
+                now.before(hours(9)),
+                Some(now.after(hours(15))),
+            ));
         }
     }
     serde_json::Value::Array(all).to_string() + "\n"

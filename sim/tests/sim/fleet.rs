@@ -20,7 +20,7 @@ use super::QUICK;
 
 const SEED: u64 = 7;
 /// Time for something to become so.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A plan that only names what [`Fleet::of`] uses.
 fn plan(folder: &Path) -> Plan {
