@@ -135,7 +135,7 @@ async fn connect(config: &Config, patience: Duration) -> anyhow::Result<Db> {
     let until = Instant::now() + patience;
     let mut told = false;
     loop {
-        let error = match open_database(&url).await {
+        let error = match open_database(&url, config).await {
             Ok(db) => {
                 if told {
                     tracing::info!("the database is there");
@@ -172,14 +172,14 @@ pub async fn try_database(config: &Config) -> anyhow::Result<()> {
     {
         anyhow::bail!("database_url: {path} is not there yet: serve and migrate make it");
     }
-    let db = Db::connect(&url).await.map_err(remedy)?;
+    let db = Db::connect_with(&url, &config.database.pool()).await.map_err(remedy)?;
     let answer = db.ping().await.map_err(remedy);
     db.close().await;
     answer
 }
 
-async fn open_database(url: &str) -> Result<Db, StoreError> {
-    let db = Db::connect(url).await?;
+async fn open_database(url: &str, config: &Config) -> Result<Db, StoreError> {
+    let db = Db::connect_with(url, &config.database.pool()).await?;
     match db.migrate().await {
         Ok(()) => Ok(db),
         Err(error) => {

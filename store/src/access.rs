@@ -188,10 +188,18 @@ impl Db {
         let Some(row) = row else { return Ok(None) };
         let old = row.last_used_ms.is_none_or(|ms| now.as_millis() - ms >= TOUCH_EVERY_MS);
         if old {
-            transaction!(self, |tx| {
+            let touched = transaction!(self, |tx| {
                 run!(tx, sqlx::query(TOUCH_TOKEN).bind(row.id).bind(now.as_millis()))?;
                 Ok::<_, StoreError>(())
-            })?;
+            });
+            match touched {
+                Ok(()) => {}
+                // Who may read may read a database that takes no writes too.
+                Err(error) if error.is_unavailable() => {
+                    tracing::debug!(%error, "the use of a token could not be written down");
+                }
+                Err(error) => return Err(error),
+            }
         }
         ApiToken::try_from(row).map(Some)
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fleetmend_core::limits;
+use fleetmend_store::PoolSettings;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -79,6 +80,19 @@ impl DatabaseSettings {
     /// How long a starting server waits for a database that is away.
     pub fn wait(&self) -> Duration {
         Duration::from_secs(self.wait_seconds.into())
+    }
+
+    /// As the store takes them.
+    pub fn pool(&self) -> PoolSettings {
+        let statement = Duration::from_secs(self.statement_seconds.into());
+        PoolSettings {
+            max_connections: self.max_connections,
+            acquire_timeout: Duration::from_secs(self.acquire_seconds.into()),
+            statement_timeout: statement,
+            // Said by name, before the statement's own time is over.
+            lock_timeout: statement.mul_f64(0.8),
+            ..PoolSettings::default()
+        }
     }
 
     pub(super) fn apply(&mut self, over: &DatabaseOverrides) {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _};
 
 use super::Backend;
 use crate::error::{Result, StoreError};
@@ -35,6 +35,12 @@ pub(super) async fn open(url: &str) -> Result<Backend> {
         .max_connections(1)
         .min_connections(1)
         .acquire_timeout(WAIT)
+        // A full disk makes SQLite roll back by itself, and the driver then believes for ever that a
+        // transaction is open: such a connection is made anew.
+        .before_acquire(|connection, _| {
+            let clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(clean) })
+        })
         .connect_with(
             options
                 .clone()
