@@ -50,7 +50,9 @@ impl Foot {
         };
         let mut cli = format!("fleetmend {resource}");
         for (name, value) in &filter {
-            cli.push_str(&format!(" --{name} {}", quoted(value)));
+            for part in [" --", name, " ", &quoted(value)] {
+                cli.push_str(part);
+            }
         }
         let paged = call.query.text("cursor").is_some();
         Self {

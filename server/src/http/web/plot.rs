@@ -45,7 +45,7 @@ pub(crate) fn fleet(days: &[StepsOfDay], t: Words) -> String {
     }
     let last = days.len().saturating_sub(1);
     for (at, day) in days.iter().enumerate() {
-        if (last - at) % 10 != 0 || at + 3 > days.len() && at != last {
+        if !(last - at).is_multiple_of(10) || at + 3 > days.len() && at != last {
             continue;
         }
         let place = place(at, days.len());
@@ -115,7 +115,7 @@ fn apart(first: usize, second: usize) -> (usize, usize) {
     if first.abs_diff(second) >= LETTERS {
         return (first, second);
     }
-    let middle = ((first + second) / 2).clamp(TOP + LETTERS / 2, BOTTOM - LETTERS / 2);
+    let middle = usize::midpoint(first, second).clamp(TOP + LETTERS / 2, BOTTOM - LETTERS / 2);
     let (above, below) = (middle - LETTERS / 2, middle + LETTERS.div_ceil(2));
     if first <= second { (above, below) } else { (below, above) }
 }

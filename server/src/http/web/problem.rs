@@ -68,7 +68,7 @@ struct Standing {
 struct Share {
     name: String,
     bar: String,
-    share: f64,
+    mean: f64,
     /// On how many it is how sure.
     said: Vec<(&'static str, u64)>,
 }
@@ -294,7 +294,7 @@ fn shares(verdicts: &[&Verdict], mean: &Verdict, catalogue: &Catalogue, t: Words
                 None => t.s("cause.other").to_owned(),
             },
             bar: paint::share_bar(ranked.share),
-            share: ranked.share,
+            mean: ranked.share,
             said: said(&ranked.cause),
         })
         .collect()
