@@ -204,6 +204,40 @@ pub(crate) async fn note(
     append(tx, &entry).await
 }
 
+/// Walks the whole chain on one connection: where a database is held alone, or not committed yet.
+macro_rules! check_on {
+    ($connection:expr) => {{
+        let (mut last, mut previous) = (0_i64, ORIGIN.to_vec());
+        loop {
+            let rows: Vec<Row> = sqlx::query_as(WALK)
+                .bind(last)
+                .bind(WALK_ROWS)
+                .fetch_all(&mut *$connection)
+                .await?;
+            if rows.is_empty() {
+                return Ok(AuditCheck::Whole { rows: count(last), head: hex::encode(previous) });
+            }
+            for row in rows {
+                if let Some(why) = row.broken(last, &previous) {
+                    return Ok(AuditCheck::Broken { sequence: count(row.sequence), why });
+                }
+                last = row.sequence;
+                previous = row.hash;
+            }
+        }
+    }};
+}
+
+/// The chain of a SQLite database that is held alone.
+pub(crate) async fn check_sqlite(connection: &mut sqlx::SqliteConnection) -> Result<AuditCheck> {
+    check_on!(connection)
+}
+
+/// The chain as a transaction on Postgres sees it.
+pub(crate) async fn check_postgres(connection: &mut sqlx::PgConnection) -> Result<AuditCheck> {
+    check_on!(connection)
+}
+
 #[derive(Debug, sqlx::FromRow)]
 struct Row {
     sequence: i64,

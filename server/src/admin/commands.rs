@@ -9,7 +9,9 @@ use fleetmend_core::time::{Clock, SystemClock};
 use fleetmend_core::token::Role;
 use fleetmend_store::NewApiToken;
 
-use super::{AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, recount, serve};
+use super::{
+    AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, migrate_store, recount, serve,
+};
 use crate::config::Config;
 use crate::enroll::token::{self, TokenWish};
 use crate::state::Shared;
@@ -41,6 +43,7 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
                 app::open(config, clock).await?.db.close().await;
                 print("the database is at this version\n")
             }
+            Command::MigrateStore(wish) => migrate_store::run(&config, &wish).await,
             Command::Recount => {
                 let shared = app::open(config, clock).await?;
                 let done = recount::run(&shared.db, &*shared.clock).await;
@@ -101,7 +104,7 @@ async fn create_token(shared: &Shared, new: NewToken) -> anyhow::Result<()> {
 }
 
 /// To standard output: only what a script wants.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)

@@ -4,6 +4,7 @@
 mod commands;
 mod duration;
 mod health;
+mod migrate_store;
 mod recount;
 mod serve;
 
@@ -33,6 +34,8 @@ enum Command {
     Migrate,
     /// Ask the running server whether it is ready, on the metrics port: for containers.
     Health,
+    /// Move everything from SQLite to an empty Postgres.
+    MigrateStore(migrate_store::MigrateStore),
     /// Count the numbers behind the trends anew from the reports, and say which were wrong.
     Recount,
     /// The settings.
