@@ -61,6 +61,8 @@
 //!
 //! **Retention** ([`retention`]): `drop_old(&Keep, now, rows) -> Dropped`, again while it says `more`.
 //!
+//! **Moving** ([`transfer`]): `move_from_sqlite(path, dry_run, say) -> Vec<Moved>` into an empty Postgres.
+//!
 //! **Access** ([`access`]): `create_api_token(&NewApiToken, by, now)`, `api_tokens(&PageRequest) ->
 //! Page<ApiToken>`, `revoke_api_token(id, by, now) -> bool`, `api_token(&hash, now) ->
 //! Option<ApiToken>`, `create_session(&NewSession)`, `session(&hash, now) -> Option<Session>`,
@@ -87,6 +89,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+pub mod transfer;
 pub mod views;
 
 pub use access::{ApiToken, NewApiToken, NewSession, Session};
@@ -104,6 +107,7 @@ pub use page::{BadCursor, Cursor, Page, PageRequest};
 pub use reports::{ReportFilter, StoredReport};
 pub use retention::{Dropped, Keep};
 pub use tokens::{EnrollmentToken, NewEnrollmentToken, TokenGrant, TokenRefused};
+pub use transfer::{Moved, Step};
 pub use views::{
     Changes, DayCount, Outbreak, ProbeCount, Problem, ProblemKey, ProblemTrend, Recounted,
     StepsOfDay, Summary,

@@ -10,7 +10,8 @@ use fleetmend_core::token::Role;
 use fleetmend_store::NewApiToken;
 
 use super::{
-    AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, migrate_store, recount, serve,
+    AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, migrate_store, recount,
+    serve,
 };
 use crate::config::Config;
 use crate::enroll::token::{self, TokenWish};

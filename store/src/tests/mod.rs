@@ -14,6 +14,7 @@ mod retention;
 mod speed;
 mod statements;
 mod tokens;
+mod transfer;
 mod views;
 
 use std::net::{IpAddr, Ipv4Addr};

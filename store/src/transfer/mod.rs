@@ -177,15 +177,14 @@ async fn read(
             say(Step::Copied { table: &table.name, rows: sum.rows });
         }
     }
+    say(Step::Copied { table: &table.name, rows: sum.rows });
     Ok(sum.moved(table))
 }
 
 async fn read_back(target: &mut PgConnection, table: &Table, say: Say<'_>) -> Result<Moved> {
     let name = &table.name;
-    let declare = format!(
-        "DECLARE moved_{name} NO SCROLL CURSOR FOR SELECT {} FROM {name}",
-        table.as_text()
-    );
+    let declare =
+        format!("DECLARE moved_{name} NO SCROLL CURSOR FOR SELECT {} FROM {name}", table.as_text());
     sqlx::query(AssertSqlSafe(declare)).execute(&mut *target).await?;
     let mut sum = Sum::default();
     loop {
@@ -204,6 +203,7 @@ async fn read_back(target: &mut PgConnection, table: &Table, say: Say<'_>) -> Re
             say(Step::Compared { table: name, rows: sum.rows });
         }
     }
+    say(Step::Compared { table: name, rows: sum.rows });
     sqlx::query(AssertSqlSafe(format!("CLOSE moved_{name}"))).execute(target).await?;
     Ok(sum.moved(table))
 }

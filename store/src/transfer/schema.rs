@@ -85,7 +85,8 @@ pub(super) async fn of_source(source: &mut SqliteConnection) -> Result<Vec<Table
         let ready = waiting.iter().position(|(table, refers)| {
             refers.iter().all(|to| *to == table.name || tables.iter().any(|t| t.name == *to))
         });
-        let ready = ready.ok_or_else(|| refuse("the source's tables refer to each other in a ring"))?;
+        let ready =
+            ready.ok_or_else(|| refuse("the source's tables refer to each other in a ring"))?;
         tables.push(waiting.remove(ready).0);
     }
     Ok(tables)
@@ -208,7 +209,9 @@ impl Table {
                 "double precision" => Kind::Real,
                 "bytea" => Kind::Bytes,
                 "uuid" => Kind::Uuid,
-                other => return Err(refuse(format!("{}.{name} is of the kind {other}", self.name))),
+                other => {
+                    return Err(refuse(format!("{}.{name} is of the kind {other}", self.name)));
+                }
             };
         }
         match unknown.first() {
