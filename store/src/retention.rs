@@ -5,7 +5,7 @@
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::backend::{Backend, Db, on_read, run, transaction};
+use crate::backend::{Backend, Db, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::sql::statements;
 use crate::views::recount::held_from;
@@ -50,13 +50,22 @@ pub struct Dropped {
     pub more: bool,
 }
 
+/// An incident stays while a report, a job at work or a later incident refers to it.
+macro_rules! unreferenced {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM report r WHERE r.incident_id = i.id) \
+         AND NOT EXISTS (SELECT 1 FROM incident n WHERE n.previous_id = i.id) \
+         AND NOT EXISTS (SELECT 1 FROM job j WHERE j.incident_id = i.id AND j.ended_ms IS NULL)"
+    };
+}
+
 statements! {
     SET_HELD_FROM = "UPDATE setting SET value = $1 WHERE name = 'reports_held_from'";
     /// A report's day is never after the day it came.
     REPORTS = "DELETE FROM report WHERE (id, received_day) IN (SELECT id, received_day FROM report \
         WHERE day < $1 AND received_day < $1 ORDER BY day LIMIT $2)";
     /// What was said about a thing, once it is old and nothing stands against the thing.
-    EVIDENCE = "DELETE FROM evidence WHERE (host_id, probe, subject) IN (SELECT e.host_id, e.probe, e.subject \
+    EVIDENCE = "DELETE FROM evidence WHERE at_ms < $1 AND (host_id, probe, subject) IN (SELECT e.host_id, e.probe, e.subject \
         FROM evidence e WHERE e.subject <> '' AND e.at_ms < $1 AND NOT EXISTS (SELECT 1 FROM incident i \
             WHERE i.host_id = e.host_id AND i.subject = e.subject AND i.ended_ms IS NULL) \
         ORDER BY e.at_ms LIMIT $2)";
@@ -70,12 +79,10 @@ statements! {
     /// The pieces count as dropped, and a reader of the output is at its end at once.
     FORGET_LOG = "UPDATE job SET log_dropped = log_dropped + log_pieces, log_pieces = 0 WHERE id = $1";
     DROP_LOG = "DELETE FROM job_log WHERE job_id = $1";
-    /// An incident stays while a report, a job at work or a later incident refers to it.
-    OLD_INCIDENTS = "SELECT i.id FROM incident i WHERE i.ended_ms < $1 \
-        AND NOT EXISTS (SELECT 1 FROM report r WHERE r.incident_id = i.id) \
-        AND NOT EXISTS (SELECT 1 FROM incident n WHERE n.previous_id = i.id) \
-        AND NOT EXISTS (SELECT 1 FROM job j WHERE j.incident_id = i.id AND j.ended_ms IS NULL) \
-        ORDER BY i.ended_ms LIMIT $2";
+    OLD_INCIDENTS = concat!("SELECT i.id FROM incident i WHERE i.ended_ms < $1 AND ", unreferenced!(), " \
+        ORDER BY i.ended_ms LIMIT $2");
+    /// Looked at again once the host is held.
+    STILL_DUE = concat!("SELECT COUNT(*) FROM incident i WHERE i.id = $1 AND ", unreferenced!());
     DROP_LOGS_OF = "DELETE FROM job_log WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
     DROP_STEPS_OF = "DELETE FROM job_step WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
     DROP_ATTEMPTS_OF = "DELETE FROM job_attempt WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
@@ -85,6 +92,8 @@ statements! {
 
 /// Things with rows of their own below them count for so many rows.
 const HEAVY: i64 = 20;
+/// Days ahead for which the parts of the table of reports are made.
+const AHEAD: i64 = 3;
 const DAY_MS: i64 = 86_400_000;
 
 impl Db {
@@ -100,6 +109,7 @@ impl Db {
         done.roll_up = self.drop_rows(ROLL_UP, first_day(keep.roll_up), rows).await?;
         done.events = self.drop_rows(EVENTS, first_ms(keep.events), rows).await?;
         done.quarantined = self.drop_rows(QUARANTINE, first_ms(keep.quarantine), rows).await?;
+        self.ensure_report_partitions(now.day()..=now.day() + AHEAD).await?;
         let few = (rows / HEAVY).max(1);
         done.job_logs = self.drop_logs(first_ms(keep.job_log), few).await?;
         done.incidents = self.drop_incidents(first_ms(keep.incidents), few).await?;
@@ -150,6 +160,13 @@ impl Db {
         for incident in &incidents {
             transaction!(self, |tx| {
                 tx.hold_host_of_incident((*incident).into()).await?;
+                let due: i64 = on_tx!(&mut *tx, |c| sqlx::query_scalar(STILL_DUE)
+                    .bind(incident)
+                    .fetch_one(c)
+                    .await)?;
+                if due == 0 {
+                    return Ok(());
+                }
                 for sql in
                     [DROP_LOGS_OF, DROP_STEPS_OF, DROP_ATTEMPTS_OF, DROP_JOBS_OF, DROP_INCIDENT]
                 {
