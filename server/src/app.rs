@@ -58,9 +58,9 @@ impl App {
             _ => None,
         };
         // Listen first: a port that is taken is the commonest mistake, and changes nothing.
-        let (agents, agent_addr) = listen("agent_listen", config.agent_listen).await?;
-        let (people, http_addr) = listen("http_listen", config.http_listen).await?;
-        let (prometheus, metrics_addr) = listen("metrics_listen", config.metrics_listen).await?;
+        let (agents, agent_addr) = listen("agent_listen", config.agent_listen)?;
+        let (people, http_addr) = listen("http_listen", config.http_listen)?;
+        let (prometheus, metrics_addr) = listen("metrics_listen", config.metrics_listen)?;
         let patience = config.database.wait();
         let shared = open_within(config, clock, patience).await?;
         let lifecycle = Lifecycle::new();
@@ -189,10 +189,7 @@ async fn open_database(url: &str, config: &Config) -> Result<Db, StoreError> {
     }
 }
 
-async fn listen(
-    setting: &'static str,
-    addr: SocketAddr,
-) -> anyhow::Result<(TcpListener, SocketAddr)> {
+fn listen(setting: &'static str, addr: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener = bind(addr).with_context(|| format!("{setting}: cannot listen on {addr}"))?;
     let bound = listener.local_addr().with_context(|| format!("{setting}: {addr}"))?;
     Ok((listener, bound))

@@ -155,13 +155,14 @@ impl Database {
         });
         metrics::database_up(away.is_none());
         let Some(after) = changed else { return };
-        match away {
-            Some(reason) => tracing::error!(
+        if let Some(reason) = away {
+            tracing::error!(
                 reason,
                 error = why(),
                 "the database is away: nothing is acknowledged until it is back, agents keep what they have"
-            ),
-            None => tracing::warn!(seconds = after.as_secs(), "the database is back"),
+            );
+        } else {
+            tracing::warn!(seconds = after.as_secs(), "the database is back");
         }
     }
 }

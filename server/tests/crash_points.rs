@@ -149,7 +149,7 @@ async fn an_order_comes_after_a_crash_and_its_job_ends() {
         assert_eq!(session.ack().await.sequence, 2);
         let job = server.running.shared.db.job(job).await.expect("reads").expect("is there").job;
         assert_eq!(job.state, JobState::NotApplicable, "{point:?}");
-        assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
     }
 }
 
@@ -183,13 +183,13 @@ impl Program {
         loop {
             let said = self.running.printed();
             assert!(said.is_empty() || said.contains("A TEST BUILD TOLD TO FAIL"), "{said}");
-            let serving = said.lines().filter_map(|line| {
+            let mut serving = said.lines().filter_map(|line| {
                 let line: serde_json::Value = serde_json::from_str(line).ok()?;
                 let fields = &line["fields"];
                 (fields["message"] == "serving")
                     .then(|| fields["agents"].as_str().map(str::to_owned))?
             });
-            if let Some(addr) = serving.last() {
+            if let Some(addr) = serving.next_back() {
                 return addr.parse().expect("an address");
             }
             assert!(started.elapsed() < Duration::from_secs(30), "it does not serve: {said}");

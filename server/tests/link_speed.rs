@@ -111,11 +111,11 @@ fn program(dir: &tempfile::TempDir) -> Running {
 async fn serves(program: &Running) -> std::net::SocketAddr {
     loop {
         let said = program.printed();
-        let serving = said.lines().filter_map(|line| {
+        let mut serving = said.lines().filter_map(|line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             line["fields"]["agents"].as_str().map(str::to_owned)
         });
-        if let Some(addr) = serving.last() {
+        if let Some(addr) = serving.next_back() {
             return addr.parse().expect("an address");
         }
         tokio::task::yield_now().await;

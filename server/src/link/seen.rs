@@ -50,7 +50,9 @@ impl Seen {
             match shared.db.touch_hosts(batch).await {
                 Ok(back) => {
                     shared.database.wrote();
-                    back.into_iter().for_each(|id| shared.events.tell(Event::Host { id }));
+                    for id in back {
+                        shared.events.tell(Event::Host { id });
+                    }
                 }
                 // The next heartbeat notes them again.
                 Err(error) => {

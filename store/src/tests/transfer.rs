@@ -102,26 +102,28 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
 /// All that people can see of a store, as text.
 async fn seen(db: &Db) -> String {
     let page = PageRequest::first(1_000);
-    let mut text = String::new();
+    let mut lines = Vec::new();
     let hosts = db.hosts(&HostFilter::default(), &page).await.expect("hosts").items;
     for host in &hosts {
-        text += &format!("{:?}\n", db.timeline(host.id, None, 1_000).await.expect("timeline"));
-        text += &format!("{:?}\n", db.evidence(host.id).await.expect("evidence"));
-        text += &format!("{}\n", db.spool_position(host.id, super::EPOCH).await.expect("position"));
+        lines.push(format!("{:?}", db.timeline(host.id, None, 1_000).await.expect("timeline")));
+        lines.push(format!("{:?}", db.evidence(host.id).await.expect("evidence")));
+        lines
+            .push(format!("{}", db.spool_position(host.id, super::EPOCH).await.expect("position")));
     }
     let jobs = db.jobs(&JobFilter::default(), &page).await.expect("jobs").items;
     for job in &jobs {
-        text += &format!("{:?}\n", db.job(job.id).await.expect("job"));
-        text += &format!("{:?}\n", db.job_log(job.id, 0, 100).await.expect("log"));
+        lines.push(format!("{:?}", db.job(job.id).await.expect("job")));
+        lines.push(format!("{:?}", db.job_log(job.id, 0, 100).await.expect("log")));
     }
-    text += &format!("{hosts:?}\n{:?}\n", incidents(db).await);
-    text += &format!("{:?}\n", db.reports(&ReportFilter::default(), &page).await.expect("reports"));
-    text += &format!("{:?}\n", db.audit_log(&AuditFilter::default(), &page).await.expect("audit"));
-    text += &format!("{:?}\n", db.quarantine(&page).await.expect("quarantine"));
-    text += &format!("{:?}\n", db.enrollment_tokens(&page).await.expect("tokens"));
-    text += &format!("{:?}\n", db.session(&hash(51), at(10)).await.expect("session"));
-    text += &format!("{:?}\n", db.trend(30, at(9_000)).await.expect("trend"));
-    text
+    lines.push(format!("{hosts:?}\n{:?}", incidents(db).await));
+    lines
+        .push(format!("{:?}", db.reports(&ReportFilter::default(), &page).await.expect("reports")));
+    lines.push(format!("{:?}", db.audit_log(&AuditFilter::default(), &page).await.expect("audit")));
+    lines.push(format!("{:?}", db.quarantine(&page).await.expect("quarantine")));
+    lines.push(format!("{:?}", db.enrollment_tokens(&page).await.expect("tokens")));
+    lines.push(format!("{:?}", db.session(&hash(51), at(10)).await.expect("session")));
+    lines.push(format!("{:?}", db.trend(30, at(9_000)).await.expect("trend")));
+    lines.join("\n")
 }
 
 async fn target(whole: bool) -> Option<(Database, Db)> {
@@ -149,7 +151,7 @@ async fn everything_is_moved_and_nothing_twice() {
     let mut told = 0;
     let moved = to
         .move_from_sqlite(&from, false, &mut |step| {
-            told += u32::from(matches!(step, Step::Copied { .. }))
+            told += u32::from(matches!(step, Step::Copied { .. }));
         })
         .await
         .expect("moves");
