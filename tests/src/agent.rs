@@ -90,16 +90,7 @@ impl Agent {
 
     /// Ends it at once, with all that it started in its root, and waits until they are gone.
     pub fn kill(&mut self) {
-        let id = self.program.id();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        self.program.kill();
-        for child in children.unwrap_or_default().split_whitespace() {
-            let stat = format!("/proc/{child}/stat");
-            crate::wait_for("the agent's end", Duration::from_secs(10), || {
-                let stat = std::fs::read_to_string(&stat).unwrap_or_default();
-                if stat.is_empty() || stat.contains(") Z ") { Ok(()) } else { Err(stat) }
-            });
-        }
+        self.program.kill_with_children();
     }
 }
 

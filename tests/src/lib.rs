@@ -5,6 +5,9 @@
 pub mod agent;
 pub mod api;
 pub mod browser;
+pub mod disk;
+pub mod mini;
+pub mod patient;
 pub mod postgres;
 pub mod programs;
 pub mod proxy;

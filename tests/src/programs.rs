@@ -112,6 +112,23 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+
+    /// Ends it at once, and waits until its children, which end with it, are gone too.
+    ///
+    /// # Panics
+    /// Where they do not end.
+    pub fn kill_with_children(&mut self) {
+        let id = self.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        self.kill();
+        for child in children.unwrap_or_default().split_whitespace() {
+            let stat = format!("/proc/{child}/stat");
+            crate::wait_for("the end of its children", std::time::Duration::from_secs(10), || {
+                let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+                if stat.is_empty() || stat.contains(") Z ") { Ok(()) } else { Err(stat) }
+            });
+        }
+    }
 }
 
 impl Drop for Running {
