@@ -9,7 +9,8 @@ use crate::programs::{command, must, run, text};
 #[derive(Debug)]
 pub struct SmallDisk {
     at: PathBuf,
-    _folder: Option<tempfile::TempDir>,
+    /// Removed after the disk.
+    folder: Option<tempfile::TempDir>,
 }
 
 impl SmallDisk {
@@ -21,8 +22,9 @@ impl SmallDisk {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let at = folder.path().join("disk");
         std::fs::create_dir(&at).expect("a folder");
-        let disk = Self::make_at(&at, kilobytes)?;
-        Some(Self { _folder: Some(folder), ..disk })
+        let mut disk = Self::make_at(&at, kilobytes)?;
+        disk.folder = Some(folder);
+        Some(disk)
     }
 
     /// Makes one over an empty folder that its caller keeps for longer; `None` as above.
@@ -34,7 +36,7 @@ impl SmallDisk {
             crate::skip(&format!("nothing can be mounted here (run as root): {}", why.trim()));
             return None;
         }
-        Some(Self { at: at.to_owned(), _folder: None })
+        Some(Self { at: at.to_owned(), folder: None })
     }
 
     /// Where it is.

@@ -107,12 +107,7 @@ impl Patient {
         Some(Self::enrol_in(root, Some(disk), server, name))
     }
 
-    fn enrol_in(
-        root: MiniRoot,
-        disk: Option<SmallDisk>,
-        server: &Server,
-        name: &str,
-    ) -> Self {
+    fn enrol_in(root: MiniRoot, disk: Option<SmallDisk>, server: &Server, name: &str) -> Self {
         let token = server.enrollment_token(&[]);
         must(
             root.command(AGENT)

@@ -113,21 +113,32 @@ impl Running {
         let _ = self.child.wait();
     }
 
-    /// Ends it at once, and waits until its children, which end with it, are gone too.
+    /// Ends it and its children at once, and waits until they are gone.
     ///
     /// # Panics
     /// Where they do not end.
     pub fn kill_with_children(&mut self) {
-        let id = self.id();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let children = self.children();
         self.kill();
-        for child in children.unwrap_or_default().split_whitespace() {
+        for child in children.split_whitespace() {
+            // Usually it has ended with its parent; not where it was only just made.
+            let _ = run(command("kill").args(["-KILL", child]));
             let stat = format!("/proc/{child}/stat");
             crate::wait_for("the end of its children", std::time::Duration::from_secs(10), || {
                 let stat = std::fs::read_to_string(&stat).unwrap_or_default();
                 if stat.is_empty() || stat.contains(") Z ") { Ok(()) } else { Err(stat) }
             });
         }
+    }
+
+    /// Its children, once it has some: it was started to have them.
+    fn children(&mut self) -> String {
+        let path = format!("/proc/{0}/task/{0}/children", self.id());
+        crate::wait_for("its children", std::time::Duration::from_secs(10), || {
+            let children = std::fs::read_to_string(&path).unwrap_or_default();
+            let is_over = self.ended().is_some();
+            if is_over || !children.trim().is_empty() { Ok(children) } else { Err(children) }
+        })
     }
 }
 

@@ -32,7 +32,11 @@ fn a_server_that_acknowledges_too_early_is_found_out() {
         let sessions = ledger.sums().sessions;
         fleetmend_tests::wait_for("all hosts", Duration::from_secs(30), || {
             let now = ledger.sums().sessions;
-            if now >= sessions + 6 || !ledger.wrong().is_empty() { Ok(()) } else { Err(now.to_string()) }
+            if now >= sessions + 6 || !ledger.wrong().is_empty() {
+                Ok(())
+            } else {
+                Err(now.to_string())
+            }
         });
         if !ledger.wrong().is_empty() {
             found = Some(kill);

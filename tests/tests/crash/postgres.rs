@@ -129,9 +129,13 @@ fn a_troubled_postgres_costs_errors_and_nothing_else() {
                 match (&told, &back) {
                     (Some(told), Ok((back, _))) => plan::figure(
                         test,
-                        &format!("round {round}, {name}: /readyz told after {told:.1?}, well again {back:.1?} after its end"),
+                        &format!(
+                            "round {round}, {name}: /readyz told after {told:.1?}, well again {back:.1?} after its end"
+                        ),
                     ),
-                    (None, _) => wrong.push(format!("{name}: /readyz did not tell within {ANSWER:?}")),
+                    (None, _) => {
+                        wrong.push(format!("{name}: /readyz did not tell within {ANSWER:?}"))
+                    }
                     (_, Err(why)) => wrong.push(format!("{name}: {why}")),
                 }
             }
