@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
 use crate::programs::{command, must, ours, run};
 
@@ -63,7 +62,6 @@ esac
 #[derive(Debug)]
 pub struct MiniRoot {
     folder: tempfile::TempDir,
-    log: Mutex<u64>,
 }
 
 impl MiniRoot {
@@ -73,7 +71,7 @@ impl MiniRoot {
     /// Where its files cannot be written.
     pub fn create() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let root = Self { folder, log: Mutex::new(0) };
+        let root = Self { folder };
         let agent = ours("fleetmend-agent");
         copy(&agent, &root.at(AGENT));
         for tool in TOOLS {
@@ -169,7 +167,7 @@ impl MiniRoot {
         self.put("/lab/cycle", format!("{cycle}\n"));
         std::fs::create_dir_all(self.at("/var/lib/apt/lists/partial")).expect("a folder");
         self.put(&format!("/var/lib/apt/lists/partial/{cycle}"), "half a list\n");
-        let time = self.clock().replace("  ", " ");
+        let time = clock().replace("  ", " ");
         self.append(
             "/var/log/unattended-upgrades/unattended-upgrades.log",
             &format!("{time},000 ERROR E:Failed to fetch http://example.com/ Hash Sum mismatch\n"),
@@ -187,7 +185,7 @@ impl MiniRoot {
     /// # Panics
     /// Where the log cannot be written.
     pub fn fail(&self, packages: &[String]) {
-        let now = self.clock();
+        let now = clock();
         let mut text = format!("\nLog started: {now}\n");
         for package in packages {
             let _ = write!(
@@ -230,16 +228,12 @@ impl MiniRoot {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         std::io::Write::write_all(&mut file.expect("a log"), text.as_bytes()).expect("written");
     }
+}
 
-    /// A wall clock that begins six days ago and moves eleven minutes a time: no two runs of a tool
-    /// are near enough to be taken for one.
-    fn clock(&self) -> String {
-        let mut times = self.log.lock().expect("no panic before");
-        *times = (*times + 1).min(780);
-        let ago = format!("-{} seconds", 6 * 86_400 - *times * 660);
-        let now = must(command("date").args(["-u", "-d", &ago, "+%F  %T"]));
-        now.trim().to_owned()
-    }
+/// The wall clock in a moment: what is not later than the end of the last job is old news.
+fn clock() -> String {
+    let now = must(command("date").args(["-u", "-d", "+1 second", "+%F  %T"]));
+    now.trim().to_owned()
 }
 
 fn stanza(name: &str, status: &str) -> String {
