@@ -149,18 +149,22 @@ impl Patient {
         self.root.at(format!("/lab/agent-{number}.log"))
     }
 
-    /// Whether a counted step runs at this moment.
-    pub fn at_work(&self) -> bool {
-        let (effects, cycle) = (self.root.effects(), self.cycle());
-        ["configure", "clean"].iter().any(|step| {
-            effects.contains_key(&format!("{step} begin {cycle}"))
-                && !effects.contains_key(&format!("{step} end {cycle}"))
-        })
+    /// How often a counted step was begun so far.
+    pub fn steps(&self) -> u32 {
+        let effects = self.root.effects();
+        effects.iter().filter(|(line, _)| line.contains(" begin ")).map(|(_, times)| times).sum()
     }
 
-    fn cycle(&self) -> u64 {
-        let text = std::fs::read_to_string(self.root.at("/lab/cycle")).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
+    /// Waits for the next step to begin, as long as this; whether one did.
+    pub fn next_step(&self, within: Duration) -> bool {
+        let (before, until) = (self.steps(), Instant::now() + within);
+        while self.steps() == before {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::park_timeout(Duration::from_millis(8));
+        }
+        true
     }
 
     /// The doctor's work: one cycle after the other until `stop`; the last one is brought to its end.

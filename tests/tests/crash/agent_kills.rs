@@ -17,12 +17,9 @@ const PATIENTS: u32 = 4;
 fn kill(patient: &Patient, kills: u32, random: &mut fastrand::Rng) -> Running {
     let mut agent = patient.start(&[]);
     for _ in 0..kills {
-        // Half of the kills look for a step at work; they go on where none comes.
+        // Half of the kills are aimed at a step's work, where one comes.
         if random.bool() {
-            let until = Instant::now() + Duration::from_millis(1_200);
-            while !patient.at_work() && Instant::now() < until {
-                plan::pause(Duration::from_millis(10));
-            }
+            patient.next_step(Duration::from_millis(1_500));
             plan::pause(Duration::from_millis(random.u64(0..200)));
         } else {
             plan::pause(Duration::from_millis(random.u64(50..1_200)));

@@ -2,7 +2,7 @@
 //! down, and with room again all goes on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleetmend_tests::disk::SmallDisk;
 use fleetmend_tests::patient::{FINAL_WITHIN, Patient};
@@ -80,11 +80,7 @@ fn an_agent_whose_disk_is_full_acts_on_nothing_that_is_not_written_down() {
         scope.spawn(|| patient.care(api, stop));
         for round in 0..6u8 {
             // Behind a full disk the doctor's next order may take its time.
-            let until = Instant::now() + Duration::from_mins(1);
-            while !patient.at_work() && Instant::now() < until {
-                plan::pause(Duration::from_millis(10));
-            }
-            if !patient.at_work() {
+            if !patient.next_step(Duration::from_mins(1)) {
                 wrong.push(format!("no step in round {round}; the agent: {}", last_words(&agent)));
                 break;
             }
