@@ -6,6 +6,7 @@
 
 mod agent_kills;
 mod disk;
+mod fleet;
 mod ledger;
 mod mistakes;
 mod plan;

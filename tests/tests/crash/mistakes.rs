@@ -59,7 +59,7 @@ fn an_agent_that_acts_before_it_writes_is_found_out() {
     let Some(patient) = Patient::enrol(&server, "patient") else { return };
     let (api, stop) = (server.api(), AtomicBool::new(false));
     let twice = || patient.root.effects().into_iter().find(|(_, times)| *times > 1);
-    let found = std::thread::scope(|scope| {
+    let (found, _agent) = std::thread::scope(|scope| {
         let (api, stop) = (&api, &stop);
         scope.spawn(|| patient.care(api, stop));
         let mut found = None;
@@ -75,8 +75,7 @@ fn an_agent_that_acts_before_it_writes_is_found_out() {
         }
         stop.store(true, Ordering::Relaxed);
         // The doctor waits for the end of his last job.
-        let _agent = patient.start(&[]);
-        found
+        (found, patient.start(&[]))
     });
     let (kills, line) = found.unwrap_or_else(|| panic!("{KILLS} kills did not show the mistake"));
     plan::figure(test, &format!("found after {kills} kills: {line:?}"));
