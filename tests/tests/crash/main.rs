@@ -6,7 +6,6 @@
 
 mod agent_kills;
 mod disk;
-mod fleet;
 mod ledger;
 mod mistakes;
 mod plan;
