@@ -258,8 +258,7 @@ impl Host {
             tokio::select! {
                 message = incoming.message() => {
                     heard = Instant::now();
-                    match message.ok()??.body? {
-                        server_message::Body::ReportsAck(ack) => {
+                    if let server_message::Body::ReportsAck(ack) = message.ok()??.body? {
                             let mut book = self.book();
                             book.told("an acknowledgement", ack.sequence);
                             if !ack.refused.is_empty() {
@@ -270,8 +269,6 @@ impl Host {
                                 // The next session begins where the server stands.
                                 return None;
                             }
-                        }
-                        _ => continue,
                     }
                 }
                 () = tokio::time::sleep_until(due), if may_send => {

@@ -4,6 +4,8 @@
 //! numbers of kills and the seed come from variables (`plan`), so that `scripts/torture.sh` runs the
 //! same tests for longer. The last ones make our programs wrong on purpose: those who check must see it.
 
+#![expect(clippy::print_stdout, reason = "what a test has to say goes to its output")]
+
 mod agent_kills;
 mod disk;
 mod ledger;

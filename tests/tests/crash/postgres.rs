@@ -134,7 +134,7 @@ fn a_troubled_postgres_costs_errors_and_nothing_else() {
                         ),
                     ),
                     (None, _) => {
-                        wrong.push(format!("{name}: /readyz did not tell within {ANSWER:?}"))
+                        wrong.push(format!("{name}: /readyz did not tell within {ANSWER:?}"));
                     }
                     (_, Err(why)) => wrong.push(format!("{name}: {why}")),
                 }
