@@ -38,15 +38,16 @@ cargo build --workspace --bins --quiet
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 result=0
-cargo nextest run -p fleetmend-tests --test crash --profile torture 2>&1 | tee "$log" | grep -E '^ *(PASS|FAIL|SIGKILL|TIMEOUT)' || true
-result=${PIPESTATUS[0]}
+cargo nextest run -p fleetmend-tests --test crash --profile torture >"$log" 2>&1 || result=$?
+grep -E '^ *(PASS|FAIL|SIG|TIMEOUT|error)' "$log" | sort -u || true
+grep -q 'figure: ' "$log" || { tail -n 40 "$log"; result=1; }
 echo
 echo "== what was done"
-grep -o 'figure: .*' "$log" | sed 's/^figure: //' | sort -u
+grep -o 'figure: .*' "$log" | sed 's/^figure: //' | sort -u || true
 if [ "$result" -ne 0 ]; then
   echo
   echo "== violations (seed $seed)"
-  grep -E 'violations:|panicked at|lost|doubled|twice|times:|not over|not final|waited|did not' "$log" | grep -v 'figure: ' | sort -u | head -n 60
+  grep -E 'violations:|panicked at|lost|doubled|twice|times:|not over|not final|waited|did not' "$log" | grep -v 'figure: ' | sort -u | head -n 60 || true
   echo "FAILED: exit $result; the same again: scripts/torture.sh $seed --minutes $minutes"
   exit 1
 fi
