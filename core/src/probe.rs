@@ -32,6 +32,50 @@ words! {
         Failed = "failed",
         /// Whether it runs.
         Running = "running",
+        /// Whether it does not run, although it should at all times.
+        Stopped = "stopped",
+    }
+}
+
+words! {
+    /// What may be wrong with the update server that policy names (WSUS).
+    pub enum ServerTrouble ("server trouble") {
+        /// Its address is not an HTTP address with a host.
+        Malformed = "malformed",
+        /// It does not answer.
+        Unreachable = "unreachable",
+    }
+}
+
+words! {
+    /// What a probe asks about the machine's own proxy, which services use.
+    pub enum ProxyQuestion ("proxy question") {
+        /// Whether one is set. Value: it.
+        Set = "set",
+        /// Whether one is set and does not answer. Value: it.
+        Unreachable = "unreachable",
+    }
+}
+
+words! {
+    /// The small partitions that updates and snapshots need room on.
+    pub enum SmallPartition ("small partition") {
+        /// The EFI system partition, or the reserved one of a machine without EFI.
+        Efi = "efi",
+        /// The recovery partition.
+        Recovery = "recovery",
+    }
+}
+
+words! {
+    /// What may be wrong with the place where the host's backup is written.
+    pub enum TargetTrouble ("target trouble") {
+        /// It is not there.
+        Missing = "missing",
+        /// It has no room for another backup.
+        Full = "full",
+        /// It is locked by disk encryption.
+        Locked = "locked",
     }
 }
 
@@ -122,6 +166,95 @@ pub enum Question {
         /// Accepted values.
         accepted: Vec<String>,
     },
+    /// Is a registry value one of these (compared without case)? Value: what it is.
+    RegistryIs {
+        /// The hive.
+        hive: Hive,
+        /// The key below it.
+        key: String,
+        /// The value's name.
+        name: String,
+        /// The values that answer yes.
+        values: Vec<String>,
+    },
+    /// Is a registry value there at all? Value: what it is.
+    RegistrySet {
+        /// The hive.
+        hive: Hive,
+        /// The key below it.
+        key: String,
+        /// The value's name.
+        name: String,
+    },
+    /// Does an event log hold such an event of the last days? Value: the newest one's id and time.
+    EventSeen {
+        /// The log's name, such as `System`.
+        channel: String,
+        /// Accepted providers: names differ between versions of Windows.
+        providers: Vec<String>,
+        /// Accepted event ids.
+        ids: Vec<u32>,
+        /// Days.
+        days: u32,
+    },
+    /// Has the update server that policy names this trouble? *No* where policy names none.
+    UpdateServer {
+        /// The trouble.
+        trouble: ServerTrouble,
+    },
+    /// A question about the machine's own proxy.
+    Proxy {
+        /// What about it.
+        question: ProxyQuestion,
+    },
+    /// Does the place from which this host's update authority serves updates not answer? Value: it.
+    EndpointUnreachable,
+    /// Has a small partition less room than this? Value: its free mebibytes.
+    PartitionSmall {
+        /// Which.
+        partition: SmallPartition,
+        /// Mebibytes.
+        min_free_mib: u64,
+    },
+    /// Has the place where the host's backup is written this trouble? Value: the place.
+    BackupTarget {
+        /// The trouble.
+        trouble: TargetTrouble,
+    },
+    /// May the shadow copies of the system volume use less than this?
+    ShadowStorageSmall {
+        /// Mebibytes.
+        min_mib: u64,
+    },
+    /// Has a volume at least so many shadow copies?
+    ShadowCopiesMany {
+        /// The number.
+        count: u32,
+    },
+    /// Is a shadow copy writer in a failed state? Value: its id.
+    VssWriterFailed,
+    /// Is a shadow copy provider of another vendor registered? Value: its name.
+    VssProviderForeign,
+    /// Does the registry list a user profile whose folder is gone? Value: the folder.
+    ProfileFolderMissing,
+    /// Does the machine run on battery?
+    OnBattery,
+    /// Is the network in use marked as metered?
+    MeteredNetwork,
+    /// Is less memory than this to be had, commit limit included?
+    MemoryLow {
+        /// Mebibytes.
+        min_free_mib: u64,
+    },
+    /// Is a virus scanner of another vendor at work? Value: its name.
+    ForeignAntivirus,
+    /// Is none of these updates installed? Asked of systems that need one of them.
+    UpdateMissing {
+        /// KB numbers; a later one may stand for an earlier.
+        any_of: Vec<String>,
+        /// The builds (`6.1`, `10.0.19045`) on which it is asked, by their beginning.
+        builds: Vec<String>,
+    },
     /// Is a library location itself (not something below it) such a reparse point? Value: its path.
     LibraryReparse {
         /// What it leads to.
@@ -155,6 +288,20 @@ impl Question {
             | Self::SystemdUnitFailed
             | Self::SystemdTimerMissed => &[OsFamily::Linux],
             Self::RegistryNot { .. }
+            | Self::RegistryIs { .. }
+            | Self::RegistrySet { .. }
+            | Self::EventSeen { .. }
+            | Self::UpdateServer { .. }
+            | Self::PartitionSmall { .. }
+            | Self::BackupTarget { .. }
+            | Self::ShadowStorageSmall { .. }
+            | Self::ShadowCopiesMany { .. }
+            | Self::VssWriterFailed
+            | Self::VssProviderForeign
+            | Self::ProfileFolderMissing
+            | Self::MeteredNetwork
+            | Self::ForeignAntivirus
+            | Self::UpdateMissing { .. }
             | Self::LibraryReparse { .. }
             | Self::StoreDamaged
             | Self::SfcUnrepairable => &[OsFamily::Windows],
@@ -166,6 +313,10 @@ impl Question {
             | Self::Missing { .. }
             | Self::Exists { .. }
             | Self::StaleFolder { .. }
+            | Self::Proxy { .. }
+            | Self::EndpointUnreachable
+            | Self::OnBattery
+            | Self::MemoryLow { .. }
             | Self::FailurePathMissing
             | Self::LogSays { .. } => &[OsFamily::Windows, OsFamily::Linux],
         }
@@ -180,7 +331,10 @@ impl Question {
     /// Whether the answer is read from what was logged, so that it may stay *yes* after the fault
     /// is gone. Such a question can support a cause, but not be the cause's own probe.
     pub const fn is_of_the_past(&self) -> bool {
-        matches!(self, Self::AptUpdateError { .. } | Self::LogSays { .. })
+        matches!(
+            self,
+            Self::AptUpdateError { .. } | Self::LogSays { .. } | Self::EventSeen { .. }
+        )
     }
 
     /// Whether the answer is about the failure's own subject (its unit, its package, its path), so
@@ -211,6 +365,20 @@ impl Question {
                 }
             }
             Self::RegistryNot { .. }
+            | Self::RegistryIs { .. }
+            | Self::RegistrySet { .. }
+            | Self::EventSeen { .. }
+            | Self::UpdateServer { .. }
+            | Self::PartitionSmall { .. }
+            | Self::BackupTarget { .. }
+            | Self::ShadowStorageSmall { .. }
+            | Self::ShadowCopiesMany { .. }
+            | Self::VssWriterFailed
+            | Self::VssProviderForeign
+            | Self::ProfileFolderMissing
+            | Self::MeteredNetwork
+            | Self::ForeignAntivirus
+            | Self::UpdateMissing { .. }
             | Self::LibraryReparse { .. }
             | Self::StoreDamaged
             | Self::SfcUnrepairable => Some(OsFamily::Windows),
@@ -226,6 +394,10 @@ impl Question {
             Self::RebootPending
             | Self::ClockWrong
             | Self::NameResolutionFails
+            | Self::Proxy { .. }
+            | Self::EndpointUnreachable
+            | Self::OnBattery
+            | Self::MemoryLow { .. }
             | Self::FailurePathMissing
             | Self::LogSays { .. } => None,
         }

@@ -93,6 +93,12 @@ words! {
         DismRestoreHealth = "dism.restore_health",
         /// `UsoClient StartScan`
         UsoStartScan = "usoclient.start_scan",
+        /// Removes superseded parts from the component store.
+        DismCleanupStore = "dism.cleanup_store",
+        /// Looks at the system volume's file system while it is in use, and repairs what it can so.
+        ChkdskScan = "chkdsk.scan",
+        /// Lets NTFS make the journal of its transactions anew at the next start.
+        FsutilResetTransactions = "fsutil.reset_transactions",
     }
 }
 
@@ -143,13 +149,21 @@ impl Tool {
                 &["/English", "/Online", "/Cleanup-Image", "/RestoreHealth"],
             ),
             Self::UsoStartScan => ("%System32%/UsoClient.exe", &["StartScan"]),
+            Self::DismCleanupStore => (
+                "%System32%/Dism.exe",
+                &["/English", "/Online", "/Cleanup-Image", "/StartComponentCleanup"],
+            ),
+            Self::ChkdskScan => ("%System32%/chkdsk.exe", &["C:", "/scan"]),
+            Self::FsutilResetTransactions => {
+                ("%System32%/fsutil.exe", &["resource", "setautoreset", "true", "C:\\"])
+            }
         }
     }
 
     /// Exit codes that mean success; 3010 means success that wants a restart.
     pub const fn success(self) -> &'static [i32] {
         match self {
-            Self::DismRestoreHealth => &[0, 3010],
+            Self::DismRestoreHealth | Self::DismCleanupStore => &[0, 3010],
             Self::DpkgConfigureAll
             | Self::AptFixBroken
             | Self::AptCheck
@@ -158,6 +172,8 @@ impl Tool {
             | Self::SystemctlResetFailed
             | Self::SfcScannow
             | Self::DismScanHealth
+            | Self::ChkdskScan
+            | Self::FsutilResetTransactions
             | Self::UsoStartScan => &[0],
         }
     }
@@ -174,6 +190,9 @@ impl Tool {
             Self::SfcScannow
             | Self::DismScanHealth
             | Self::DismRestoreHealth
+            | Self::DismCleanupStore
+            | Self::ChkdskScan
+            | Self::FsutilResetTransactions
             | Self::UsoStartScan => OsFamily::Windows,
         }
     }
@@ -198,6 +217,9 @@ impl Tool {
             | Self::AptFixBroken
             | Self::SystemctlResetFailed
             | Self::SfcScannow
+            | Self::DismCleanupStore
+            | Self::ChkdskScan
+            | Self::FsutilResetTransactions
             | Self::DismRestoreHealth => Undo::None,
         }
     }

@@ -163,7 +163,25 @@ async fn find(
         }
         Question::FailurePathMissing => files::failure_path(root, failure),
         Question::LogSays { contains } => logs::says(root, contains, failure),
+        Question::Proxy { .. }
+        | Question::EndpointUnreachable
+        | Question::OnBattery
+        | Question::MemoryLow { .. } => Finding::unknown("this agent cannot ask that of Linux yet"),
         Question::RegistryNot { .. }
+        | Question::RegistryIs { .. }
+        | Question::RegistrySet { .. }
+        | Question::EventSeen { .. }
+        | Question::UpdateServer { .. }
+        | Question::PartitionSmall { .. }
+        | Question::BackupTarget { .. }
+        | Question::ShadowStorageSmall { .. }
+        | Question::ShadowCopiesMany { .. }
+        | Question::VssWriterFailed
+        | Question::VssProviderForeign
+        | Question::ProfileFolderMissing
+        | Question::MeteredNetwork
+        | Question::ForeignAntivirus
+        | Question::UpdateMissing { .. }
         | Question::LibraryReparse { .. }
         | Question::StoreDamaged
         | Question::SfcUnrepairable => Finding::unknown("not on this system"),

@@ -93,6 +93,7 @@ pub(super) async fn service(
         ServiceQuestion::Missing => missing,
         ServiceQuestion::Failed => is("ActiveState", &["failed"]),
         ServiceQuestion::Running => is("ActiveState", &["active", "reloading"]),
+        ServiceQuestion::Stopped => !is("ActiveState", &["active", "reloading", "activating"]),
     };
     let get = |key: &str| found.get(key).map_or("?", String::as_str);
     let proof = format!(

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use fleetmend_core::job::ProofLevel;
 use fleetmend_core::knowledge::{
-    Binding, Catalogue, Cause, CodeEntry, Probe, Remediation, Risk, Strength, Text, Verification,
+    Binding, Catalogue, Cause, CodeEntry, Indication, Probe, Remediation, Risk, Strength, Text, Verification,
 };
 use fleetmend_core::limits;
 use fleetmend_core::probe::Question;
@@ -153,10 +153,16 @@ impl Lint<'_> {
         };
         let present = |id: &Slug| cat.probes.get(id).is_some_and(|p| !p.question.is_of_the_past());
         let Some(own) = &cause.own_probe else {
-            // Where only logs can tell of the cause, repeating the operation is the only proof.
-            let could = cause.indications.iter().any(|i| i.yes.ratio() > 1.0 && present(&i.probe));
-            let repeats = |r: &&Remediation| r.verification.level() == ProofLevel::Repeated;
-            if let Some(first) = automatic().find(|r| could || !repeats(r)) {
+            // A question that tells both ways of the present state is the cause's own. Where there
+            // is none, the operation itself, repeated or observed, is the only proof.
+            let both_ways = |i: &Indication| {
+                i.yes.ratio() >= Strength::Strong.ratio()
+                    && i.no.ratio() <= Strength::StrongAgainst.ratio()
+                    && present(&i.probe)
+            };
+            let could = cause.indications.iter().any(both_ways);
+            let proves = |r: &&Remediation| r.verification.level() != ProofLevel::ProbeOnly;
+            if let Some(first) = automatic().find(|r| could || !proves(r)) {
                 let id = &first.id;
                 self.say(
                     place,
@@ -207,7 +213,41 @@ impl Lint<'_> {
                     self.say(&place, "key, name and accepted must be given");
                 }
             }
-            Question::DiskFull { .. }
+            Question::RegistryIs { key, name, values, .. } => {
+                if key.is_empty() || name.is_empty() || values.is_empty() {
+                    self.say(&place, "key, name and values must be given");
+                }
+            }
+            Question::RegistrySet { key, name, .. } => {
+                if key.is_empty() || name.is_empty() {
+                    self.say(&place, "key and name must be given");
+                }
+            }
+            Question::EventSeen { channel, providers, ids, days } => {
+                if channel.is_empty() || providers.is_empty() || ids.is_empty() || *days == 0 {
+                    self.say(&place, "channel, providers, ids and days must be given");
+                }
+            }
+            Question::UpdateMissing { any_of, builds } => {
+                if any_of.is_empty() || builds.is_empty() {
+                    self.say(&place, "any_of and builds must be given");
+                }
+            }
+            Question::UpdateServer { .. }
+            | Question::Proxy { .. }
+            | Question::EndpointUnreachable
+            | Question::PartitionSmall { .. }
+            | Question::BackupTarget { .. }
+            | Question::ShadowStorageSmall { .. }
+            | Question::ShadowCopiesMany { .. }
+            | Question::VssWriterFailed
+            | Question::VssProviderForeign
+            | Question::ProfileFolderMissing
+            | Question::OnBattery
+            | Question::MeteredNetwork
+            | Question::MemoryLow { .. }
+            | Question::ForeignAntivirus
+            | Question::DiskFull { .. }
             | Question::ReadOnly { .. }
             | Question::DpkgInterrupted
             | Question::DpkgReinstRequired
