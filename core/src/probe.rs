@@ -331,10 +331,7 @@ impl Question {
     /// Whether the answer is read from what was logged, so that it may stay *yes* after the fault
     /// is gone. Such a question can support a cause, but not be the cause's own probe.
     pub const fn is_of_the_past(&self) -> bool {
-        matches!(
-            self,
-            Self::AptUpdateError { .. } | Self::LogSays { .. } | Self::EventSeen { .. }
-        )
+        matches!(self, Self::AptUpdateError { .. } | Self::LogSays { .. } | Self::EventSeen { .. })
     }
 
     /// Whether the answer is about the failure's own subject (its unit, its package, its path), so

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use fleetmend_core::job::ProofLevel;
 use fleetmend_core::knowledge::{
-    Binding, Catalogue, Cause, CodeEntry, Indication, Probe, Remediation, Risk, Strength, Text, Verification,
+    Binding, Catalogue, Cause, CodeEntry, Indication, Probe, Remediation, Risk, Strength, Text,
+    Verification,
 };
 use fleetmend_core::limits;
 use fleetmend_core::probe::Question;
