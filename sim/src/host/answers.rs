@@ -96,6 +96,7 @@ impl SimHost {
             (Some(_), ServiceQuestion::Missing | ServiceQuestion::Failed) => false,
             (Some((_, seen)), ServiceQuestion::Disabled) => seen.start == StartType::Disabled,
             (Some((_, seen)), ServiceQuestion::Running) => seen.runs,
+            (Some((_, seen)), ServiceQuestion::Stopped) => !seen.runs,
         };
         let proof = match found {
             Some((_, seen)) if seen.runs => format!("{name} runs, start type {}", seen.start),
