@@ -160,6 +160,7 @@ impl Running {
         let mut said: Vec<String> = Vec::new();
         while !stop.is_cancelled() {
             let rest = self.executor.at_rest();
+            live.mended(&self.executor.mended());
             let observed = tokio::select! {
                 observed = live.poll(self.platform.as_ref(), self.clock.now()) => observed,
                 () = stop.cancelled() => return,

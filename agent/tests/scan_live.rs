@@ -71,6 +71,23 @@ async fn a_damaged_cursor_is_said_and_begun_anew() {
     assert!(observed.notes[0].contains("damaged"), "{:?}", observed.notes);
 }
 
+#[tokio::test]
+async fn a_condition_that_a_job_mended_and_that_came_back_is_told_again() {
+    let host = Host::new();
+    let mut live = host.live();
+    host.package("unpacked");
+    let first = look(&mut live, &host).await;
+    assert_eq!(codes(&first), ["apt.dpkg_interrupted"]);
+    assert_eq!(look(&mut live, &host).await, Observed::default());
+    // The job ended and the fault came back between two looks: no look saw it gone.
+    live.mended(&[first.failures[0].incident_key()]);
+    assert_eq!(codes(&look(&mut live, &host).await), ["apt.dpkg_interrupted"]);
+    // Mended and gone: nothing to tell, the job's proof said it.
+    live.mended(&[first.failures[0].incident_key()]);
+    host.write("var/lib/dpkg/status", GOOD);
+    assert_eq!(look(&mut live, &host).await, Observed::default());
+}
+
 const TRIED: &str = "2026-01-02 09:00:00 configure demo:all 1.0 <none>\n\
     2026-01-02 09:00:00 status half-configured demo:all 1.0\n";
 

@@ -30,6 +30,7 @@ use fleetmend_core::ids::JobId;
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, Order, OrderRefused};
+use fleetmend_core::report::IncidentKey;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
@@ -106,6 +107,7 @@ impl Executor {
             quarantine: state.dir("quarantine")?,
             outputs: state.dir("steps")?,
             turns: AtomicU64::new(0),
+            mended: Mutex::default(),
             natural: natural::Runs::default(),
             book: Mutex::new(Book::open(&state)?),
             journals,
@@ -192,6 +194,12 @@ impl Executor {
     pub fn at_rest(&self) -> Option<u64> {
         let turns = self.shop.turns.load(Ordering::Relaxed);
         turns.is_multiple_of(2).then_some(turns)
+    }
+
+    /// The incidents that jobs mended since this was asked last: what is seen of them from now on has
+    /// come back.
+    pub fn mended(&self) -> Vec<IncidentKey> {
+        std::mem::take(&mut *self.shop.mended.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells of runs of updates and backups that the collectors saw end, so that a job that waits

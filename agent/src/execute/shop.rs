@@ -14,7 +14,7 @@ use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport};
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
-use fleetmend_core::report::Product;
+use fleetmend_core::report::{IncidentKey, Product};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_core::words::{self, Slug};
@@ -64,6 +64,8 @@ pub(super) struct Shop {
     pub(super) book: Mutex<Book>,
     /// Goes up when a job's steps begin and when they end: odd while they run.
     pub(super) turns: AtomicU64,
+    /// What jobs mended and the collectors have not heard of.
+    pub(super) mended: Mutex<Vec<IncidentKey>>,
     /// How the host's own runs ended.
     pub(super) natural: super::natural::Runs,
 }

@@ -13,12 +13,17 @@ pub struct Law {
 }
 
 /// The first wait is short, since most that ends a session is over at once: a server or an agent that
-/// was started anew.
+/// was started anew. The longest is half a minute, so that a job that waits for its host ends within a
+/// minute of the server's return; ten thousand agents then knock 700 times a second, which a server
+/// that is too busy refuses cheaply.
 impl Default for Law {
     fn default() -> Self {
-        Self { base: Duration::from_millis(250), cap: Duration::from_mins(5) }
+        Self { base: Duration::from_millis(250), cap: Duration::from_secs(30) }
     }
 }
+
+/// The failures that count after a welcome: with the default law, waits up to 4 s.
+const WELCOMED: u32 = 4;
 
 /// Counts failures in a row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +44,12 @@ impl Backoff {
     /// A session that worked: the next failure begins anew.
     pub fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    /// A server that welcomed this host is there, though nothing shows yet that it keeps what it is
+    /// given: waits may grow no longer than a few seconds.
+    pub fn welcomed(&mut self) {
+        self.failures = self.failures.min(WELCOMED);
     }
 
     /// Failures in a row.
@@ -73,8 +84,11 @@ mod tests {
         for _ in 0..100 {
             backoff.next(law, 0);
         }
-        assert_eq!(backoff.next(law, 300_000), law.cap);
-        assert_eq!(backoff.next(law, 300_001), Duration::ZERO);
+        assert_eq!(backoff.next(law, 30_000), law.cap);
+        assert_eq!(backoff.next(law, 30_001), Duration::ZERO);
+        backoff.welcomed();
+        assert_eq!(backoff.next(law, 4_000), Duration::from_secs(4));
+        assert_eq!(backoff.next(law, 4_001), Duration::from_millis(4_001));
         backoff.reset();
         assert_eq!(backoff.next(law, 250), law.base);
     }

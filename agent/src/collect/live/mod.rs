@@ -22,12 +22,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetmend_core::knowledge::Catalogue;
-use fleetmend_core::report::{FailureReport, Recovery};
+use fleetmend_core::report::{FailureReport, IncidentKey, Recovery};
 use fleetmend_core::time::Timestamp;
 
 use crate::platform::Platform;
 use crate::random;
-use cursor::Cursor;
+use cursor::{Cursor, Failing};
 
 pub use words::slug_of;
 pub use zone::Zone;
@@ -142,6 +142,14 @@ impl Live {
     pub fn looking_back(mut self, span: Duration) -> Self {
         self.first_look = span;
         self
+    }
+
+    /// These incidents were mended by jobs: a condition of theirs that the next look sees has come
+    /// back, although no look saw it gone.
+    pub fn mended(&mut self, keys: &[IncidentKey]) {
+        let stands = |f: &Failing| !keys.contains(&f.key);
+        self.safe.failing.retain(stands);
+        self.safe.units.retain(stands);
     }
 
     /// Looks once. Findings that are not [committed](Self::commit) before the next look are found

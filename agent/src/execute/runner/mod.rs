@@ -6,7 +6,7 @@ mod news;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Evidence};
@@ -259,7 +259,10 @@ impl<'a> Runner<'a> {
     async fn proved(&mut self, proof: Proof) -> io::Result<Option<Came>> {
         match proof {
             Proof::Fixed(level, why) => {
-                self.finish(JobState::Fixed, why, Some(level)).await.map(Some)
+                let came = self.finish(JobState::Fixed, why, Some(level)).await?;
+                let mut mended = self.shop.mended.lock().unwrap_or_else(PoisonError::into_inner);
+                mended.push(self.order().key.clone());
+                Ok(Some(came))
             }
             Proof::Unproved(why) => self.finish(JobState::Unverified, why, None).await.map(Some),
             Proof::NextRun => {
