@@ -23,6 +23,11 @@ const SETTLE: Duration = Duration::from_mins(3);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How finely failures are spread.
 const TICK: Duration = Duration::from_millis(100);
+/// Between two failures of one host: some logs tell time by the second, and what happens twice in one
+/// is one failure to whoever reads them.
+const APART: Duration = Duration::from_secs(2);
+/// How often a host is drawn anew that failed just now, before the rest waits for the next tick.
+const DRAWS: usize = 16;
 /// How long agents get to end.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -153,6 +158,7 @@ impl Load {
         let mut rng = chance::of(self.seed, &["load"]);
         let begun = Instant::now();
         let mut made = 0u64;
+        let mut failed: Vec<Option<Instant>> = vec![None; fleet.hosts.len()];
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while begun.elapsed() < Duration::from_secs(self.seconds) {
@@ -164,8 +170,11 @@ impl Load {
             )]
             let due = (begun.elapsed().as_secs_f64() * self.rate) as u64;
             while made < due {
-                let host = &fleet.hosts[rng.usize(0..fleet.hosts.len())];
-                made += host.fail_now(SystemClock.now())? as u64;
+                let free = |at: &usize| failed[*at].is_none_or(|last| last.elapsed() > APART);
+                let drawn = (0..DRAWS).map(|_| rng.usize(0..failed.len())).find(free);
+                let Some(at) = drawn else { break };
+                failed[at] = Some(Instant::now());
+                made += fleet.hosts[at].fail_now(SystemClock.now())? as u64;
             }
         }
         Ok(made)

@@ -47,3 +47,15 @@ pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Resul
         }
     }
 }
+
+/// A free port below those that the system gives to clients: one of those, given away while its
+/// server is down, would keep the server from coming back. A client that asks for it again and again
+/// may even be given it itself.
+pub fn free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(12_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -64,7 +64,7 @@ impl Server {
         let log = folder.path().join("server.log");
         let (program, [agents, people, metrics]) = (0..5)
             .find_map(|_| {
-                let ports = std::array::from_fn(|_| free_address());
+                let ports = std::array::from_fn(|_| format!("127.0.0.1:{}", crate::free_port()));
                 let ports = ports.each_ref().map(String::as_str);
                 let mut program = Running::start(&mut serve(&data, &database, ports), &log);
                 match addresses(&mut program) {
@@ -187,17 +187,6 @@ fn serve(
     serve.args(["--agent-listen", agents, "--http-listen", people, "--metrics-listen", metrics]);
     serve.args(["--log-format", "json", "serve"]);
     serve
-}
-
-/// A free address below the ports that the system gives to clients: one of those, given away while
-/// the server is down, would keep it from coming back.
-fn free_address() -> String {
-    loop {
-        let address = format!("127.0.0.1:{}", fastrand::u16(12_000..32_000));
-        if std::net::TcpListener::bind(&address).is_ok() {
-            return address;
-        }
-    }
 }
 
 /// Waits until it serves, and gives its addresses; or says why it does not.

@@ -1,19 +1,22 @@
 //! A cluster's files and processes: made, started, watched over, ended.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::{Options, PASSWORD, ROLE, tls};
 use crate::programs::{command, must, run, text};
 
 /// The shared cluster ends when nobody has held it for so many looks of the watchdog, 5 s apart.
 const SHARED_LOOKS: u32 = 36;
+
+/// How long a start may take, twice over: once by pg_ctl, once by us.
+const STARTS_WITHIN: Duration = Duration::from_secs(90);
 
 /// Waits until no process holds `users`, then ends the cluster and removes its files. Who wants the cluster
 /// holds `lock` while he looks whether it is there, so the end never comes between that and his hold.
@@ -148,19 +151,36 @@ impl Home {
         psql
     }
 
-    /// Starts the server on its files and port, and waits until it takes connections.
+    /// Starts the server on its files and port, and waits until it takes connections: after a crash,
+    /// and on a busy machine, it recovers for a while first.
     pub(super) fn start(&self) -> Result<(), String> {
         let options = format!("-p {} -k {}", self.port, self.data().display());
+        let patience = STARTS_WITHIN.as_secs().to_string();
         let mut start = self.program("pg_ctl");
-        start.args(["start", "-w", "-s", "-t", "60", "-D"]).arg(self.data());
+        start.args(["start", "-w", "-s", "-t", &patience, "-D"]).arg(self.data());
         start.arg("-l").arg(self.data().join("log")).args(["-o", &options]);
         // Its output would be held open by the server itself.
         let status =
             start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        match status {
-            Ok(status) if status.success() => Ok(()),
-            other => Err(format!("PostgreSQL did not start: {other:?}\n{}", self.printed())),
+        if matches!(status, Ok(status) if status.success()) {
+            return Ok(());
         }
+        // pg_ctl gave up; the server may not have.
+        let began = Instant::now();
+        while self.runs() && began.elapsed() < STARTS_WITHIN {
+            if self.answers() {
+                return Ok(());
+            }
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        let now = if self.runs() { "still starts" } else { "ended" };
+        Err(format!("PostgreSQL did not start ({status:?}, it {now}):\n{}", self.printed()))
+    }
+
+    /// Whether its processes are there, whatever they do.
+    fn runs(&self) -> bool {
+        let mut status = self.program("pg_ctl");
+        run(status.args(["status", "-s", "-D"]).arg(self.data())).status.success()
     }
 
     /// One of PostgreSQL's programs, as the server's user.
@@ -179,7 +199,9 @@ impl Home {
             super::faults::signal(self, "CONT");
         }
         let mut stop = self.program("pg_ctl");
-        let _ = run(stop.args(["stop", "-m", "immediate", "-s", "-w", "-D"]).arg(self.data()));
+        let patience = STARTS_WITHIN.as_secs().to_string();
+        stop.args(["stop", "-m", "immediate", "-s", "-w", "-t", &patience, "-D"]);
+        let _ = run(stop.arg(self.data()));
     }
 
     /// Initialises, configures and starts it.
@@ -211,9 +233,7 @@ impl Home {
         let mut started = Err(String::new());
         for _ in 0..5 {
             // Whoever takes the port between this look and the start makes one more try.
-            let free = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
-            self.port = free.local_addr().map_err(|e| e.to_string())?.port();
-            drop(free);
+            self.port = crate::free_port();
             started = self.start();
             if started.is_ok() {
                 break;

@@ -8,6 +8,7 @@
 
 mod agent_kills;
 mod disk;
+mod fleet;
 mod ledger;
 mod mistakes;
 mod plan;
