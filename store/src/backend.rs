@@ -47,7 +47,7 @@ impl Default for PoolSettings {
     fn default() -> Self {
         Self {
             max_connections: 10,
-            acquire_timeout: Duration::from_secs(2),
+            acquire_timeout: Duration::from_secs(4),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(4),
             idle_in_transaction_timeout: Duration::from_secs(10),

@@ -28,7 +28,7 @@ impl Default for DatabaseSettings {
     fn default() -> Self {
         Self {
             max_connections: 16,
-            acquire_seconds: 2,
+            acquire_seconds: 4,
             statement_seconds: 5,
             wait_seconds: u32::try_from(limits::DATABASE_WAIT.as_secs()).unwrap_or(60),
         }

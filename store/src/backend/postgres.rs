@@ -75,6 +75,8 @@ impl Postgres {
         }
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections.max(2))
+            // A start is followed at once by all agents: two connections are there for them.
+            .min_connections(2)
             .acquire_timeout(settings.acquire_timeout)
             .after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(DURABLE).await.map(drop) })

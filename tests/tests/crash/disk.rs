@@ -37,7 +37,7 @@ fn a_server_whose_disk_is_full_says_so_and_keeps_its_word() {
     let ledger = Ledger::open(&server, 6, random.u64(..));
     let api = server.api();
     for round in 0..2 {
-        ledger.wait_progress(Duration::from_secs(30));
+        ledger.wait_progress(Duration::from_mins(1));
         disk.fill();
         let said = wait_ready(&server, false);
         assert_eq!(api.try_get("/livez").map(|(status, _)| status), Ok(200));
@@ -58,7 +58,7 @@ fn a_server_whose_disk_is_full_says_so_and_keeps_its_word() {
         disk.free();
     }
     wait_ready(&server, true);
-    ledger.wait_progress(Duration::from_secs(30));
+    ledger.wait_progress(Duration::from_mins(1));
     let mut wrong: Vec<String> = ledger.drain(FINAL_WITHIN).err().into_iter().collect();
     wrong.extend(ledger.audit(&api));
     plan::figure(test, &format!("{:?}", ledger.sums()));

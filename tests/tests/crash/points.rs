@@ -84,7 +84,7 @@ fn points_of_the_server(test: &str, database: Database) {
                 wrong.push(format!("the server did not end at {place} within {MEET:?}"));
             }
             server.restart(&[]);
-            ledger.wait_progress(Duration::from_secs(30));
+            ledger.wait_progress(Duration::from_mins(1));
         }
         stop.store(true, Ordering::Relaxed);
         wrong.extend(ledger.drain(FINAL_WITHIN).err());

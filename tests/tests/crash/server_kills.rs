@@ -26,6 +26,8 @@ fn kill_on(test: &str, database: Database) {
     let began = Instant::now();
     let mut down = Duration::ZERO;
     let wrong = std::thread::scope(|scope| {
+        // A test that fails in the middle must not wait for doctors who work on.
+        let _at_the_end = Stop(&stop);
         let doctors: Vec<_> = patients
             .iter()
             .map(|patient| {
@@ -38,7 +40,7 @@ fn kill_on(test: &str, database: Database) {
             // listen, some one that has run for a while.
             match random.u8(0..10) {
                 0..6 => {
-                    ledger.wait_progress(Duration::from_secs(30));
+                    ledger.wait_progress(Duration::from_mins(1));
                     plan::pause(Duration::from_millis(random.u64(0..60)));
                 }
                 6..8 => plan::pause(Duration::from_millis(random.u64(0..300))),
@@ -77,6 +79,15 @@ fn kill_on(test: &str, database: Database) {
     }
     plan::figure(test, &format!("{} jobs meanwhile: {:?}", tally.jobs(), tally.ends));
     plan::must_be_sound(&wrong);
+}
+
+/// Lets the doctors stop, also when the test panics.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
