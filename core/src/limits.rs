@@ -133,7 +133,9 @@ pub const PAGE_MAX: u32 = 1_000;
 pub const CSV_ROWS: u32 = 1_000_000;
 /// Body of a REST request, in bytes.
 pub const BODY_BYTES: usize = 64 * 1024;
-/// Time for a REST request.
+/// Time for the body of a REST request to arrive.
+pub const BODY_TIME: Duration = Duration::from_secs(10);
+/// Time for a REST request, once its body is there.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Live event streams at once.
 pub const EVENT_STREAMS: usize = 1_024;

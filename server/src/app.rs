@@ -215,7 +215,7 @@ fn create_private_dir(path: &Path) -> std::io::Result<()> {
 
 fn refresh_authority(shared: &Shared, life: &Lifecycle) {
     let (authority, soft) = (shared.authority.clone(), life.soft());
-    life.spawn(async move {
+    life.spawn_part("renewal of the server's own certificates", async move {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(REFRESH) => {}
@@ -230,7 +230,7 @@ fn refresh_authority(shared: &Shared, life: &Lifecycle) {
 
 fn end_streams_at_stop(shared: &Shared, life: &Lifecycle) {
     let (shared, soft) = (shared.clone(), life.soft());
-    life.spawn(async move {
+    life.spawn_part("end of the streams", async move {
         soft.cancelled().await;
         shared.readiness.stopping();
         shared.registry.end_all();

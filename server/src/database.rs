@@ -98,7 +98,7 @@ impl Database {
     /// Looks at the database until the soft stop.
     pub fn watch(&self, db: Db, life: &Lifecycle) {
         let (this, soft) = (self.clone(), life.soft());
-        life.spawn(async move {
+        life.spawn_part("watch on the database", async move {
             let mut late = 0;
             loop {
                 this.look(&db, &mut late).await;

@@ -2,9 +2,14 @@
 //!
 //! Every task of the server is spawned here, under one tracker, so that nothing is left behind.
 //! The soft token is a child of the hard one: a hard stop is also a soft one.
+//! A part that the server cannot do without ends the server when it ends: a process that is started
+//! again serves, one that half runs looks well and loses.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,13 +22,15 @@ pub struct Lifecycle {
     hard: CancellationToken,
     soft: CancellationToken,
     tracker: TaskTracker,
+    /// The first part that ended before its time.
+    broken: Arc<OnceLock<&'static str>>,
 }
 
 impl Lifecycle {
     /// A server that runs.
     pub fn new() -> Self {
         let hard = CancellationToken::new();
-        Self { soft: hard.child_token(), hard, tracker: TaskTracker::new() }
+        Self { soft: hard.child_token(), hard, ..Self::default() }
     }
 
     /// Cancelled when no new work shall begin.
@@ -47,6 +54,27 @@ impl Lifecycle {
         });
     }
 
+    /// Spawns a part that must run until the soft stop. Where it ends earlier or panics, the server
+    /// stops.
+    pub fn spawn_part(&self, part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let life = self.clone();
+        self.spawn(async move {
+            let ended = survive(task).await;
+            if ended.is_ok() && life.soft.is_cancelled() {
+                return;
+            }
+            let why = ended.err().unwrap_or_else(|| "it ended".to_owned());
+            tracing::error!(part, why, "a part of the server broke: the server stops");
+            let _ = life.broken.set(part);
+            life.begin_shutdown();
+        });
+    }
+
+    /// The part that broke, and so stopped the server.
+    pub fn broken(&self) -> Option<&'static str> {
+        self.broken.get().copied()
+    }
+
     /// Begins a soft stop, and returns at once.
     pub fn begin_shutdown(&self) {
         self.soft.cancel();
@@ -64,6 +92,17 @@ impl Lifecycle {
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
         false
     }
+}
+
+/// Runs a future to its end; a panic in it is an error, with its words.
+pub async fn survive<T>(task: impl Future<Output = T>) -> Result<T, String> {
+    AssertUnwindSafe(task).catch_unwind().await.map_err(|panic| {
+        let words = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("a defect: {}", words.unwrap_or_else(|| "a panic without words".to_owned()))
+    })
 }
 
 /// Waits for SIGINT or SIGTERM.
@@ -140,5 +179,29 @@ mod tests {
         life.spawn(std::future::pending());
         assert!(!life.shutdown(Duration::from_millis(1)).await);
         assert!(life.hard().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_part_that_breaks_stops_the_server_and_is_named() {
+        for breaks in [true, false] {
+            let life = Lifecycle::new();
+            let soft = life.soft();
+            life.spawn_part("keeper", async move { soft.cancelled().await });
+            life.spawn_part("writer", async move { assert!(!breaks, "no such row") });
+            life.soft().cancelled().await;
+            assert!(life.shutdown(GRACE).await);
+            assert_eq!(life.broken(), Some("writer"));
+        }
+        let told = survive(async { panic!("no row {}", 7) }).await;
+        assert_eq!(told, Err::<(), _>("a defect: no row 7".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_part_that_ends_at_the_stop_is_not_broken() {
+        let life = Lifecycle::new();
+        let soft = life.soft();
+        life.spawn_part("keeper", async move { soft.cancelled().await });
+        assert!(life.shutdown(GRACE).await);
+        assert_eq!(life.broken(), None);
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn serve(
     life: &Lifecycle,
 ) {
     let soft = life.soft();
-    life.spawn(async move {
+    life.spawn_part("people's or metrics' listener", async move {
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         tokio::select! {

@@ -145,7 +145,7 @@ pub fn accept_agents(
     let (sender, receiver) = mpsc::channel(64);
     let acceptor = TlsAcceptor::from(config);
     let soft = life.soft();
-    life.spawn(async move {
+    life.spawn_part("agents' listener", async move {
         tokio::select! {
             () = accept_loop(listener, acceptor, sender) => {}
             () = soft.cancelled() => {}

@@ -309,3 +309,15 @@ async fn a_body_over_the_bound_is_refused() {
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(answer.problem()["type"], "urn:fleetmend:problem:too_large");
 }
+
+#[tokio::test]
+async fn a_body_that_does_not_come_holds_no_place_for_long() {
+    let site = Site::new().await;
+    let endless = axum::body::Body::from_stream(futures_util::stream::pending::<
+        Result<axum::body::Bytes, std::io::Error>,
+    >());
+    let slow = axum::http::Request::post("/login").body(endless).expect("a request");
+    let answer = site.send(slow).await;
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert!(answer.text.contains("send it again"), "{}", answer.text);
+}

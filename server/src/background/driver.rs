@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::BackgroundTask;
-use super::status::{Board, Outcome};
+use super::status::{Board, Outcome, Status};
+use crate::lifecycle::survive;
 use crate::metrics;
 
 /// How often a task looks whose database is away; nudges do not hurry it.
@@ -26,7 +27,9 @@ pub async fn drive(
 ) {
     let name = task.name();
     while !stop.is_cancelled() {
-        let status = task.activate().instrument(tracing::info_span!("task", name)).await;
+        let activation = task.activate().instrument(tracing::info_span!("task", name));
+        // One thing that a task cannot bear must not end the task for all others.
+        let status = survive(activation).await.unwrap_or_else(Status::broke);
         let outcome = status.outcome.clone();
         metrics::task_ran(name, !outcome.is_failure());
         match &outcome {
@@ -61,13 +64,14 @@ mod tests {
 
     use fleetmend_core::time::ManualClock;
 
-    use super::super::status::Status;
     use super::*;
 
     struct Counting {
         runs: Arc<AtomicU32>,
         ran: Arc<Notify>,
         outcomes: Vec<Outcome>,
+        /// The run that panics.
+        breaks_in: u32,
     }
 
     #[async_trait::async_trait]
@@ -77,8 +81,9 @@ mod tests {
         }
 
         async fn activate(&mut self) -> Status {
-            self.runs.fetch_add(1, Ordering::SeqCst);
+            let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
             self.ran.notify_one();
+            assert_ne!(run, self.breaks_in, "no such row");
             Status { outcome: self.outcomes.pop().unwrap_or(Outcome::Done), acted: 1 }
         }
     }
@@ -87,7 +92,7 @@ mod tests {
     async fn runs_at_once_again_while_there_is_more_and_on_a_nudge_until_it_is_stopped() {
         let (runs, ran) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let outcomes = vec![Outcome::Failed("lost".to_owned()), Outcome::More];
-        let task = Counting { runs: runs.clone(), ran: ran.clone(), outcomes };
+        let task = Counting { runs: runs.clone(), ran: ran.clone(), outcomes, breaks_in: 0 };
         let (nudge, board, stop) = (Notify::new(), Board::default(), CancellationToken::new());
         let clock = ManualClock::default();
         let day = Duration::from_hours(24);
@@ -106,5 +111,25 @@ mod tests {
         let status = board.read().remove("counting").expect("it ran");
         assert_eq!((status.runs, status.failures), (3, 1));
         assert_eq!(status.last.outcome, Outcome::Done);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_panics_is_a_failed_run_and_not_the_last() {
+        let (runs, ran) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let task =
+            Counting { runs: runs.clone(), ran: ran.clone(), outcomes: Vec::new(), breaks_in: 1 };
+        let (nudge, board, stop) = (Notify::new(), Board::default(), CancellationToken::new());
+        let clock = ManualClock::default();
+        nudge.notify_one();
+        let driving = drive(task, Duration::from_hours(24), &nudge, &board, &clock, &stop);
+        let directing = async {
+            while runs.load(Ordering::SeqCst) < 2 {
+                ran.notified().await;
+            }
+            stop.cancel();
+        };
+        tokio::join!(driving, directing);
+        let status = board.read().remove("counting").expect("it ran");
+        assert_eq!((status.runs, status.failures), (2, 1));
     }
 }

@@ -53,17 +53,17 @@ pub fn start(shared: &Shared, life: &Lifecycle) {
     let deadlines =
         tasks::Deadlines::new(shared.db.clone(), shared.clock.clone(), shared.events.clone());
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
-    life.spawn(async move {
+    life.spawn_part("background tasks", async move {
         drive(triage, TRIAGE_PERIOD, &nudges.triage, &nudges.board, &*clock, &soft).await;
     });
     let keep = shared.config.retention.keep();
     let retention = tasks::Retention::new(shared.db.clone(), shared.clock.clone(), keep);
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
-    life.spawn(async move {
+    life.spawn_part("background tasks", async move {
         drive(retention, RETENTION_PERIOD, &nudges.retention, &nudges.board, &*clock, &soft).await;
     });
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
-    life.spawn(async move {
+    life.spawn_part("background tasks", async move {
         drive(deadlines, DEADLINES_PERIOD, &nudges.deadlines, &nudges.board, &*clock, &soft).await;
     });
 }

@@ -48,6 +48,11 @@ impl Status {
         Self { outcome: Outcome::Done, acted: acted as u64 }
     }
 
+    /// It broke off, as nothing should.
+    pub fn broke(words: String) -> Self {
+        Self { outcome: Outcome::Failed(words), acted: 0 }
+    }
+
     /// It failed, with the chain of causes.
     pub fn failed(error: &(dyn std::error::Error + 'static)) -> Self {
         let text = database::chain(error);

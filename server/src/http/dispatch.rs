@@ -40,6 +40,7 @@ pub(super) async fn dispatch(site: Arc<Site>, route: &'static Route, request: Re
         caller: None,
         words,
         now: site.shared.clock.now(),
+        changes: route.verb.changes(),
         path: if route.verb.changes() { "/" } else { request.uri().path() }.to_owned(),
     };
     let mut response = async {
@@ -98,11 +99,13 @@ pub(super) async fn no_route(
         Problem::not_found("nothing is at this address: /api/docs lists what there is")
     };
     let id = uuid::Builder::from_random_bytes(crate::entropy::bytes()).into_uuid().to_string();
-    let mut response = if page {
+    // A place as for any page: strangers ask for what is not there, too.
+    let place = if page { site.guard.enter(LimitClass::Read).ok() } else { None };
+    let mut response = if place.is_some() {
         let now = site.shared.clock.now();
         let who = auth::authenticate(&site.shared.db, headers, site.secure, now).await;
-        let path = "/".to_owned();
-        let visit = web::Visit { caller: who.ok().flatten(), words, now, path };
+        let (changes, path) = (false, "/".to_owned());
+        let visit = web::Visit { caller: who.ok().flatten(), words, now, changes, path };
         web::errors::page(problem, &visit, &id)
     } else {
         problem.into_json(&id)
@@ -175,10 +178,15 @@ async fn serve(
     };
     let asked = call.query.text("lang").is_some();
     let secure = call.site.secure;
-    let mut response =
-        tokio::time::timeout(limits::REQUEST_TIME, (route.handler)(call))
-            .await
-            .map_err(|_| Problem::busy("the answer took too long: ask for less, or try again"))??;
+    let mut response = tokio::time::timeout(limits::REQUEST_TIME, (route.handler)(call))
+        .await
+        .map_err(|_| {
+        Problem::busy(if route.verb.changes() {
+            "the answer took too long: look first whether the change was made, then try again"
+        } else {
+            "the answer took too long: ask for less, or try again"
+        })
+    })??;
     if asked && route.face == Face::Page {
         let tls = if secure { "; Secure" } else { "" };
         let cookie = format!("lang={}; Path=/; SameSite=Lax; Max-Age=31536000{tls}", words.code());
@@ -203,7 +211,21 @@ async fn read_body(route: &Route, body: axum::body::Body) -> Result<Bytes, Probl
     if route.rule.body == 0 {
         return Ok(Bytes::new());
     }
-    axum::body::to_bytes(body, route.rule.body).await.map_err(|_| {
+    // Who sends slowly holds a place of its kind meanwhile: of log-ins there are few, and anybody may try.
+    let whole =
+        tokio::time::timeout(limits::BODY_TIME, axum::body::to_bytes(body, route.rule.body));
+    let too_slow = |_| {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too_slow",
+            "The request took too long",
+            format!(
+                "the body did not arrive in {} seconds: send it again",
+                limits::BODY_TIME.as_secs()
+            ),
+        )
+    };
+    whole.await.map_err(too_slow)?.map_err(|_| {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",

@@ -128,7 +128,7 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "The server failed",
-            "nothing was changed; try again, and quote the instance to whoever runs the server",
+            "look whether a change was made before you try again, and quote the instance to whoever runs the server",
         );
         problem.cause = Some(cause.to_string());
         problem

@@ -57,7 +57,7 @@ impl Ingest {
     /// Starts the writer. It ends when every handle is gone and everything handed in is stored.
     pub fn start(shared: Shared, life: &Lifecycle) -> Self {
         let (sender, receiver) = mpsc::channel(limits::INGEST_QUEUE);
-        life.spawn(writer::run(shared, receiver));
+        life.spawn_part("ingest", writer::run(shared, receiver));
         Self { queue: sender, held: Arc::new(Semaphore::new(limits::HELD_BYTES / 1024)) }
     }
 

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Handed, IngestError};
 use crate::entropy;
 use crate::events::Event;
-use crate::metrics;
+use crate::lifecycle::survive;
+use crate::metrics::{self, DatabaseError};
 use crate::state::Shared;
 
 type Reply = oneshot::Sender<Result<IngestOutcome, IngestError>>;
@@ -25,8 +26,18 @@ pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
         }
         let started = Instant::now();
         let mut random = || entropy::bytes();
-        match shared.db.ingest(&items, shared.clock.now(), &mut random).await {
-            Ok(done) => {
+        let storing = shared.db.ingest(&items, shared.clock.now(), &mut random);
+        // A transaction that breaks off is undone; what came with it must not end all others.
+        match survive(storing).await {
+            Err(why) => {
+                metrics::commit_failed();
+                metrics::database_error(DatabaseError::Other);
+                tracing::error!(why, "reports could not be stored");
+                for reply in replies {
+                    let _ = reply.send(Err(IngestError::Failed("a defect: its log says more")));
+                }
+            }
+            Ok(Ok(done)) => {
                 shared.database.wrote();
                 tell(&shared, &done, started);
                 for (reply, outcome) in replies.into_iter().zip(done.outcomes) {
@@ -34,7 +45,7 @@ pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
                     let _ = reply.send(Ok(outcome));
                 }
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 metrics::commit_failed();
                 shared.database.write_failed("reports could not be stored", &error);
                 give_back(items.into_iter().zip(replies), &error);

@@ -29,7 +29,7 @@ impl Seen {
     /// Writes what was noted, until the soft stop and once more then.
     pub fn keep(self, shared: Shared, life: &Lifecycle) {
         let soft = life.soft();
-        life.spawn(async move {
+        life.spawn_part("record of hosts heard of", async move {
             loop {
                 let stopping = tokio::select! {
                     () = tokio::time::sleep(PERIOD) => false,

@@ -50,7 +50,7 @@ pub fn serve(
         .accept_http1(false)
         .add_service(service);
     let soft = life.soft();
-    life.spawn(async move {
+    life.spawn_part("agents' server", async move {
         let incoming = ReceiverStream::new(connections);
         let served = router.serve_with_incoming_shutdown(incoming, soft.cancelled_owned()).await;
         if let Err(error) = served {

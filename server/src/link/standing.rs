@@ -40,7 +40,7 @@ pub(super) async fn check(
 /// questions for all streams together, so that a stream that rests costs the database nothing.
 pub fn sweep(shared: Shared, life: &Lifecycle) {
     let soft = life.soft();
-    life.spawn(async move {
+    life.spawn_part("check of live streams", async move {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(PERIOD) => {}

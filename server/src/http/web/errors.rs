@@ -14,6 +14,8 @@ struct ErrorPage {
     title: String,
     detail: String,
     guide: Vec<String>,
+    /// Whether a change may have been made all the same.
+    unsure: bool,
     id: String,
 }
 
@@ -34,6 +36,7 @@ pub(crate) fn page(problem: Problem, visit: &Visit, id: &str) -> Response {
             .flatten()
             .filter_map(|line| line.as_str().map(str::to_owned))
             .collect(),
+        unsure: visit.changes && problem.status.is_server_error(),
         id: id.to_owned(),
     };
     let status = problem.status;

@@ -19,6 +19,8 @@ pub(crate) struct Visit {
     pub(crate) words: Words,
     /// When.
     pub(crate) now: Timestamp,
+    /// Whether it asked for a change.
+    pub(crate) changes: bool,
     /// Where the reader wanted to go; `/` after a form.
     pub(crate) path: String,
 }
