@@ -2,8 +2,8 @@
 //! and below `backend/`: everything else is one text for both.
 //!
 //! Whoever changes what belongs to a host holds the host's row first ([`Tx::hold_hosts`], hosts in
-//! the order of their ids), then touches its incidents, jobs and the rest, and writes to the audit
-//! log last. On SQLite, which has one writer, the holds are nothing; on Postgres they are what makes
+//! the order of their ids), then touches its incidents, jobs and the rest, then the roll-up in the
+//! order of its keys, and writes to the audit log last. On SQLite, which has one writer, the holds are nothing; on Postgres they are what makes
 //! a read followed by a write safe, and the one order is what keeps writers from waiting in a ring.
 
 pub(crate) mod locks;

@@ -29,6 +29,10 @@ impl Params {
                 };
                 return Err(Problem::bad(shown, detail).accepting(names));
             };
+            if value.contains('\0') {
+                // Nothing that is kept holds one, and Postgres takes none.
+                return Err(Problem::bad(name, "the value holds a NUL character"));
+            }
             if !param.many && pairs.iter().any(|(n, _)| *n == name) {
                 return Err(Problem::bad(name, "the parameter stands twice: give it once"));
             }
@@ -124,6 +128,7 @@ mod tests {
         assert_eq!(unknown.accepted, ["a", "label"]);
         assert!(Params::read("a=1&a=2", KNOWN).is_err());
         assert!(Params::read("a=%FF", KNOWN).is_err());
+        assert!(Params::read("a=x%00y", KNOWN).is_err(), "no database is asked for a NUL");
         assert_eq!(Params::read("a=%zz", KNOWN).expect("kept").text("a"), Some("%zz"));
     }
 

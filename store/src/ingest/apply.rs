@@ -9,6 +9,7 @@ use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
 
+use super::failures::RollUpKey;
 use super::positions::{self, Position};
 use super::{
     HostItems, Incoming, IngestOutcome, Ingested, Random, failures, job_news, quarantine, recovery,
@@ -46,6 +47,8 @@ pub(super) struct Effects {
     pub(super) jobs: BTreeSet<JobId>,
     pub(super) logs: BTreeSet<JobId>,
     pub(super) triage: bool,
+    /// What the failures add to the roll-up.
+    pub(super) roll_up: BTreeMap<RollUpKey, i64>,
     /// Items refused by their meaning: their place among those applied, and why.
     pub(super) refused: Vec<(usize, String)>,
 }
@@ -77,6 +80,7 @@ impl Db {
             positions.retain(|key, position| before.get(key) != Some(&position.sequence));
             let moved: Vec<_> = positions.into_iter().collect();
             positions::write(tx, &moved, now).await?;
+            failures::roll_up(tx, &total.roll_up).await?;
             crash_point(Point::IngestBeforeCommit);
             Ok(Ingested {
                 outcomes,
@@ -152,6 +156,9 @@ async fn store(
                 total.jobs.extend(effects.jobs);
                 total.logs.extend(effects.logs);
                 total.triage |= effects.triage;
+                for (key, n) in effects.roll_up {
+                    *total.roll_up.entry(key).or_default() += n;
+                }
                 effects.refused
             }
             Err(e) if e.refuses_data() => {

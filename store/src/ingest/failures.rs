@@ -76,6 +76,15 @@ pub(crate) const MANY: &[ManyRows] = &[LIVE, LAST_ENDED, OPEN, COUNT, REPORT, RO
 /// How far back the roll-ups go; what is older, or dated ahead, counts for the day it came.
 const ROLL_UP_DAYS: i64 = limits::ROLL_UP_DAYS as i64;
 
+/// What the roll-up counts by.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RollUpKey {
+    day: i64,
+    product: &'static str,
+    operation: &'static str,
+    code: String,
+}
+
 /// Reports of one host with one key.
 #[derive(Debug)]
 struct Group<'a> {
@@ -112,7 +121,7 @@ pub(super) async fn store(
         }
     }
     write_reports(tx, failures, &incidents, now).await?;
-    roll_up(tx, failures, now).await?;
+    count_for_roll_up(failures, now, effects);
     keep_evidence(tx, failures, effects).await
 }
 
@@ -362,29 +371,39 @@ fn day(failure: &ReportedFailure, now: Timestamp) -> i64 {
     if (today - ROLL_UP_DAYS..=today).contains(&day) { day } else { today }
 }
 
-async fn roll_up(
-    tx: &mut Tx,
+/// Counts the failures for the roll-up; [`roll_up`] writes them.
+fn count_for_roll_up(
     failures: &[(HostId, &ReportedFailure)],
     now: Timestamp,
-) -> Result<()> {
-    let mut days: BTreeMap<(i64, &str, &str, String), i64> = BTreeMap::new();
+    effects: &mut Effects,
+) {
     for (_, failure) in failures.iter().filter(|(_, f)| f.failure.kind == Kind::Failure) {
         let report = &failure.failure;
-        let key = (
-            day(failure, now),
-            report.product.as_str(),
-            report.operation.as_str(),
-            code_text(report.code.as_ref()),
-        );
-        *days.entry(key).or_default() += 1;
+        let key = RollUpKey {
+            day: day(failure, now),
+            product: report.product.as_str(),
+            operation: report.operation.as_str(),
+            code: code_text(report.code.as_ref()),
+        };
+        *effects.roll_up.entry(key).or_default() += 1;
     }
-    let days: Vec<_> = days.into_iter().collect();
-    for piece in chunks(&days) {
+}
+
+/// Adds to the roll-up, once a transaction and in key order: its rows belong to no host, so two
+/// writers that took them in orders of their own would wait for each other in a ring.
+pub(super) async fn roll_up(tx: &mut Tx, counted: &BTreeMap<RollUpKey, i64>) -> Result<()> {
+    let rows: Vec<_> = counted.iter().collect();
+    for piece in chunks(&rows) {
         let sql = ROLL_UP.sql(tx, piece.len());
         run!(&mut *tx, {
             let mut query = sqlx::query(sql);
-            for ((day, product, operation, code), n) in piece {
-                query = query.bind(day).bind(product).bind(operation).bind(code).bind(n);
+            for (key, n) in piece {
+                query = query
+                    .bind(key.day)
+                    .bind(key.product)
+                    .bind(key.operation)
+                    .bind(&key.code)
+                    .bind(*n);
             }
             query
         })?;

@@ -8,9 +8,10 @@ use fleetmend_core::token::TokenKind;
 use serde_json::json;
 
 use super::{
-    EPOCH, at, broken_host, contract, enrolment, fails, failure, hosts, incidents, job, job_says,
-    random, recovers, token,
+    EPOCH, Store, at, broken_host, contract, enrolment, fails, failure, hosts, incidents, job,
+    job_says, meddle, random, recovers, send, token,
 };
+use crate::backend::on_read;
 use crate::{
     AuditCheck, AuditEntry, Db, HostItems, Ingested, PageRequest, ReportFilter, StoreError,
 };
@@ -177,4 +178,35 @@ contract! {
         }
         assert_eq!(let_in, [Lifecycle::Active]);
     }
+}
+
+/// Rows of the roll-up belong to no host: taken in one order, they let no two writers wait in a ring.
+#[tokio::test]
+async fn a_batch_takes_the_rows_of_the_roll_up_once_and_in_the_order_of_their_keys() {
+    let Some(store) = Store::postgres().await else { return };
+    let db = &store.db;
+    for sql in [
+        "CREATE TABLE taken (n BIGINT GENERATED ALWAYS AS IDENTITY, code TEXT NOT NULL)",
+        "CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql AS \
+         $$BEGIN INSERT INTO taken (code) VALUES (NEW.code); RETURN NEW; END$$",
+        "CREATE TRIGGER take BEFORE INSERT ON report_day FOR EACH ROW EXECUTE FUNCTION take()",
+    ] {
+        meddle(db, sql).await.expect("meddles");
+    }
+    let host = hosts(db, 1).await[0];
+    // A recovery between two failures parts them: they are stored one after the other.
+    let told = ["b", "c", "a", "c"].into_iter().enumerate().flat_map(|(n, code)| {
+        let at = at(n as u64);
+        let failed = failure(n as u128 + 1, &format!("apt.{code}"), None, at);
+        [fails(failed), recovers(Some("apt.other"), at)]
+    });
+    let applied = send(db, host, told, at(9)).await.applied;
+    assert_eq!(applied, 8);
+    let taken: Vec<String> =
+        on_read!(db, |c| sqlx::query_scalar("SELECT code FROM taken ORDER BY n")
+            .fetch_all(c)
+            .await)
+        .expect("reads");
+    assert_eq!(taken, ["apt.a", "apt.b", "apt.c"]);
+    db.close().await;
 }
