@@ -99,7 +99,13 @@ pub(crate) enum Command {
         command: Option<TokenCommand>,
     },
     /// Who did what.
-    Audit(Page),
+    #[command(args_conflicts_with_subcommands = true)]
+    Audit {
+        #[command(flatten)]
+        list: Page,
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+    },
     /// The catalogue of codes, causes and remediations.
     Catalog {
         #[command(subcommand)]
@@ -162,6 +168,12 @@ pub(crate) struct HostFilter {
     pub(crate) build: Option<String>,
     #[command(flatten)]
     pub(crate) page: Page,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Checks that no row was changed or taken away; exit code 1 where one was.
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]

@@ -65,7 +65,7 @@ fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
         Command::Remediate(args) => commands::problems::remediate(ctx, &args)?,
         Command::Jobs { list, command } => return commands::jobs::run(ctx, list, command),
         Command::Tokens { list, command } => commands::tokens::run(ctx, list, command)?,
-        Command::Audit(page) => commands::audit::run(ctx, &page)?,
+        Command::Audit { list, command } => return commands::audit::run(ctx, &list, command),
         Command::Explain(_) | Command::Catalog { .. } | Command::Completion { .. } => {}
     }
     Ok(true)

@@ -291,6 +291,28 @@ async fn the_description_holds_every_route() {
 }
 
 #[tokio::test]
+async fn the_audit_log_is_checked_by_who_may_read_it() {
+    let site = Site::new().await;
+    let auditor = site.token(Role::Auditor).await;
+    let viewer = site.token(Role::Viewer).await;
+    let refused = site.get(&viewer, "/api/v1/audit/verify").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+    let rows = site.get(&auditor, "/api/v1/audit").await.json()["total"].clone();
+    let checked = site.get(&auditor, "/api/v1/audit/verify").await.json();
+    assert_eq!((&checked["result"], &checked["rows"]), (&json!("whole"), &rows), "{checked}");
+    assert_eq!(checked["head"].as_str().map(str::len), Some(64), "{checked}");
+}
+
+#[tokio::test]
+async fn a_filter_with_a_nul_is_refused_by_its_name() {
+    let site = Site::new().await;
+    let viewer = site.token(Role::Viewer).await;
+    let refused = site.get(&viewer, "/api/v1/hosts?search=a%00b").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+    assert!(refused.text.contains("search"), "{}", refused.text);
+}
+
+#[tokio::test]
 async fn health_says_alive_and_ready() {
     let site = Site::new().await;
     assert_eq!(site.get("", "/livez").await.text, "ok\n");

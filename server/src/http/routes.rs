@@ -360,6 +360,13 @@ pub static ROUTES: &[Route] = &[
     get("/api/v1/audit", P::Audit, "List the audit log, newest first.", to!(audit::list))
         .query(AUDIT)
         .list(shape::<audit::AuditView>),
+    get(
+        "/api/v1/audit/verify",
+        P::Audit,
+        "Check the audit log: whether its chain of hashes is whole.",
+        to!(audit::verify),
+    )
+    .gives(shape::<audit::AuditCheckView>),
     // live, description
     get("/api/v1/events", P::Read, "Live hints as server-sent events.", to!(events::stream))
         .limit(LimitClass::Stream),

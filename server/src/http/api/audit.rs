@@ -1,12 +1,12 @@
 //! `/api/v1/audit`: who did what.
 
 use fleetmend_core::time::Timestamp;
-use fleetmend_store::{AuditFilter, AuditRow, Page};
+use fleetmend_store::{AuditCheck, AuditFilter, AuditRow, Page};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::model::{Time, time};
-use crate::http::call::Call;
+use crate::http::call::{self, Call};
 use crate::http::csv::Column;
 use crate::http::paging;
 use crate::http::route::Answer;
@@ -53,6 +53,41 @@ impl From<AuditRow> for AuditView {
             hash: row.hash,
         }
     }
+}
+
+/// What a check of the whole log found.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(crate) struct AuditCheckView {
+    /// `whole` or `broken`.
+    pub(crate) result: &'static str,
+    /// The rows that hold, from the first on.
+    pub(crate) rows: u64,
+    /// The hash of the last row: note it elsewhere, and rows cut off at the end are noticed. None
+    /// where the log is broken.
+    pub(crate) head: Option<String>,
+    /// What is wrong with the row behind those that hold; none where the log is whole.
+    pub(crate) why: Option<String>,
+}
+
+impl From<AuditCheck> for AuditCheckView {
+    fn from(check: AuditCheck) -> Self {
+        match check {
+            AuditCheck::Whole { rows, head } => {
+                Self { result: "whole", rows, head: Some(head), why: None }
+            }
+            AuditCheck::Broken { sequence, why } => Self {
+                result: "broken",
+                rows: sequence.saturating_sub(1),
+                head: None,
+                why: Some(format!("row {sequence}: {why}")),
+            },
+        }
+    }
+}
+
+/// Walks the whole log and checks the chain of its hashes.
+pub(crate) async fn verify(call: Call) -> Answer {
+    call::ok(&AuditCheckView::from(call.db().verify_audit().await?))
 }
 
 /// Lists the audit log, newest first.
