@@ -300,7 +300,11 @@ impl Journal {
             return Ok(None);
         };
         let file = fs::OpenOptions::new().append(true).open(path)?;
-        let damaged = memchr::memchr(b'\n', &bytes[whole..]).is_some();
+        // Of a damaged journal only the torn end goes. Without the lines behind the damage the next
+        // agent would take the journal for a sound one, and do again what they tell of.
+        let lines = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
+        let damaged = lines > whole;
+        let whole = lines.max(whole);
         if whole < bytes.len() && !progress.told {
             file.set_len(whole as u64)?;
             file.sync_all()?;

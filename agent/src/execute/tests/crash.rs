@@ -136,6 +136,26 @@ async fn a_line_cut_at_any_byte_counts_as_not_written() {
 }
 
 #[tokio::test]
+async fn a_damaged_journal_stays_damaged_until_its_end_is_told() {
+    // The second step's outcome stands behind the damage: the program has run.
+    let mut bad = whole_journal().await;
+    let place = bad.iter().position(|l| l.contains("\"outcome\"")).expect("an outcome");
+    bad[place] = bad[place].replace("outcome", "outcame");
+    bad.retain(|l| !l.contains("\"finished\"") && !l.contains("\"told\""));
+    let world = crashed(&bad, true);
+    // An agent that is killed before it can tell.
+    drop(world.executor());
+    let executor = world.executor();
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Unknown);
+    assert!(world.calls().is_empty(), "what ran is not run again: {:?}", world.calls());
+    // Told once: the end stands behind the damage.
+    let later = world.executor();
+    settle(&later).await;
+    assert!(later.open_jobs().is_empty());
+}
+
+#[tokio::test]
 async fn a_damaged_journal_ends_unknown_and_does_nothing() {
     let lines = whole_journal().await;
     let mut bad = lines.clone();
