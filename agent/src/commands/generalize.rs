@@ -7,8 +7,8 @@ use crate::identity::{Identity, IdentityError};
 use crate::state::StateDir;
 
 /// What of the state directory belongs to the enrolled host and not to the machine.
-const FILES: [&str; 3] = ["orders.json", "contact.json", "evidence.json"];
-const FOLDERS: [&str; 3] = ["spool", "journal", "collect"];
+const FILES: [&str; 4] = ["orders.json", "contact.json", "evidence.json", "natural.json"];
+const FOLDERS: [&str; 4] = ["spool", "journal", "steps", "collect"];
 
 /// Removes identity, spool, journal and counters. Quarantined files stay: they are the machine's.
 /// Says whether there was an identity.

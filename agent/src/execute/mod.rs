@@ -2,7 +2,7 @@
 //!
 //! [`Executor::offer`] takes an envelope from the link and decides at once whether it becomes a
 //! job; [`Executor::run`] works through the jobs, one at a time, those that a crash interrupted
-//! first. Invariants: the highest counter is on disk before an order is acted on; a try (job,
+//! first. One that only waits for the host's next natural run lets the others go on. Invariants: the highest counter is on disk before an order is acted on; a try (job,
 //! attempt) is taken once; nothing is done that is not in the journal before.
 
 mod book;
@@ -18,6 +18,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -46,6 +47,7 @@ pub use self::natural::NaturalRun;
 use self::runner::{Came, Runner};
 pub use self::shop::Fittings;
 use self::shop::{Shop, update};
+use self::waiting::Waiting;
 use crate::order::{self, OrderKey};
 use crate::state::StateError;
 
@@ -86,6 +88,8 @@ pub struct Executor {
     shop: Shop,
     recalls: Recalls,
     queue: Mutex<VecDeque<Journal>>,
+    /// Jobs whose steps are done, and that wait for a natural run: days, in which others go on.
+    waiting: Mutex<Vec<Waiting>>,
     bell: Notify,
 }
 
@@ -108,13 +112,14 @@ impl Executor {
             outputs: state.dir("steps")?,
             turns: AtomicU64::new(0),
             mended: Mutex::default(),
-            natural: natural::Runs::default(),
+            natural: natural::Runs::open(&state),
             book: Mutex::new(Book::open(&state)?),
             journals,
             state,
         };
         let queue = Mutex::new(shop.interrupted());
-        Ok(Self { shop, recalls: Recalls::default(), queue, bell: Notify::new() })
+        let (recalls, waiting) = (Recalls::default(), Mutex::default());
+        Ok(Self { shop, recalls, queue, waiting, bell: Notify::new() })
     }
 
     /// Takes an envelope: verifies it, remembers its counter, looks whether this agent trusts what
@@ -148,6 +153,9 @@ impl Executor {
         }
         if let Err(why) = self.may_begin(&order, now) {
             return shop.refuse(&order, &why);
+        }
+        if self.waiting().len() >= limits::OPEN_JOBS - WAITING {
+            return shop.refuse(&order, "too many jobs of this agent wait for their proof");
         }
         let mut queue = self.queue();
         if queue.len() >= WAITING {
@@ -226,9 +234,15 @@ impl Executor {
     pub async fn run(&self, stop: &CancellationToken) {
         let mut purge_at = Instant::now();
         while !stop.is_cancelled() {
-            let Some(journal) = self.queue().pop_front() else {
+            self.wake();
+            let journal = self.queue().pop_front();
+            let Some(journal) = journal else {
+                let waits = !self.waiting().is_empty();
                 tokio::select! {
                     () = self.bell.notified() => {}
+                    () = self.shop.natural.news(), if waits => {}
+                    () = self.recalls.changed(), if waits => {}
+                    () = sleep(self.shop.recheck_every), if waits => {}
                     () = sleep_until(purge_at) => {
                         purge_at = Instant::now() + PURGE_EVERY;
                         self.purge().await;
@@ -241,6 +255,7 @@ impl Executor {
             let (job, path) = (journal.progress.order.job, journal.path().to_owned());
             match self.work(journal, stop).await {
                 Ok(Came::ToItsEnd) => self.recalls.forget(job),
+                Ok(Came::Waits) => self.await_run(path),
                 Ok(Came::Stopped) => tracing::info!(job.id = %job, "job goes on at the next start"),
                 Err(error) => {
                     // Nothing is done that cannot be written down: the job waits for the disk.

@@ -52,6 +52,8 @@ pub(crate) enum Came {
     ToItsEnd,
     /// The agent stops; the job goes on when it is started again.
     Stopped,
+    /// Its steps are done; it waits for a natural run, and other jobs may go on meanwhile.
+    Waits,
 }
 
 impl<'a> Runner<'a> {
@@ -65,7 +67,8 @@ impl<'a> Runner<'a> {
     ) -> io::Result<Self> {
         let boot = shop.platform.facts()?.boot_id;
         let values = Arc::new(shop.values_of(&journal.progress.order));
-        let state = JobState::Running;
+        let verifying = journal.progress.verifying;
+        let state = if verifying { JobState::Verifying } else { JobState::Running };
         Ok(Self { shop, journal, remediation, cause, values, recalls, boot, state })
     }
 
@@ -80,25 +83,20 @@ impl<'a> Runner<'a> {
             return self.finish(JobState::Unknown, why, None).await;
         }
         // Waiting for a natural run takes days, in which a host is restarted as often as it likes.
-        let progress = &self.journal.progress;
-        let running = progress.running;
-        let waited = progress.verifying && progress.failure.is_none();
-        if running && !waited {
+        let running = self.journal.progress.running;
+        if running && !self.awaits_run() {
             if self.journal.after_stop {
                 self.note(Entry::Resumed { at: self.shop.clock.now() })?;
             }
-            if self.journal.progress.resumes > limits::RESUMES {
-                let reason = format!(
-                    "the agent was stopped {} times under it, and goes on {} times at most: what its steps did is to be looked at on the host",
-                    self.journal.progress.resumes,
-                    limits::RESUMES
-                );
-                self.note(Entry::GaveUp { reason, cancelled: false, hidden: true })?;
+            if self.journal.progress.resumes > limits::RESUMES
+                && let Some(came) = self.stopped_too_often().await?
+            {
+                return Ok(came);
             }
         } else if !running && let Some(came) = self.gate(stop).await? {
             return Ok(came);
         }
-        let mut at_work = Some(AtWork::begin(&self.shop.turns));
+        let _at_work = AtWork::begin(&self.shop.turns);
         loop {
             if stop.is_cancelled() {
                 return Ok(Came::Stopped);
@@ -106,23 +104,14 @@ impl<'a> Runner<'a> {
             if self.journal.progress.failure.is_none() {
                 self.look_for_recall()?;
             }
-            match next(&self.remediation.steps, &self.journal.progress) {
+            match self.next() {
                 Next::Clear(index) => self.clear(index).await?,
                 Next::Do(index) => self.do_step(index).await?,
                 Next::Undo(index) => self.undo_step(index).await?,
                 Next::Verify => {
-                    let came = match self.prove().await? {
-                        Proof::NextRun => {
-                            // The collectors look meanwhile, and what they see counts.
-                            at_work = None;
-                            self.await_natural_run(stop).await?
-                        }
-                        proof => self.proved(proof).await?,
-                    };
-                    if let Some(came) = came {
+                    if let Some(came) = self.verify().await? {
                         return Ok(came);
                     }
-                    at_work.get_or_insert_with(|| AtWork::begin(&self.shop.turns));
                 }
                 Next::RolledBack => {
                     let why = format!("{}; all that was done was taken back", self.failure());
@@ -223,6 +212,39 @@ impl<'a> Runner<'a> {
         None
     }
 
+    /// The agent was stopped too often under the job: no step is begun any more. What a crash hid is
+    /// asked after first, so that nothing is called unknown that the host knows; what was done is
+    /// taken back, or proved where all is done. Where not even that comes to its end, it is left.
+    async fn stopped_too_often(&mut self) -> io::Result<Option<Came>> {
+        let resumes = self.journal.progress.resumes;
+        let at_last = resumes > 2 * limits::RESUMES;
+        let reason = format!(
+            "the agent was stopped {resumes} times under it, and goes on {} times at most",
+            limits::RESUMES
+        );
+        if !at_last && let Next::Clear(index) = self.next() {
+            self.clear(index).await?;
+        }
+        match self.next() {
+            Next::Verify if at_last => {
+                return self.finish(JobState::Unverified, reason, None).await.map(Some);
+            }
+            Next::Do(_) if !at_last && self.journal.progress.failure.is_none() => {
+                self.note(Entry::GaveUp { reason, cancelled: false, hidden: false })?;
+            }
+            Next::Clear(_) | Next::Do(_) | Next::Undo(_) if at_last => {
+                let reason = format!("{reason}: what its steps did is to be looked at on the host");
+                self.note(Entry::GaveUp { reason, cancelled: false, hidden: true })?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn next(&self) -> Next {
+        next(&self.remediation.steps, &self.journal.progress)
+    }
+
     fn look_for_recall(&mut self) -> io::Result<()> {
         let file = halted(self.shop.state.path(), &self.shop.ceiling_file);
         if let Some(file) = file {
@@ -232,6 +254,17 @@ impl<'a> Runner<'a> {
         match self.recalls.of(self.order().job) {
             Some(reason) => self.give_up(&format!("taken back: {reason}"), true),
             None => Ok(()),
+        }
+    }
+
+    /// Ends the job by its proof; `None` where it goes on to be taken back.
+    async fn verify(&mut self) -> io::Result<Option<Came>> {
+        if self.awaits_run() && !self.journal.after_stop {
+            return self.by_natural_run().await;
+        }
+        match self.prove().await? {
+            Proof::NextRun => self.by_natural_run().await,
+            proof => self.proved(proof).await,
         }
     }
 
@@ -276,34 +309,34 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Waits for the next natural run of the failing operation, as long as a proof may take.
-    async fn await_natural_run(&mut self, stop: &CancellationToken) -> io::Result<Option<Came>> {
+    /// Whether the steps are done, and only a natural run is awaited.
+    fn awaits_run(&self) -> bool {
+        let progress = &self.journal.progress;
+        let natural = self.remediation.verification == Verification::NextRun;
+        natural && progress.verifying && progress.failure.is_none()
+    }
+
+    /// Ends the job by the next natural run of the failing operation; it waits as long as a proof
+    /// may take.
+    async fn by_natural_run(&mut self) -> io::Result<Option<Came>> {
         let since = self.journal.progress.verifying_since;
-        let until = since.after(limits::VERIFY_WITHIN);
-        loop {
-            if let Some(run) = self.shop.natural.after(&self.order().key, since) {
-                let proof = if run.worked {
-                    let why = format!("the next run, at {}, worked: {}", run.at, run.words);
-                    Proof::Fixed(ProofLevel::Observed, why)
-                } else {
-                    Proof::NotCured(format!("the next run, at {}, failed: {}", run.at, run.words))
-                };
-                return self.proved(proof).await;
-            }
-            self.look_for_recall()?;
-            if self.journal.progress.failure.is_some() {
-                return Ok(None);
-            }
-            if self.shop.clock.now() >= until {
-                return self.proved(Proof::NextRun).await;
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(Some(Came::Stopped)),
-                () = self.recalls.changed() => {}
-                () = self.shop.natural.news() => {}
-                () = tokio::time::sleep(self.shop.recheck_every) => {}
-            }
+        if let Some(run) = self.shop.natural.after(&self.order().key, since) {
+            let proof = if run.worked {
+                let why = format!("the next run, at {}, worked: {}", run.at, run.words);
+                Proof::Fixed(ProofLevel::Observed, why)
+            } else {
+                Proof::NotCured(format!("the next run, at {}, failed: {}", run.at, run.words))
+            };
+            return self.proved(proof).await;
         }
+        self.look_for_recall()?;
+        if self.journal.progress.failure.is_some() {
+            return Ok(None);
+        }
+        if self.shop.clock.now() >= since.after(limits::VERIFY_WITHIN) {
+            return self.proved(Proof::NextRun).await;
+        }
+        Ok(Some(Came::Waits))
     }
 
     async fn finish(

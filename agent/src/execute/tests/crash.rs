@@ -181,7 +181,7 @@ async fn a_job_is_taken_up_three_times_at_most() {
     let executor = world.executor();
     settle(&executor).await;
     let (state, why) = end(&told(&executor));
-    assert_eq!(state, JobState::Unknown);
+    assert_eq!(state, JobState::Failed, "no step was begun: nothing is unknown");
     assert!(why.contains("stopped 4 times under it, and goes on 3 times at most"), "{why}");
     assert!(world.calls().is_empty());
 }
@@ -238,4 +238,42 @@ async fn a_restart_is_seen_by_the_boot() {
     settle(&executor).await;
     assert_eq!(end(&told(&executor)).0, JobState::Fixed);
     assert!(world.calls().is_empty(), "no second restart");
+}
+
+/// A world whose agent was stopped `times` after these lines were written.
+fn stopped(lines: &[String], times: u32) -> World {
+    let world = crashed(lines, true);
+    let path = world.state().join("journal").join(journal::name(world.order(1).job, 1));
+    let mut journal = journal::Journal::reopen(&path).expect("read").expect("whole");
+    for _ in 0..times {
+        journal.add(journal::Entry::Resumed { at: super::world::NOW }).expect("written");
+    }
+    world
+}
+
+#[tokio::test]
+async fn an_agent_stopped_too_often_says_what_it_knows() {
+    let lines = whole_journal().await;
+    let upto = |what: &str| lines.iter().position(|l| l.contains(what)).expect("a line") + 1;
+    let first_done = &lines[..upto("\"outcome\"")];
+    // Nothing is hidden: what was done is taken back, and the program is not begun.
+    let world = stopped(first_done, 3);
+    let executor = world.executor();
+    settle(&executor).await;
+    let (state, why) = end(&told(&executor));
+    assert!(state == JobState::RolledBack && why.contains("4 times"), "{state} {why}");
+    assert!(world.calls().is_empty() && world.path("var/lib/pkg/lists").exists());
+    // Twice as often, it is left as it is.
+    let world = stopped(first_done, 6);
+    let executor = world.executor();
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Unknown);
+    // Steps that are all done are proved; a proof that never comes to its end is given up.
+    let proving = &lines[..upto("\"verifying\"")];
+    for (times, wanted) in [(3, JobState::Fixed), (6, JobState::Unverified)] {
+        let world = stopped(proving, times);
+        let executor = world.executor();
+        settle(&executor).await;
+        assert_eq!(end(&told(&executor)).0, wanted, "{times}");
+    }
 }

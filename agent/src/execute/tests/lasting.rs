@@ -4,12 +4,15 @@
 use std::fs;
 use std::time::Duration;
 
+use fleetmend_core::evidence::Answer;
 use fleetmend_core::ids::JobId;
-use fleetmend_core::job::JobState;
+use fleetmend_core::job::{JobState, ProofLevel};
+use fleetmend_core::knowledge::Verification;
 use fleetmend_core::step::{Action, Tool};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{NOW, World, below, end, settle, step, told, tool};
+use crate::execute::NaturalRun;
 use crate::execute::journal::{self, Journal, Progress};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -109,4 +112,71 @@ async fn what_a_program_left_goes_when_the_server_has_the_jobs_end() {
     executor.shop.spool.commit(last);
     executor.shop.tidy_outputs();
     assert!(!executor.shop.has_outputs());
+}
+
+/// A natural run of what the orders of `World` are about, after `seconds`.
+fn natural(world: &World, seconds: u64, worked: bool) -> NaturalRun {
+    let at = NOW.after(Duration::from_secs(seconds));
+    NaturalRun { key: world.order(1).key, at, worked, words: "seen".to_owned() }
+}
+
+fn waits_for_next_run() -> World {
+    World::with(|remediation| {
+        remediation.steps = vec![tool(Tool::DpkgConfigureAll)];
+        remediation.verification = Verification::NextRun;
+    })
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_the_next_run_lets_others_go_on() {
+    let world = waits_for_next_run();
+    // Before and after the steps of each of the two jobs.
+    world.answer("test.fault", &[Answer::Yes, Answer::No, Answer::Yes, Answer::No]);
+    let (executor, stop) = (world.executor(), CancellationToken::new());
+    let offer = |n| executor.offer(&world.authority.key(), &world.authority.sign(&world.order(n)));
+    offer(1);
+    let look = async {
+        until("it waits", || executor.waiting().len() == 1).await;
+        assert!(executor.at_rest().is_some(), "the collectors look meanwhile");
+        offer(2);
+        until("the second waits, too", || executor.waiting().len() == 2).await;
+        assert_eq!(world.calls().len(), 2);
+        executor.recall(world.order(2).job, "not wanted".to_owned());
+        until("one is over", || executor.waiting().len() == 1).await;
+        executor.saw([natural(&world, 60, true)]);
+        until("it is over", || progress(&world).is_some_and(|p| p.told)).await;
+        stop.cancel();
+    };
+    tokio::join!(executor.run(&stop), look);
+    let update = progress(&world).and_then(|p| p.finished).expect("over");
+    assert_eq!((update.state, update.proof), (JobState::Fixed, Some(ProofLevel::Observed)));
+}
+
+#[tokio::test]
+async fn a_natural_run_told_before_a_restart_still_proves() {
+    let world = waits_for_next_run();
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    settle(&executor).await;
+    executor.saw([natural(&world, 60, true)]);
+    drop(executor);
+    let executor = world.executor();
+    settle(&executor).await;
+    let (state, why) = end(&told(&executor));
+    assert!(state == JobState::Fixed && why.contains("worked"), "{state} {why}");
+}
+
+#[tokio::test]
+async fn a_natural_run_that_does_not_come_ends_unverified() {
+    let world = waits_for_next_run();
+    let (executor, stop) = (world.executor(), CancellationToken::new());
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    let look = async {
+        until("it waits", || executor.waiting().len() == 1).await;
+        world.clock.advance(DAY * 15);
+        until("it is over", || progress(&world).is_some_and(|p| p.told)).await;
+        stop.cancel();
+    };
+    tokio::join!(executor.run(&stop), look);
+    assert_eq!(end(&told(&executor)).0, JobState::Unverified);
 }
