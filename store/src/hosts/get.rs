@@ -19,7 +19,7 @@ macro_rules! host_columns {
          h.lifecycle, h.lifecycle_reason, h.labels, h.enrolled_ms, h.last_seen_ms, h.token_id, h.ceiling, \
          h.state_ms, h.lost_items, h.quarantined_items, \
          (SELECT COUNT(*) FROM incident i WHERE i.host_id = h.id AND i.ended_ms IS NULL AND i.state <> 'ignored') AS open_incidents, \
-         (SELECT j.id FROM job j WHERE j.host_id = h.id AND j.ended_ms IS NULL) AS active_job"
+         (SELECT j.id FROM job j WHERE j.host_id = h.id AND j.ended_ms IS NULL AND j.state <> 'verifying') AS active_job"
     };
 }
 pub(super) use host_columns;

@@ -20,13 +20,16 @@ statements! {
     INSERT = "INSERT INTO job (id, host_id, incident_id, cause, remediation, version, digest, evidence_ids, state, \
         detail, attempt, created_by, reason, created_ms, steps_ms, verify_ms, not_before_ms, expires_ms, news_ms) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', '', 0, $9, $10, $11, $12, $13, $14, $15, $11)";
-    ACTIVE_OF_HOST = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL";
+    /// A job that only waits for its proof is in nobody's way but its own incident's.
+    ACTIVE = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL AND (state <> 'verifying' OR incident_id = $2) \
+        ORDER BY id LIMIT 1";
     INCIDENT_HOST = "SELECT host_id FROM incident WHERE id = $1";
     REQUEST_CANCEL = "UPDATE job SET cancel_requested = TRUE WHERE id = $1";
 }
 
 impl Db {
-    /// Makes a job for an open incident of a host that may get orders and has no active job.
+    /// Makes a job for an open incident of a host that may get orders and has no active job. One that
+    /// only waits for its proof lets those of other incidents go on.
     pub async fn create_job(&self, job: &NewJob, by: &str, now: Timestamp) -> Result<Job> {
         transaction!(self, |tx| {
             check(tx, job, now).await?;
@@ -96,8 +99,9 @@ async fn check(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<()> {
     if job.expires <= now {
         return Err(StoreError::Conflict("the job would expire before it begins".to_owned()));
     }
-    let active = on_tx!(tx, |c| sqlx::query_scalar::<_, Uuid>(ACTIVE_OF_HOST)
+    let active = on_tx!(tx, |c| sqlx::query_scalar::<_, Uuid>(ACTIVE)
         .bind(job.host.0)
+        .bind(job.incident.0)
         .fetch_optional(c)
         .await)?;
     match active {

@@ -81,6 +81,27 @@ contract! {
         db.create_job(&job(502, host, incident), "a", at(3)).await.expect("the way is free");
     }
 
+    async fn a_job_that_awaits_its_proof_is_in_no_other_incidents_way(db) {
+        let (host, first) = broken_host(db).await;
+        send(db, host, [fails(failure(101, "apt.lock_held", None, at(1)))], at(1)).await;
+        let second = incidents(db).await.iter().find(|i| i.id != first).expect("two").id;
+        let waits = db.create_job(&job(500, host, first), "a", at(2)).await.expect("made").id;
+        db.offer(waits, at(2)).await.expect("offers").expect("an order");
+        let held = db.create_job(&job(501, host, second), "a", at(3)).await;
+        assert!(matches!(held, Err(StoreError::JobActive { job }) if job == waits), "it works: {held:?}");
+        send(db, host, [job_says(waits, 1, JobState::Verifying, at(4))], at(4)).await;
+        let same = db.create_job(&job(502, host, first), "a", at(5)).await;
+        assert!(matches!(same, Err(StoreError::JobActive { job }) if job == waits), "{same:?}");
+        let other = db.create_job(&job(503, host, second), "a", at(5)).await.expect("the way is free").id;
+        let seen = db.host(host).await.expect("reads").expect("there");
+        assert_eq!(seen.active_job, Some(other));
+        // What is taken back after a failed proof is news of a job that stays verifying.
+        send(db, host, [job_says(waits, 1, JobState::Running, at(6))], at(6)).await;
+        send(db, host, [job_says(waits, 1, JobState::RolledBack, at(7))], at(7)).await;
+        let ended = db.job(waits).await.expect("reads").expect("there").job;
+        assert_eq!(ended.state, JobState::RolledBack);
+    }
+
     async fn the_index_itself_allows_one_active_job_only(db) {
         let (host, incident) = broken_host(db).await;
         db.create_job(&job(500, host, incident), "a", at(2)).await.expect("made");
@@ -91,7 +112,8 @@ contract! {
              attempt, created_by, reason, created_ms, steps_ms, verify_ms, not_before_ms, expires_ms, news_ms FROM job",
         ).await;
         let said = crate::error::said(&copied.expect_err("must be refused"));
-        assert!(said.contains("job.host_id") || said.contains("job_active"), "{said}");
+        let known = ["job.host_id", "job_active", "job.incident_id", "job_of_incident"];
+        assert!(known.iter().any(|index| said.contains(index)), "{said}");
     }
 
     async fn a_job_needs_an_accepted_host_and_its_own_open_incident(db) {
