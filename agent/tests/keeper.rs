@@ -133,6 +133,16 @@ async fn a_folder_in_which_nothing_began_says_so() {
 }
 
 #[tokio::test]
+async fn a_program_that_could_not_be_started_is_known_not_to_have_run() {
+    let dir = tempfile::tempdir().expect("temp");
+    let missing =
+        Program { path: "/nowhere/at-all".to_owned(), ..shell("", Duration::from_secs(9)) };
+    let error = begin(&missing, dir.path()).await.0.expect_err("it is not there");
+    assert!(error.to_string().contains("No such file"), "{error}");
+    assert_eq!(rejoin(dir.path()).await.0, Rejoined::NeverBegan);
+}
+
+#[tokio::test]
 async fn damage_in_what_a_keeper_left_is_never_taken_for_an_outcome() {
     let dir = tempfile::tempdir().expect("temp");
     begin(&shell("exit 0", Duration::from_secs(20)), dir.path()).await.0.expect("ran");

@@ -33,8 +33,15 @@ struct Ended {
     status: Option<i32>,
     timed_out: bool,
     dropped: u64,
-    /// Why it could not be started.
+    /// Why it could not be started, or not be waited for.
     error: Option<String>,
+    /// Whether it was started.
+    #[serde(default = "was_started")]
+    started: bool,
+}
+
+const fn was_started() -> bool {
+    true
 }
 
 /// Which process a kept program is: ids are used again, start times are not.
@@ -68,7 +75,7 @@ pub(super) async fn run(
             _ = look.tick() => output.follow(folder, sink),
         }
     }
-    match outcome(folder, output, sink).await? {
+    match outcome(folder, false, output, sink).await? {
         Rejoined::Ended(exit) => Ok(exit),
         Rejoined::NeverBegan => Err(io::Error::other("its keeper could not begin")),
         Rejoined::Lost(why) => Err(io::Error::other(why)),
@@ -88,7 +95,7 @@ pub(super) async fn rejoin(
         output.follow(folder, sink);
         sleep(LOOK).await;
     }
-    outcome(folder, output, sink).await
+    outcome(folder, true, output, sink).await
 }
 
 /// The keeper's own work: runs the program that `folder` names, to its end. Standard input is the
@@ -108,7 +115,9 @@ pub async fn keep(folder: &Path) -> io::Result<()> {
             unwritten += kept.len() as u64;
         }
     };
+    let mut started = false;
     let ran = linux::run(&program, &mut sink, |id| {
+        started = true;
         if let Some(process) = Process::of(id) {
             // Without it nobody finds the program should this keeper be killed: no harm else.
             let _ = state::write_checked(&folder.join("process"), &process);
@@ -121,9 +130,11 @@ pub async fn keep(folder: &Path) -> io::Result<()> {
             timed_out: exit.timed_out,
             dropped: exit.dropped + unwritten,
             error: None,
+            started,
         },
         Err(error) => {
-            Ended { status: None, timed_out: false, dropped: 0, error: Some(error.to_string()) }
+            let error = Some(error.to_string());
+            Ended { status: None, timed_out: false, dropped: 0, error, started }
         }
     };
     let written = output.sync_data().and_then(|()| write_end(folder, &ended));
@@ -136,14 +147,18 @@ pub async fn keep(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How the program ended, by what its keeper left.
+/// How the program ended, by what its keeper left; `again` where another agent began it.
 async fn outcome(
     folder: &Path,
+    again: bool,
     mut output: Output,
     sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
 ) -> io::Result<Rejoined> {
     output.follow(folder, sink);
     match state::read_checked::<Ended>(&folder.join("exit")) {
+        Ok(Ended { error: Some(_), started: false, .. }) if again => {
+            return Ok(Rejoined::NeverBegan);
+        }
         Ok(Ended { error: Some(error), .. }) => return Err(io::Error::other(error)),
         Ok(ended) => {
             return Ok(Rejoined::Ended(Exit {
