@@ -71,7 +71,9 @@ impl Live {
             Ok(Some(piece)) => {
                 observed.notes.extend(piece.note.clone());
                 let (found, mut taken) = read(&piece.text);
-                if taken == 0 && piece.text.len() > OPEN_RUN {
+                // A run that was cut short at the end of a rotated log never gets its own end: it must
+                // not keep the look from the log that is written now.
+                if piece.closed || (taken == 0 && piece.text.len() > OPEN_RUN) {
                     taken = piece.text.len();
                 }
                 self.cursor.logs.insert(log.to_owned(), piece.place(taken));

@@ -28,6 +28,8 @@ pub(crate) struct Added {
     pub from: Place,
     /// Something that was lost, in words.
     pub note: Option<String>,
+    /// Whether nothing more comes to the file that this stood in.
+    pub closed: bool,
 }
 
 impl Added {
@@ -83,7 +85,7 @@ pub(crate) fn added(path: &Path, last: Option<Place>) -> io::Result<Option<Added
     }
     text.drain(..skip.min(text.len()));
     let from = Place { inode, offset: begin + skip as u64 };
-    Ok(Some(Added { text, from, note }))
+    Ok(Some(Added { text, from, note, closed: false }))
 }
 
 /// What was added to the file that is now called `….1`, if it is the one that was read and has
@@ -107,7 +109,10 @@ fn rest_of_rotated(path: &Path, last: Place) -> io::Result<Option<Added>> {
         // All of it was seen: the new file is read from its start.
         return new_file(path);
     }
-    Ok(Some(Added { text, from: last, note: None }))
+    // A program that holds the old file open writes there to its end; the next one writes to the new.
+    let succeeded = fs::metadata(path).is_ok_and(|new| new.len() > 0);
+    let closed = succeeded && (text.len() as u64) < PIECE;
+    Ok(Some(Added { text, from: last, note: None, closed }))
 }
 
 fn new_file(path: &Path) -> io::Result<Option<Added>> {
@@ -172,6 +177,21 @@ mod tests {
         let (text, place, noted) = look(&path, Some(place));
         assert_eq!((text.as_str(), noted), ("three\n", false));
         assert_eq!(look(&path, Some(place)).0, "");
+    }
+
+    #[test]
+    fn a_rotated_log_is_over_once_the_new_one_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        append(&path, "one\n");
+        let (_, place, _) = look(&path, None);
+        append(&path, "two, and no end\n");
+        fs::rename(&path, folder.path().join("log.1")).expect("renamed");
+        let closed = || added(&path, Some(place)).expect("readable").expect("there").closed;
+        append(&path, "");
+        assert!(!closed(), "whoever holds it may go on");
+        append(&path, "three\n");
+        assert!(closed());
     }
 
     #[test]
