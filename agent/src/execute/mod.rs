@@ -290,7 +290,8 @@ impl Executor {
     async fn purge(&self) {
         let (journals, quarantine) = (self.shop.journals.clone(), self.shop.quarantine.clone());
         let keep_from = self.shop.clock.now().before(limits::UNDO_KEPT);
-        let purging = move || purge::purge(&journals, &quarantine, keep_from);
+        let root = self.shop.platform.root().to_owned();
+        let purging = move || purge::purge(&root, &journals, &quarantine, keep_from);
         if let Err(error) = tokio::task::spawn_blocking(purging).await {
             tracing::error!(%error, "old undo data not looked through");
         }

@@ -1,18 +1,21 @@
 //! What a job leaves behind for its undo is kept for thirty days after its end was told: then its
-//! journal goes, and before it what it put into the agent's own quarantine. What lies beside its old
-//! place on the host (a rename) is the host's, and stays.
+//! journal goes, and before it what it put into the agent's own quarantine and what lies renamed beside
+//! its old place. Of a job that did not help the renamed thing stays, and so it does where nothing new
+//! came to its place.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use fleetmend_core::job::JobState;
 use fleetmend_core::time::Timestamp;
 
-use super::journal::{self, Journal};
+use super::journal::{self, Journal, Progress, StepProgress};
 use super::shop::UNREADABLE;
+use super::steps;
 
 /// Removes journals of jobs that ended before `keep_from`, with their quarantined things.
-pub(crate) fn purge(journals: &Path, quarantine: &Path, keep_from: Timestamp) {
+pub(crate) fn purge(root: &Path, journals: &Path, quarantine: &Path, keep_from: Timestamp) {
     for path in journal::list(journals).unwrap_or_default() {
         let unreadable = path.with_extension(UNREADABLE);
         if older(&unreadable, keep_from) {
@@ -29,12 +32,29 @@ pub(crate) fn purge(journals: &Path, quarantine: &Path, keep_from: Timestamp) {
         }
         let job = progress.order.job;
         // The journal goes last: while it is there, the rest is tried again.
-        let gone = forget(quarantine, &format!("{job}-")).and_then(|()| fs::remove_file(&path));
+        let gone = beside(root, &progress)
+            .and_then(|()| forget(quarantine, &format!("{job}-")))
+            .and_then(|()| fs::remove_file(&path));
         match gone {
             Ok(()) => tracing::info!(job.id = %job, "old journal and undo data removed"),
             Err(error) => tracing::warn!(job.id = %job, %error, "old undo data not removed"),
         }
     }
+}
+
+/// Removes what a job that helped keeps beside its old place. What it did not mend stays for a person
+/// to look at.
+fn beside(root: &Path, progress: &Progress) -> io::Result<()> {
+    let state = progress.finished.as_ref().map(|update| update.state);
+    if !matches!(state, Some(JobState::Fixed | JobState::Unverified)) {
+        return Ok(());
+    }
+    for step in &progress.steps {
+        if let StepProgress::Done { undo, .. } = step {
+            steps::forget(undo, progress.order.job, root).map_err(io::Error::other)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file is there and was last changed before `keep_from`.

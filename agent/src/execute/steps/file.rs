@@ -1,6 +1,9 @@
 //! `file.*`: rename, quarantine, create, restore. Nothing is deleted, nothing replaced, no link
 //! followed.
 
+use std::path::Path;
+
+use fleetmend_core::ids::JobId;
 use fleetmend_core::step::{Action, Base, Place};
 
 use super::{AfterCrash, Applied, Bench, Checked, Kept, StepError, UndoRecord};
@@ -13,7 +16,7 @@ pub(super) fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepE
     match action {
         Action::FileRename { place } => {
             let path = resolve(place, bench)?;
-            let kept = Kept::Beside(format!("{}.fleetmend-{}", path.name(), bench.job));
+            let kept = Kept::Beside(aside(&path, bench.job));
             moving(&path, kept, bench)
         }
         Action::FileQuarantine { place } => {
@@ -34,7 +37,7 @@ pub(super) fn apply(undo: &UndoRecord, bench: &Bench<'_>) -> Result<Applied, Ste
         UndoRecord::Made { folders } => {
             for folder in folders {
                 let path: HostPath = folder.parse()?;
-                walk::parent(&path, bench)?.make(path.name())?;
+                walk::parent(&path, bench.platform.root())?.make(path.name())?;
             }
             format!("made {}", folders.join(", "))
         }
@@ -53,7 +56,7 @@ pub(super) fn verify(undo: &UndoRecord, bench: &Bench<'_>) -> Result<(), StepErr
             let mut all = true;
             for folder in folders {
                 let path: HostPath = folder.parse()?;
-                all &= walk::exists(&path, bench)?;
+                all &= walk::exists(&path, bench.platform.root())?;
             }
             all
         }
@@ -68,7 +71,7 @@ pub(super) fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String, StepE
         UndoRecord::Made { folders } => {
             for folder in folders.iter().rev() {
                 let path: HostPath = folder.parse()?;
-                walk::parent(&path, bench)?.remove_empty(path.name())?;
+                walk::parent(&path, bench.platform.root())?.remove_empty(path.name())?;
             }
             Ok("removed what was made and is empty".to_owned())
         }
@@ -95,6 +98,25 @@ pub(super) fn after_crash(undo: &UndoRecord, bench: &Bench<'_>) -> AfterCrash {
         // Making a folder that is there already changes nothing.
         _ => AfterCrash::NotDone,
     }
+}
+
+/// Removes what a step of a job that is over keeps beside its old place. Only where something is at
+/// that place again: else it is the only one there is.
+pub(super) fn forget(undo: &UndoRecord, job: JobId, root: &Path) -> Result<(), StepError> {
+    let UndoRecord::Moved { from, to } = undo else { return Ok(()) };
+    let path: HostPath = from.parse()?;
+    let name = match to {
+        Kept::Beside(name) if *name == aside(&path, job) => name.clone(),
+        // The old name itself: what was restored is the host's.
+        Kept::Beside(_) => return Ok(()),
+        Kept::Quarantine(name) => hidden(name),
+    };
+    if walk::exists(&path, root)? { walk::parent(&path, root)?.remove_all(&name) } else { Ok(()) }
+}
+
+/// The name under which a job keeps what it renames.
+fn aside(path: &HostPath, job: JobId) -> String {
+    format!("{}.fleetmend-{job}", path.name())
 }
 
 /// A place as a path of this host.
@@ -137,7 +159,7 @@ fn making(path: &HostPath, bench: &Bench<'_>) -> Result<Checked, StepError> {
     let mut folders = Vec::new();
     for depth in 1..=path.0.len() {
         let part = HostPath(path.0[..depth].to_vec());
-        if !folders.is_empty() || !walk::exists(&part, bench)? {
+        if !folders.is_empty() || !walk::exists(&part, bench.platform.root())? {
             folders.push(part.to_string());
         }
     }
@@ -159,7 +181,7 @@ fn restoring(path: &HostPath, bench: &Bench<'_>) -> Result<Checked, StepError> {
             "no earlier step of this job renamed {path} within its folder"
         )));
     };
-    if walk::exists(path, bench)? {
+    if walk::exists(path, bench.platform.root())? {
         return Ok(Checked::AlreadySo(format!("something new is at {path}: it stays")));
     }
     let mut aside = path.clone();
@@ -172,7 +194,7 @@ fn restoring(path: &HostPath, bench: &Bench<'_>) -> Result<Checked, StepError> {
 
 /// Moves a thing to where it is kept.
 fn there(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepError> {
-    let parent = walk::parent(path, bench)?;
+    let parent = walk::parent(path, bench.platform.root())?;
     let (folder, name) = walk::kept(path, to, bench)?;
     if parent.rename(path.name(), &folder, name)? {
         return Ok(format!("{path} moved to {name}"));
@@ -186,7 +208,7 @@ fn there(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepEr
 
 /// Moves it back, where nothing new took its place.
 fn back(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepError> {
-    let parent = walk::parent(path, bench)?;
+    let parent = walk::parent(path, bench.platform.root())?;
     let (folder, name) = walk::kept(path, to, bench)?;
     let taken = parent.kind(path.name())?.is_some();
     let beside = hidden(name);
@@ -214,12 +236,12 @@ fn back(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepErr
 
 /// Whether the original is there, and whether the kept one is.
 fn ends(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<(bool, bool), StepError> {
-    let original = walk::exists(path, bench)?;
-    if !original && !walk::parent_exists(path, bench)? {
+    let original = walk::exists(path, bench.platform.root())?;
+    if !original && !walk::parent_exists(path, bench.platform.root())? {
         return Ok((false, false));
     }
     let (folder, name) = walk::kept(path, to, bench)?;
-    let beside = walk::parent(path, bench)?.kind(&hidden(name))?.is_some();
+    let beside = walk::parent(path, bench.platform.root())?.kind(&hidden(name))?.is_some();
     Ok((original, folder.kind(name)?.is_some() || beside))
 }
 
@@ -256,20 +278,22 @@ impl std::str::FromStr for HostPath {
 
 #[cfg(unix)]
 mod walk {
+    use std::path::Path;
+
     use super::super::tree::Folder;
     use super::{Bench, HostPath, Kept, StepError};
 
     /// The folder that holds the place.
-    pub(super) fn parent(path: &HostPath, bench: &Bench<'_>) -> Result<Folder, StepError> {
-        let mut folder = Folder::open(bench.platform.root())?;
+    pub(super) fn parent(path: &HostPath, root: &Path) -> Result<Folder, StepError> {
+        let mut folder = Folder::open(root)?;
         for part in &path.0[..path.0.len() - 1] {
             folder = folder.enter(part)?;
         }
         Ok(folder)
     }
 
-    pub(super) fn parent_exists(path: &HostPath, bench: &Bench<'_>) -> Result<bool, StepError> {
-        let mut folder = Folder::open(bench.platform.root())?;
+    pub(super) fn parent_exists(path: &HostPath, root: &Path) -> Result<bool, StepError> {
+        let mut folder = Folder::open(root)?;
         for part in &path.0[..path.0.len() - 1] {
             if folder.kind(part)?.is_none() {
                 return Ok(false);
@@ -279,11 +303,11 @@ mod walk {
         Ok(true)
     }
 
-    pub(super) fn exists(path: &HostPath, bench: &Bench<'_>) -> Result<bool, StepError> {
-        if path.0.len() > 1 && !parent_exists(path, bench)? {
+    pub(super) fn exists(path: &HostPath, root: &Path) -> Result<bool, StepError> {
+        if path.0.len() > 1 && !parent_exists(path, root)? {
             return Ok(false);
         }
-        Ok(parent(path, bench)?.kind(path.name())?.is_some())
+        Ok(parent(path, root)?.kind(path.name())?.is_some())
     }
 
     /// Where a moved thing is kept: the folder and the name in it.
@@ -293,7 +317,7 @@ mod walk {
         bench: &Bench<'_>,
     ) -> Result<(Folder, &'a str), StepError> {
         match to {
-            Kept::Beside(name) => Ok((parent(path, bench)?, name)),
+            Kept::Beside(name) => Ok((parent(path, bench.platform.root())?, name)),
             Kept::Quarantine(name) => Ok((Folder::open(bench.quarantine)?, name)),
         }
     }
@@ -302,6 +326,8 @@ mod walk {
 /// Steps on files of other systems come with those systems.
 #[cfg(not(unix))]
 mod walk {
+    use std::path::Path;
+
     use super::{Bench, HostPath, Kept, StepError};
 
     pub(super) struct Folder;
@@ -323,15 +349,18 @@ mod walk {
         pub(super) fn remove_empty(&self, _: &str) -> Result<(), StepError> {
             not_yet()
         }
+        pub(super) fn remove_all(&self, _: &str) -> Result<(), StepError> {
+            not_yet()
+        }
     }
 
-    pub(super) fn parent(_: &HostPath, _: &Bench<'_>) -> Result<Folder, StepError> {
+    pub(super) fn parent(_: &HostPath, _: &Path) -> Result<Folder, StepError> {
         not_yet()
     }
-    pub(super) fn parent_exists(_: &HostPath, _: &Bench<'_>) -> Result<bool, StepError> {
+    pub(super) fn parent_exists(_: &HostPath, _: &Path) -> Result<bool, StepError> {
         not_yet()
     }
-    pub(super) fn exists(_: &HostPath, _: &Bench<'_>) -> Result<bool, StepError> {
+    pub(super) fn exists(_: &HostPath, _: &Path) -> Result<bool, StepError> {
         not_yet()
     }
     pub(super) fn kept<'a>(

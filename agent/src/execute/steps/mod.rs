@@ -240,6 +240,11 @@ pub(crate) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
     }
 }
 
+/// Removes what a step keeps beside its old place for its undo, once nobody undoes it any more.
+pub(crate) fn forget(undo: &UndoRecord, job: JobId, root: &Path) -> Result<(), StepError> {
+    file::forget(undo, job, root)
+}
+
 /// Asks the host what became of a step that a crash hid.
 pub(crate) async fn after_crash(
     action: &Action,

@@ -1,8 +1,9 @@
 //! Handles into the host's file tree: every folder on the way is opened by name in its parent's
 //! handle, never through a link, so that nobody can turn a step aside while it runs.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
@@ -13,6 +14,9 @@ use super::StepError;
 /// An open folder.
 #[derive(Debug)]
 pub(super) struct Folder(OwnedFd);
+
+/// Folders in folders that are removed.
+const DEPTH: u32 = 200;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
@@ -82,6 +86,41 @@ impl Folder {
             Err(e) => Err(failed("remove", OsStr::new(name), e)),
         }
     }
+
+    /// Removes a thing and all below it. A link is removed itself; what is mounted below is not
+    /// entered.
+    pub(super) fn remove_all(&self, name: &str) -> Result<(), StepError> {
+        let name =
+            CString::new(name).map_err(|_| failed("remove", OsStr::new(name), Errno::INVAL))?;
+        let device = rustix::fs::fstat(&self.0).map(|stat| stat.st_dev);
+        let device = device.map_err(|e| failed("look at", OsStr::new("the folder"), e))?;
+        remove(self.0.as_fd(), &name, device, DEPTH)
+            .map_err(|e| failed("remove", OsStr::from_bytes(name.to_bytes()), e))
+    }
+}
+
+fn remove(folder: BorrowedFd<'_>, name: &CStr, device: u64, depth: u32) -> Result<(), Errno> {
+    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(e) => return Err(e),
+    }
+    let inner = rustix::fs::openat(folder, name, DIRECTORY, Mode::empty())?;
+    if rustix::fs::fstat(&inner)?.st_dev != device {
+        return Err(Errno::XDEV);
+    }
+    let depth = depth.checked_sub(1).ok_or(Errno::LOOP)?;
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&inner)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    for name in names {
+        remove(inner.as_fd(), &name, device, depth)?;
+    }
+    rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
 }
 
 fn failed(what: &str, name: &OsStr, error: Errno) -> StepError {

@@ -11,7 +11,7 @@ use fleetmend_core::knowledge::Verification;
 use fleetmend_core::step::{Action, Tool};
 use tokio_util::sync::CancellationToken;
 
-use super::world::{NOW, World, below, end, settle, step, told, tool};
+use super::world::{NOW, World, below, end, rename, settle, step, told, tool};
 use crate::execute::NaturalRun;
 use crate::execute::journal::{self, Journal, Progress};
 
@@ -94,6 +94,33 @@ async fn undo_data_is_kept_thirty_days_and_no_longer() {
     world.clock.advance(DAY * 2);
     world.executor().purge().await;
     assert!(kept() == 1 && stranger.exists() && progress(&world).is_none());
+}
+
+#[tokio::test]
+async fn what_was_renamed_goes_after_thirty_days_where_it_has_a_successor() {
+    let restored = step(Action::FileRestore { place: below("pkg/back") });
+    let steps = vec![rename("pkg/old"), rename("pkg/only"), rename("pkg/back"), restored];
+    let world = World::new(steps);
+    for file in ["old/deep/one", "only", "back"] {
+        world.write(&format!("var/lib/pkg/{file}"));
+    }
+    let outside = tempfile::tempdir().expect("temp");
+    fs::write(outside.path().join("theirs"), "").expect("written");
+    let link = world.path("var/lib/pkg/old/link");
+    std::os::unix::fs::symlink(outside.path(), link).expect("linked");
+    assert_eq!(end(&world.run(&world.order(1)).await).0, JobState::Fixed);
+    world.write("var/lib/pkg/old");
+    let job = world.order(1).job;
+    let aside = |name: &str| world.path(&format!("var/lib/pkg/{name}.fleetmend-{job}"));
+    world.clock.advance(DAY * 29);
+    world.executor().purge().await;
+    assert!(aside("old").exists());
+    world.clock.advance(DAY * 2);
+    world.executor().purge().await;
+    assert!(!aside("old").exists() && world.path("var/lib/pkg/old").exists());
+    assert!(aside("only").exists(), "nothing new came: it is the only one");
+    assert!(world.path("var/lib/pkg/back").exists(), "what was restored stays");
+    assert!(outside.path().join("theirs").exists(), "no link is followed");
 }
 
 #[tokio::test]
