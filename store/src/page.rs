@@ -135,10 +135,10 @@ mod tests {
 
     #[test]
     fn cursors_travel_as_text() {
+        const NUL: &str = "t00.00000000000000000000000000000000";
         for cursor in [Cursor::number(-5, Uuid::nil()), Cursor::text("имя.a", Uuid::max())] {
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
-        const NUL: &str = "t00.00000000000000000000000000000000";
         for bad in ["", "n1", "x1.00000000000000000000000000000000", "nx.0", "tzz.0", NUL] {
             assert_eq!(bad.parse::<Cursor>(), Err(BadCursor), "{bad:?}");
         }

@@ -105,7 +105,10 @@ fn a_store_moves_to_postgres_and_the_fleet_goes_on() {
     };
     wait_for("a failure after the move", Duration::from_secs(30), || match later() {
         0 => Err("none".to_owned()),
-        n => Ok(assert_eq!(n, 1)),
+        n => {
+            assert_eq!(n, 1);
+            Ok(())
+        }
     });
     assert_eq!(recount(), "", "reports that came since are counted");
     agent.kill_with_children();

@@ -47,7 +47,7 @@ pub struct DatabaseOverrides {
         value_name = "N"
     )]
     pub max_connections: Option<u32>,
-    /// How long a call waits for a connection to PostgreSQL. [default: 2]
+    /// How long a call waits for a connection to PostgreSQL. [default: 4]
     #[arg(
         long = "database-acquire-seconds",
         global = true,

@@ -28,7 +28,7 @@ pub(super) async fn run(shared: Shared, mut queue: mpsc::Receiver<Handed>) {
         let mut random = || entropy::bytes();
         let storing = shared.db.ingest(&items, shared.clock.now(), &mut random);
         // A transaction that breaks off is undone; what came with it must not end all others.
-        match survive(storing).await {
+        match survive(Box::pin(storing)).await {
             Err(why) => {
                 metrics::commit_failed();
                 metrics::database_error(DatabaseError::Other);
