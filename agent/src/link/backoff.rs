@@ -22,9 +22,6 @@ impl Default for Law {
     }
 }
 
-/// The failures that count after a welcome: with the default law, waits up to 4 s.
-const WELCOMED: u32 = 4;
-
 /// Counts failures in a row.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Backoff {
@@ -44,12 +41,6 @@ impl Backoff {
     /// A session that worked: the next failure begins anew.
     pub fn reset(&mut self) {
         self.failures = 0;
-    }
-
-    /// A server that welcomed this host is there, though nothing shows yet that it keeps what it is
-    /// given: waits may grow no longer than a few seconds.
-    pub fn welcomed(&mut self) {
-        self.failures = self.failures.min(WELCOMED);
     }
 
     /// Failures in a row.
@@ -86,9 +77,6 @@ mod tests {
         }
         assert_eq!(backoff.next(law, 30_000), law.cap);
         assert_eq!(backoff.next(law, 30_001), Duration::ZERO);
-        backoff.welcomed();
-        assert_eq!(backoff.next(law, 4_000), Duration::from_secs(4));
-        assert_eq!(backoff.next(law, 4_001), Duration::from_millis(4_001));
         backoff.reset();
         assert_eq!(backoff.next(law, 250), law.base);
     }

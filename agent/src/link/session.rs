@@ -136,7 +136,6 @@ impl Session<'_> {
             tracing::warn!(seconds = ahead / 1_000, "this host's clock differs from the server's");
         }
         self.contact.clock_ahead_ms = Some(ahead);
-        self.backoff.welcomed();
         self.contact.pending = welcome.pending;
         self.contact.met(&self.link.state, now);
         let settings = welcome.settings.unwrap_or_default();
