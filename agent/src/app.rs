@@ -203,12 +203,14 @@ impl Running {
             key: failure.incident_key(),
             at: failure.time.to_timestamp(zone.offset_at(now)),
             worked: false,
+            by_state: false,
             words: failure.message.clone(),
         });
         let worked = observed.recoveries.iter().map(|recovery| NaturalRun {
             key: recovery.key.clone(),
             at: recovery.at,
             worked: true,
+            by_state: observed.cleared.contains(&recovery.key),
             words: recovery.message.clone(),
         });
         let runs: Vec<_> = failed.chain(worked).collect();

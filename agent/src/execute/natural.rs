@@ -27,6 +27,8 @@ pub struct NaturalRun {
     pub at: Timestamp,
     /// Whether it worked.
     pub worked: bool,
+    /// Whether no run was seen: the condition that was reported is gone from the present state.
+    pub by_state: bool,
     /// What was seen.
     pub words: String,
 }
@@ -116,7 +118,13 @@ mod tests {
     }
 
     fn run(key: IncidentKey, at: i64, worked: bool) -> NaturalRun {
-        NaturalRun { key, at: Timestamp::from_millis(at), worked, words: String::new() }
+        NaturalRun {
+            key,
+            at: Timestamp::from_millis(at),
+            worked,
+            by_state: false,
+            words: String::new(),
+        }
     }
 
     #[test]

@@ -173,6 +173,7 @@ pub(super) fn compare(
     for last in &before {
         if !present.iter().any(|p| p.key == last.key) {
             let key = last.key.clone();
+            observed.cleared.push(key.clone());
             observed.recoveries.push(Recovery { key, at: now, message: gone.to_owned() });
         }
     }

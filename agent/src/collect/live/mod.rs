@@ -48,6 +48,8 @@ pub struct Observed {
     pub failures: Vec<FailureReport>,
     /// Failures that are gone.
     pub recoveries: Vec<Recovery>,
+    /// Those of them that the present state alone tells of: no run of the operation was seen.
+    pub cleared: Vec<IncidentKey>,
     /// What could not be looked at, in words.
     pub notes: Vec<String>,
 }

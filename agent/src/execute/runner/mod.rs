@@ -321,7 +321,11 @@ impl<'a> Runner<'a> {
     async fn by_natural_run(&mut self) -> io::Result<Option<Came>> {
         let since = self.journal.progress.verifying_since;
         if let Some(run) = self.shop.natural.after(&self.order().key, since) {
-            let proof = if run.worked {
+            let proof = if run.worked && run.by_state {
+                // What was reported is gone, and yet nobody saw the operation work.
+                let why = format!("the condition is gone: {}", run.words);
+                Proof::Fixed(ProofLevel::ProbeOnly, why)
+            } else if run.worked {
                 let why = format!("the next run, at {}, worked: {}", run.at, run.words);
                 Proof::Fixed(ProofLevel::Observed, why)
             } else {

@@ -144,7 +144,7 @@ async fn what_a_program_left_goes_when_the_server_has_the_jobs_end() {
 /// A natural run of what the orders of `World` are about, after `seconds`.
 fn natural(world: &World, seconds: u64, worked: bool) -> NaturalRun {
     let at = NOW.after(Duration::from_secs(seconds));
-    NaturalRun { key: world.order(1).key, at, worked, words: "seen".to_owned() }
+    NaturalRun { key: world.order(1).key, at, worked, by_state: false, words: "seen".to_owned() }
 }
 
 fn waits_for_next_run() -> World {
