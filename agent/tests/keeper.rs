@@ -29,8 +29,16 @@ async fn begin(program: &Program, folder: &Path) -> (std::io::Result<Exit>, Vec<
 }
 
 async fn rejoin(folder: &Path) -> (Rejoined, Vec<u8>) {
+    rejoin_and(folder, || {}).await
+}
+
+/// Rejoins a program, and does something each time that it is heard.
+async fn rejoin_and(folder: &Path, mut heard: impl FnMut() + Send) -> (Rejoined, Vec<u8>) {
     let mut seen = Vec::new();
-    let mut sink = |piece: &[u8]| seen.extend_from_slice(piece);
+    let mut sink = |piece: &[u8]| {
+        seen.extend_from_slice(piece);
+        heard();
+    };
     let rejoined = machine().rejoin(folder, &mut sink).await.expect("rejoined");
     (rejoined, seen)
 }
@@ -85,11 +93,9 @@ async fn a_program_outlives_its_agent_and_its_outcome_is_learned() {
     leave(&program, dir.path(), || effects.exists()).await;
     // Nobody can begin it again meanwhile.
     assert!(begin(&program, dir.path()).await.0.is_err());
-    let go = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        fs::write(effects.with_extension("go"), "").expect("written");
-    };
-    let ((rejoined, seen), ()) = tokio::join!(rejoin(dir.path()), go);
+    // It goes on only once the next agent hears it.
+    let go = effects.with_extension("go");
+    let (rejoined, seen) = rejoin_and(dir.path(), || fs::write(&go, "").expect("written")).await;
     let Rejoined::Ended(exit) = rejoined else { panic!("{rejoined:?}") };
     assert_eq!((exit.status, seen.as_slice()), (Some(7), &b"began\nended\n"[..]));
     assert_eq!(fs::read_to_string(&effects).expect("there"), "x\n");

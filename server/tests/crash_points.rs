@@ -8,15 +8,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fleetmend_core::ids::{JobId, SpoolEpoch};
+use fleetmend_core::ids::SpoolEpoch;
 use fleetmend_core::job::{JobState, JobUpdate};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_faults::{Mistake, Point};
 use fleetmend_proto::decode_order;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
-use fleetmend_store::{IncidentFilter, NewJob, PageRequest, ReportFilter};
 use fleetmend_tests::programs::{Running, command};
-use link_support::{Remote, TestHost, TestServer, TestSession, epoch, failure, hello};
+use link_support::{
+    Remote, TestHost, TestServer, TestSession, epoch, failure, hello, order, stored_reports,
+};
 
 /// Reports sent, each in a message of its own: the points are passed several times.
 const REPORTS: u64 = 5;
@@ -101,7 +102,7 @@ async fn what_was_acknowledged_is_there_after_a_crash_and_once() {
                 session.out.send(reports(&scene.session_epoch(), sequence)).await.expect("open");
                 assert!(session.ack().await.sequence >= sequence);
             }
-            assert_eq!(stored(&server, &scene.host).await, REPORTS, "{point:?}: each once");
+            assert_eq!(stored_reports(&server, &scene.host).await, REPORTS, "{point:?}: each once");
         }
     }
 }
@@ -124,7 +125,7 @@ async fn an_order_comes_after_a_crash_and_its_job_ends() {
         session.out.send(reports(&scene.session_epoch(), 1)).await.expect("open");
         session.ack().await;
         drop(session);
-        let job = order(&server, &scene.host).await;
+        let job = order(&server, &scene.host).await.expect("a job");
         scene.folder = stop(server).await;
 
         scene.crash(point, 1, None, 0).await;
@@ -228,32 +229,4 @@ fn reports(epoch: &[u8], sequence: u64) -> fleetmend_proto::v1::AgentMessage {
     };
     let body = fleetmend_proto::v1::agent_message::Body::Reports(reports);
     fleetmend_proto::v1::AgentMessage { body: Some(body) }
-}
-
-async fn stored(server: &TestServer, host: &TestHost) -> u64 {
-    let filter = ReportFilter { host: Some(host.id), ..ReportFilter::default() };
-    let db = &server.running.shared.db;
-    db.reports(&filter, &PageRequest::first(1)).await.expect("reads").total
-}
-
-async fn order(server: &TestServer, host: &TestHost) -> JobId {
-    let db = &server.running.shared.db;
-    let filter = IncidentFilter { host: Some(host.id), ..IncidentFilter::default() };
-    let incident = db.incidents(&filter, &PageRequest::first(1)).await.expect("reads").items[0].id;
-    let job = NewJob {
-        id: JobId::at(server.now(), fleetmend_server::entropy::bytes()),
-        host: host.id,
-        incident,
-        cause: "apt.dpkg_interrupted".parse().expect("a cause"),
-        remediation: "apt.configure_pending".parse().expect("a remediation"),
-        version: 1,
-        digest: "0".repeat(64),
-        evidence: vec![],
-        steps_time: Duration::from_mins(10),
-        verify_within: Duration::from_hours(24),
-        not_before: server.now(),
-        expires: server.now().after(Duration::from_hours(24)),
-        reason: "test".to_owned(),
-    };
-    db.create_job(&job, "test", server.now()).await.expect("a job").id
 }

@@ -5,14 +5,15 @@ mod link_support;
 use std::time::{Duration, Instant};
 
 use fleetmend_core::host::Lifecycle;
-use fleetmend_core::ids::JobId;
 use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, signing_input};
 use fleetmend_proto::v1::agent_message::Body as FromAgent;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
 use fleetmend_proto::{decode_order, trust, v1};
-use fleetmend_store::{IncidentFilter, NewJob, PageRequest, ReportFilter, StoreError};
-use link_support::{TestHost, TestServer, epoch, eventually, failure, hello, new_key, next};
+use fleetmend_store::{PageRequest, ReportFilter};
+use link_support::{
+    TestHost, TestServer, epoch, eventually, failure, hello, new_key, next, order, stored_reports,
+};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
 use tonic::Code;
 
@@ -294,34 +295,6 @@ async fn a_stopping_server_ends_its_streams_and_loses_nothing() {
 async fn set(server: &TestServer, host: &TestHost, to: Lifecycle) {
     let db = &server.running.shared.db;
     db.set_lifecycle(host.id, to, "test", "test", server.now()).await.expect("set");
-}
-
-async fn stored_reports(server: &TestServer, host: &TestHost) -> u64 {
-    let filter = ReportFilter { host: Some(host.id), ..ReportFilter::default() };
-    let db = &server.running.shared.db;
-    db.reports(&filter, &PageRequest::first(1)).await.expect("read").total
-}
-
-async fn order(server: &TestServer, host: &TestHost) -> Result<JobId, StoreError> {
-    let db = &server.running.shared.db;
-    let filter = IncidentFilter { host: Some(host.id), ..IncidentFilter::default() };
-    let page = db.incidents(&filter, &PageRequest::first(1)).await.expect("read");
-    let job = NewJob {
-        id: JobId::at(server.now(), fleetmend_server::entropy::bytes()),
-        host: host.id,
-        incident: page.items[0].id,
-        cause: "apt.dpkg_interrupted".parse().expect("a cause"),
-        remediation: "apt.configure_pending".parse().expect("a remediation"),
-        version: 1,
-        digest: "0".repeat(64),
-        evidence: vec![],
-        steps_time: Duration::from_mins(10),
-        verify_within: Duration::from_hours(24),
-        not_before: server.now(),
-        expires: server.now().after(Duration::from_hours(24)),
-        reason: "test".to_owned(),
-    };
-    db.create_job(&job, "test", server.now()).await.map(|job| job.id)
 }
 
 /// As an agent does: the chain from the welcome to the pinned root, for orders only, then the

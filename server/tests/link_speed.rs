@@ -53,7 +53,8 @@ async fn enrolment_sessions_and_ingest() {
 }
 
 /// What a stream that rests costs the server: a process of its own holds the streams, so that the
-/// clients' share is not counted. `FLEETMEND_STREAMS` says how many.
+/// clients' share is not counted. `FLEETMEND_STREAMS` says how many. No promise of CI: it measures, and takes a
+/// minute: `cargo nextest run -p fleetmend-server --test link_speed --run-ignored all --no-capture idle_streams`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn idle_streams() {

@@ -117,20 +117,22 @@ pub fn wait_incident(api: &Api, code: &str) -> Value {
     })
 }
 
+/// The states in which a job is over.
+pub const ENDS: [&str; 10] = [
+    "fixed",
+    "unverified",
+    "failed",
+    "rolled_back",
+    "timed_out",
+    "not_reached",
+    "unknown",
+    "not_applicable",
+    "skipped",
+    "cancelled",
+];
+
 /// Waits for a job's end, and gives the job.
 pub fn wait_job(api: &Api, id: &str) -> Value {
-    const ENDS: [&str; 10] = [
-        "fixed",
-        "unverified",
-        "failed",
-        "rolled_back",
-        "timed_out",
-        "not_reached",
-        "unknown",
-        "not_applicable",
-        "skipped",
-        "cancelled",
-    ];
     crate::wait_for("the job's end", Duration::from_secs(90), || {
         let (status, job) = api.get(&format!("/api/v1/jobs/{id}"));
         let ended = status == 200 && ENDS.iter().any(|end| job["state"] == *end);

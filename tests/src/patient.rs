@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::agent::ENDS;
 use crate::api::Api;
 use crate::disk::SmallDisk;
 use crate::mini::{AGENT, MiniRoot, STATE};
@@ -24,20 +25,6 @@ pub const FINAL_WITHIN: Duration = Duration::from_mins(1);
 const AWAIT: Duration = Duration::from_secs(90);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(40);
-
-/// The states in which a job is over.
-pub const ENDS: [&str; 10] = [
-    "fixed",
-    "unverified",
-    "failed",
-    "rolled_back",
-    "timed_out",
-    "not_reached",
-    "unknown",
-    "not_applicable",
-    "skipped",
-    "cancelled",
-];
 
 /// One job, as the doctor saw it.
 #[derive(Debug, Clone)]
@@ -87,6 +74,40 @@ pub struct Tally {
     pub failures: usize,
 }
 
+/// Lets a doctor care for each patient while `work` is done. They stop with it, also when it panics:
+/// a test that fails must not wait for doctors who work on.
+pub fn cared_for<R>(patients: &[Patient], api: &Api, work: impl FnOnce() -> R) -> R {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _at_the_end = RaisedAtEnd(&stop);
+        for patient in patients {
+            scope.spawn(|| patient.care(api, &stop));
+        }
+        work()
+    })
+}
+
+/// What all the patients came to, and all that is wrong.
+pub fn verdicts(patients: &[Patient], api: &Api) -> (Tally, Vec<String>) {
+    let (mut tally, mut wrong) = (Tally::default(), Vec::new());
+    for patient in patients {
+        let (one, more) = patient.verdict(api);
+        tally.add(&one);
+        wrong.extend(more);
+    }
+    (tally, wrong)
+}
+
+/// A flag that is raised at the end of its scope, whichever way it is left.
+#[derive(Debug)]
+pub struct RaisedAtEnd<'a>(pub &'a AtomicBool);
+
+impl Drop for RaisedAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Patient {
     /// Makes a machine and enrols it; `None` (and *skipped* said) where roots cannot be entered.
     ///
@@ -94,6 +115,14 @@ impl Patient {
     /// Where the server refuses it.
     pub fn enrol(server: &Server, name: &str) -> Option<Self> {
         Some(Self::enrol_in(MiniRoot::create()?, None, server, name))
+    }
+
+    /// So many machines, `patient-0` and on; `None` where roots cannot be entered.
+    ///
+    /// # Panics
+    /// Where the server refuses one.
+    pub fn enrol_many(server: &Server, count: u32) -> Option<Vec<Self>> {
+        (0..count).map(|n| Self::enrol(server, &format!("patient-{n}"))).collect()
     }
 
     /// The same with a disk of so many kilobytes for all that its agent keeps.
@@ -168,7 +197,7 @@ impl Patient {
     }
 
     /// The doctor's work: one cycle after the other until `stop`; the last one is brought to its end.
-    pub fn care(&self, api: &Api, stop: &AtomicBool) {
+    fn care(&self, api: &Api, stop: &AtomicBool) {
         let mut cycle = 0;
         while !stop.load(Ordering::Relaxed) {
             cycle += 1;

@@ -2,11 +2,11 @@
 //! nobody sees a difference. The agent goes on where it stood.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::slice::from_ref;
 use std::time::Duration;
 
 use fleetmend_tests::api::Api;
-use fleetmend_tests::patient::Patient;
+use fleetmend_tests::patient::{self, Patient};
 use fleetmend_tests::postgres::{Cluster, PASSWORD};
 use fleetmend_tests::programs::{command, must, ours, run, text};
 use fleetmend_tests::server::{Database, Server};
@@ -61,14 +61,11 @@ fn a_store_moves_to_postgres_and_the_fleet_goes_on() {
 
     // A fleet with something to tell: failures, their incidents, and a job that proved a repair.
     let mut agent = patient.start(&[]);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| patient.care(&api, &stop));
+    patient::cared_for(from_ref(&patient), &api, || {
         wait_for("a job that proved its repair", Duration::from_mins(2), || {
             let fixed = api.items("/api/v1/jobs?state=fixed");
             if fixed.is_empty() { Err(format!("{:?}", api.items("/api/v1/jobs"))) } else { Ok(()) }
         });
-        stop.store(true, Ordering::Relaxed);
     });
     agent.kill_with_children();
     // What the agent said last is written down, and nothing changes any more.

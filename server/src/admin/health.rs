@@ -20,7 +20,9 @@ pub(super) fn ask(metrics: SocketAddr) -> anyhow::Result<String> {
         let mut stream = TcpStream::connect_timeout(&addr, WAIT)?;
         stream.set_read_timeout(Some(WAIT))?;
         stream.set_write_timeout(Some(WAIT))?;
-        write!(stream, "GET /readyz HTTP/1.0\r\nHost: {addr}\r\n\r\n")?;
+        // In one piece: a server that answers the first line and closes would break the second.
+        let question = format!("GET /readyz HTTP/1.0\r\nHost: {addr}\r\n\r\n");
+        stream.write_all(question.as_bytes())?;
         stream.take(MOST).read_to_end(&mut answer)?;
         Ok(())
     };
@@ -51,9 +53,13 @@ mod tests {
         let addr = listener.local_addr().expect("bound");
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a caller");
-            let mut request = [0; 512];
-            let size = stream.read(&mut request).expect("a request");
-            assert!(request[..size].starts_with(b"GET /readyz "), "{request:?}");
+            let (mut request, mut piece) = (Vec::new(), [0; 512]);
+            while !request.ends_with(b"\r\n\r\n") {
+                let size = stream.read(&mut piece).expect("a request");
+                assert_ne!(size, 0, "ended within {request:?}");
+                request.extend_from_slice(&piece[..size]);
+            }
+            assert!(request.starts_with(b"GET /readyz "), "{request:?}");
             stream.write_all(answer.as_bytes()).expect("answered");
         });
         addr

@@ -1,5 +1,7 @@
 //! The agents' side: calls, sessions, orders on their way out, and who is connected.
 
+mod ended;
+mod hello;
 mod limiter;
 mod push;
 mod registry;

@@ -3,8 +3,10 @@
 //! and the next hello puts it back; so does [`again`] where the database failed in the middle.
 
 use fleetmend_core::ids::{HostId, JobId};
+use fleetmend_core::limits;
 use fleetmend_proto::v1;
 use fleetmend_store::StoreError;
+use tokio::time::Instant;
 
 use crate::enroll::OrderKey;
 use crate::events::Event;
@@ -20,6 +22,40 @@ pub(super) struct Due {
     pub(super) recalled: Vec<JobId>,
     /// Why there may be more, and why an order may be marked offered that was not given here.
     pub(super) failed: Option<StoreError>,
+}
+
+/// What a session told its host of orders, and knows of them.
+pub(super) struct Told {
+    /// Jobs that the agent knows: those of its hello, and those sent since.
+    pub(super) known: Vec<JobId>,
+    /// The database failed where an order may have been marked offered: to be put back.
+    pub(super) doubtful: bool,
+    /// When the agent was last told to stop which job.
+    recalled: Vec<(JobId, Instant)>,
+}
+
+impl Told {
+    pub(super) fn new(known: Vec<JobId>) -> Self {
+        Self { known, doubtful: false, recalled: Vec::new() }
+    }
+
+    pub(super) fn sent(&mut self, job: JobId) {
+        self.known.push(job);
+        // One job at a time is active: the latest few are all that can be open.
+        let over = self.known.len().saturating_sub(2 * limits::OPEN_JOBS);
+        self.known.drain(..over);
+    }
+
+    /// Whether the agent is to be told now that a job shall stop: once, and again with each
+    /// heartbeat's time until the job has ended.
+    pub(super) fn recall_now(&mut self, job: JobId, now: Instant) -> bool {
+        self.recalled.retain(|(_, at)| now - *at < limits::HEARTBEAT);
+        let told = self.recalled.iter().any(|(id, _)| *id == job);
+        if !told {
+            self.recalled.push((job, now));
+        }
+        !told
+    }
 }
 
 /// Everything that should go to a host now. The caller has made sure that the host may get orders,

@@ -6,22 +6,22 @@
 
 use std::time::Duration;
 
-use fleetmend_core::ids::{HostId, JobId};
-use fleetmend_core::job::JobState;
+use fleetmend_core::ids::HostId;
 use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
 use fleetmend_proto::v1::agent_message::Body as FromAgent;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
-use fleetmend_proto::{ConvertError, Hello, v1, wire_size};
-use fleetmend_store::{JobFilter, PageRequest, StoreError};
+use fleetmend_proto::{v1, wire_size};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use tracing::Instrument as _;
 
+use super::ended::{Ended, failed};
+use super::hello;
 use super::limiter::Limiter;
-use super::push;
+use super::push::{self, Told};
 use super::registry::Registration;
 use super::service::AgentLink;
 use super::standing;
@@ -30,7 +30,6 @@ use crate::enroll::identity::HostCertificate;
 use crate::events::Event;
 use crate::ingest::{self, IngestError};
 use crate::metrics::{self, StreamEnd};
-use crate::state::Shared;
 
 /// Time for a slow agent to take one message.
 const SEND: Duration = Duration::from_secs(30);
@@ -53,12 +52,6 @@ pub(super) struct Opened {
     pub(super) out: Out,
 }
 
-/// Why a stream ends, and what the agent is told; `None` ends it without an error.
-struct Ended {
-    why: StreamEnd,
-    status: Option<Status>,
-}
-
 struct Session {
     link: AgentLink,
     identity: HostCertificate,
@@ -66,18 +59,7 @@ struct Session {
     key: std::sync::Arc<OrderKey>,
     limiter: Limiter,
     out: Out,
-    orders: Orders,
-}
-
-/// What a session knows of the host's orders.
-#[derive(Default)]
-struct Orders {
-    /// Jobs that the agent knows: those of its hello, and those sent since.
-    known: Vec<JobId>,
-    /// The database failed where an order may have been marked offered: to be put back.
-    doubtful: bool,
-    /// When the agent was last told to stop which job.
-    recalled: Vec<(JobId, Instant)>,
+    orders: Told,
 }
 
 /// Runs a stream to its end.
@@ -104,14 +86,14 @@ pub(super) async fn run(opened: Opened) {
 }
 
 async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
-    let hello = hello(&mut opened.inbound).await?;
+    let hello = hello::receive(&mut opened.inbound).await?;
     let Opened { link, identity, not_after, mut inbound, out } = opened;
     let shared = link.shared.clone();
     let host = identity.host;
     let turn = link.turn().await.map_err(Ended::refused)?;
     let now = shared.clock.now();
     let acknowledged =
-        note_hello(&shared, host, &hello, now).await.map_err(|error| failed(&shared, &error))?;
+        hello::note(&shared, host, &hello, now).await.map_err(|error| failed(&shared, &error))?;
     let place = shared.registry.register(host, &identity.serial, not_after);
     // Looked at again now that an end asked by somebody else would be heard.
     let standing = standing::check(&shared, &identity).await.map_err(Ended::refused)?;
@@ -134,56 +116,11 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
     };
     let limiter = Limiter::new(Instant::now());
     let known = hello.open_jobs.iter().map(|open| open.job).collect();
-    let orders = Orders { known, ..Orders::default() };
+    let orders = Told::new(known);
     let mut session = Session { link, identity, place, key, limiter, out, orders };
     session.send(ToAgent::Welcome(welcome)).await?;
     session.push().await?;
     session.serve(&mut inbound).await
-}
-
-/// The first message, in its time.
-async fn hello(inbound: &mut Streaming<v1::AgentMessage>) -> Result<Hello, Ended> {
-    let first =
-        tokio::time::timeout(limits::FIRST_MESSAGE, inbound.message()).await.map_err(|_| {
-            Ended::new(
-                StreamEnd::Idle,
-                Status::deadline_exceeded("no hello came within 10 seconds"),
-            )
-        })?;
-    match first.map_err(Ended::broken)?.map(|message| message.body) {
-        None => Err(Ended::closed()),
-        Some(Some(FromAgent::Hello(hello))) => {
-            Hello::try_from(hello).map_err(|err| Ended::protocol(&err.within("hello")))
-        }
-        Some(_) => Err(Ended::new(
-            StreamEnd::Protocol,
-            Status::failed_precondition("the first message must be a hello"),
-        )),
-    }
-}
-
-/// Writes what a hello changes, and gives the position of its spool. Most change nothing and cost
-/// reads only: after an outage a whole fleet says hello at once.
-async fn note_hello(
-    shared: &Shared,
-    host: HostId,
-    hello: &Hello,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    let db = &shared.db;
-    if db.host(host).await?.is_none_or(|stored| stored.facts != hello.facts) {
-        db.save_facts(host, &hello.facts, now).await?;
-    }
-    if hello.order_counter > 0 {
-        db.raise_counter(host, hello.order_counter).await?;
-    }
-    let offered =
-        JobFilter { host: Some(host), state: vec![JobState::Offered], ..JobFilter::default() };
-    if db.jobs(&offered, &PageRequest::first(1)).await?.total > 0 {
-        let known: Vec<JobId> = hello.open_jobs.iter().map(|open| open.job).collect();
-        push::again(shared, host, &known).await?;
-    }
-    db.spool_position(host, hello.epoch).await
 }
 
 impl Session {
@@ -418,75 +355,6 @@ impl Session {
             Err(_) => Err(Ended { why: StreamEnd::Idle, status: None }),
         }
     }
-}
-
-impl Orders {
-    fn sent(&mut self, job: JobId) {
-        self.known.push(job);
-        // One job at a time is active: the latest few are all that can be open.
-        let over = self.known.len().saturating_sub(2 * limits::OPEN_JOBS);
-        self.known.drain(..over);
-    }
-
-    /// Whether the agent is to be told now that a job shall stop: once, and again with each
-    /// heartbeat's time until the job has ended.
-    fn recall_now(&mut self, job: JobId, now: Instant) -> bool {
-        self.recalled.retain(|(_, at)| now - *at < limits::HEARTBEAT);
-        let told = self.recalled.iter().any(|(id, _)| *id == job);
-        if !told {
-            self.recalled.push((job, now));
-        }
-        !told
-    }
-}
-
-impl Ended {
-    fn new(why: StreamEnd, status: Status) -> Self {
-        Self { why, status: Some(status) }
-    }
-
-    fn closed() -> Self {
-        Self { why: StreamEnd::Closed, status: None }
-    }
-
-    /// The stream broke, or its message was over a bound.
-    fn broken(status: Status) -> Self {
-        let oversized = matches!(
-            status.code(),
-            tonic::Code::OutOfRange | tonic::Code::ResourceExhausted | tonic::Code::InvalidArgument
-        );
-        let why = if oversized { StreamEnd::Protocol } else { StreamEnd::Closed };
-        Self::new(why, status)
-    }
-
-    fn protocol(error: &ConvertError) -> Self {
-        Self::new(StreamEnd::Protocol, Status::invalid_argument(error.to_string()))
-    }
-
-    /// The certificate does not stand, or could not be looked up.
-    fn refused(status: Status) -> Self {
-        let unavailable = status.code() == tonic::Code::Unavailable;
-        Self::new(if unavailable { StreamEnd::Internal } else { StreamEnd::Refused }, status)
-    }
-
-    fn asked(why: StreamEnd, words: String) -> Self {
-        let status = match why {
-            StreamEnd::Refused => Status::permission_denied(words),
-            StreamEnd::Replaced => Status::aborted(words),
-            StreamEnd::Closed
-            | StreamEnd::Idle
-            | StreamEnd::Protocol
-            | StreamEnd::Aged
-            | StreamEnd::Shutdown
-            | StreamEnd::Internal => Status::unavailable(words),
-        };
-        Self::new(why, status)
-    }
-}
-
-fn failed(shared: &Shared, error: &StoreError) -> Ended {
-    shared.database.failed("the database failed a session", error);
-    Ended::new(StreamEnd::Internal, Status::unavailable("the server's database fails; try again"))
 }
 
 fn heartbeats() -> tokio::time::Interval {

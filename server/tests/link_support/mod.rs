@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_core::host::{HostFacts, Labels, OsFamily};
-use fleetmend_core::ids::{EvidenceId, HostId, ReportId, SpoolEpoch};
+use fleetmend_core::ids::{EvidenceId, HostId, JobId, ReportId, SpoolEpoch};
 use fleetmend_core::report::{FailureReport, Kind, Operation, Product, ReportedFailure, Source};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock as _, ManualClock, SourceTime, SystemClock, Timestamp};
@@ -21,6 +21,7 @@ use fleetmend_proto::v1::server_message::Body as ToAgent;
 use fleetmend_proto::{Hello, OpenJob, trust, v1};
 use fleetmend_server::enroll::token::{self, TokenWish};
 use fleetmend_server::{App, Config, RunningServer, entropy};
+use fleetmend_store::{IncidentFilter, NewJob, PageRequest, ReportFilter, StoreError};
 use hyper_util::rt::TokioIo;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ClientConfig;
@@ -352,4 +353,34 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl Fn
         assert!(started.elapsed() < PATIENCE, "never came: {what}");
         tokio::task::yield_now().await;
     }
+}
+
+/// Reports that are stored of a host.
+pub async fn stored_reports(server: &TestServer, host: &TestHost) -> u64 {
+    let filter = ReportFilter { host: Some(host.id), ..ReportFilter::default() };
+    let db = &server.running.shared.db;
+    db.reports(&filter, &PageRequest::first(1)).await.expect("read").total
+}
+
+/// Orders a job for the host's first incident.
+pub async fn order(server: &TestServer, host: &TestHost) -> Result<JobId, StoreError> {
+    let db = &server.running.shared.db;
+    let filter = IncidentFilter { host: Some(host.id), ..IncidentFilter::default() };
+    let page = db.incidents(&filter, &PageRequest::first(1)).await.expect("read");
+    let job = NewJob {
+        id: JobId::at(server.now(), entropy::bytes()),
+        host: host.id,
+        incident: page.items[0].id,
+        cause: "apt.dpkg_interrupted".parse().expect("a cause"),
+        remediation: "apt.configure_pending".parse().expect("a remediation"),
+        version: 1,
+        digest: "0".repeat(64),
+        evidence: vec![],
+        steps_time: Duration::from_mins(10),
+        verify_within: Duration::from_hours(24),
+        not_before: server.now(),
+        expires: server.now().after(Duration::from_hours(24)),
+        reason: "test".to_owned(),
+    };
+    db.create_job(&job, "test", server.now()).await.map(|job| job.id)
 }

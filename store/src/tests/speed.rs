@@ -81,6 +81,8 @@ const FLEET: &[&str] = &[
      SELECT day, product, operation, code, COUNT(*) FROM report GROUP BY 1, 2, 3, 4",
 ];
 
+/// No promise of CI: it fills 100,000 hosts and 1,000,000 reports, and prints times:
+/// `cargo test -p fleetmend-store --release --lib -- --ignored --nocapture trends_of`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn trends_of_a_big_fleet() {

@@ -1,10 +1,9 @@
 //! `kill -9` of real agents at random moments, in the midst of jobs and of writing their spools, with
 //! a restart of the machine now and then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use fleetmend_tests::patient::{Patient, Tally};
+use fleetmend_tests::patient::{self, Patient};
 use fleetmend_tests::programs::Running;
 use fleetmend_tests::server::Server;
 
@@ -40,39 +39,23 @@ fn killed_agents_lose_nothing_and_do_nothing_twice() {
     let mut random = plan::random(test);
     let kills = plan::times("FLEETMEND_TORTURE_AGENT_KILLS", 300);
     let server = Server::start();
-    let patients: Option<Vec<Patient>> =
-        (0..PATIENTS).map(|n| Patient::enrol(&server, &format!("patient-{n}"))).collect();
-    let Some(patients) = patients else { return };
-    let (api, stop, began) = (server.api(), AtomicBool::new(false), Instant::now());
-    let agents: Vec<Running> = std::thread::scope(|scope| {
-        let doctors: Vec<_> = patients
-            .iter()
-            .map(|patient| {
-                let (api, stop) = (&api, &stop);
-                scope.spawn(move || patient.care(api, stop))
-            })
-            .collect();
-        let killers: Vec<_> = patients
-            .iter()
-            .map(|patient| {
-                let mut random = fastrand::Rng::with_seed(random.u64(..));
-                scope.spawn(move || kill(patient, kills.div_ceil(PATIENTS), &mut random))
-            })
-            .collect();
-        let agents = killers.into_iter().map(|k| k.join().expect("the killer does not panic"));
-        let agents = agents.collect();
-        stop.store(true, Ordering::Relaxed);
-        for doctor in doctors {
-            doctor.join().expect("the doctor does not panic");
-        }
-        agents
-    });
-    let (mut tally, mut wrong) = (Tally::default(), Vec::new());
-    for patient in &patients {
-        let (one, more) = patient.verdict(&api);
-        tally.add(&one);
-        wrong.extend(more);
-    }
+    let Some(patients) = Patient::enrol_many(&server, PATIENTS) else { return };
+    let (api, began) = (server.api(), Instant::now());
+    let kill_all = || {
+        std::thread::scope(|scope| {
+            let killers: Vec<_> = patients
+                .iter()
+                .map(|patient| {
+                    let mut random = fastrand::Rng::with_seed(random.u64(..));
+                    scope.spawn(move || kill(patient, kills.div_ceil(PATIENTS), &mut random))
+                })
+                .collect();
+            let agents = killers.into_iter().map(|k| k.join().expect("the killer does not panic"));
+            agents.collect::<Vec<Running>>()
+        })
+    };
+    let agents = patient::cared_for(&patients, &api, kill_all);
+    let (tally, wrong) = patient::verdicts(&patients, &api);
     drop(agents);
     plan::figure(
         test,

@@ -1,11 +1,11 @@
 //! Full disks, on both sides: nothing is acknowledged falsely, nothing is done that is not written
 //! down, and with room again all goes on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::slice::from_ref;
 use std::time::Duration;
 
 use fleetmend_tests::disk::SmallDisk;
-use fleetmend_tests::patient::{FINAL_WITHIN, Patient};
+use fleetmend_tests::patient::{self, FINAL_WITHIN, Patient};
 use fleetmend_tests::programs::Running;
 use fleetmend_tests::server::{Database, Server};
 use fleetmend_tests::wait_for;
@@ -72,12 +72,10 @@ fn an_agent_whose_disk_is_full_acts_on_nothing_that_is_not_written_down() {
     let server = Server::start();
     let Some(patient) = Patient::enrol_on_disk(&server, "patient", 1_024) else { return };
     let disk = patient.disk().expect("it has one");
-    let (api, stop) = (server.api(), AtomicBool::new(false));
+    let api = server.api();
     let mut agent = patient.start(&[]);
     let mut wrong = Vec::new();
-    std::thread::scope(|scope| {
-        let (api, stop, patient) = (&api, &stop, &patient);
-        scope.spawn(|| patient.care(api, stop));
+    patient::cared_for(from_ref(&patient), &api, || {
         for round in 0..6u8 {
             // Behind a full disk the doctor's next order may take its time.
             if !patient.next_step(Duration::from_mins(1)) {
@@ -98,7 +96,6 @@ fn an_agent_whose_disk_is_full_acts_on_nothing_that_is_not_written_down() {
                 agent = patient.start(&[]);
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let (tally, more) = patient.verdict(&api);
     wrong.extend(more);

@@ -1,11 +1,11 @@
 //! Those who check are checked: programs that are wrong on purpose must be found out, within a
 //! bounded number of kills.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::slice::from_ref;
 use std::time::Duration;
 
 use fleetmend_faults::Mistake;
-use fleetmend_tests::patient::Patient;
+use fleetmend_tests::patient::{self, Patient};
 use fleetmend_tests::server::Server;
 
 use crate::ledger::Ledger;
@@ -57,11 +57,9 @@ fn an_agent_that_acts_before_it_writes_is_found_out() {
     let mistake = ("FLEETMEND_MISTAKE", Mistake::JournalAfterEffect.name());
     let server = Server::start();
     let Some(patient) = Patient::enrol(&server, "patient") else { return };
-    let (api, stop) = (server.api(), AtomicBool::new(false));
+    let api = server.api();
     let twice = || patient.root.effects().into_iter().find(|(_, times)| *times > 1);
-    let (found, _agent) = std::thread::scope(|scope| {
-        let (api, stop) = (&api, &stop);
-        scope.spawn(|| patient.care(api, stop));
+    let (found, _agent) = patient::cared_for(from_ref(&patient), &api, || {
         let mut found = None;
         for kill in 1..=KILLS {
             let mut agent = patient.start(&[mistake]);
@@ -73,7 +71,6 @@ fn an_agent_that_acts_before_it_writes_is_found_out() {
                 break;
             }
         }
-        stop.store(true, Ordering::Relaxed);
         // The doctor waits for the end of his last job.
         (found, patient.start(&[]))
     });

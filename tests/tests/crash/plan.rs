@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use fleetmend_tests::postgres::Cluster;
+use fleetmend_tests::server::Database;
+
 /// The random numbers of one test. The seed is printed; the same one may be asked for again.
 pub(crate) fn random(test: &str) -> fastrand::Rng {
     let seed =
@@ -37,6 +40,13 @@ pub(crate) fn pause(span: Duration) {
     while let Some(left) = until.checked_duration_since(std::time::Instant::now()) {
         std::thread::park_timeout(left);
     }
+}
+
+/// Runs on a PostgreSQL of its own, which writes to disk; not at all (and *skipped* said) without one.
+pub(crate) fn on_postgres(run: impl FnOnce(Database)) {
+    let Some(cluster) = Cluster::private() else { return };
+    let database = cluster.database();
+    run(Database::Postgres(database.url()));
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -1,12 +1,11 @@
 //! Every named crash point, at least twice: the program ends there, comes back, and all is well.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::slice::from_ref;
 use std::time::{Duration, Instant};
 
 use fleetmend_faults::Point;
-use fleetmend_tests::patient::{FINAL_WITHIN, Patient, Tally};
-use fleetmend_tests::postgres::Cluster;
+use fleetmend_tests::patient::{self, FINAL_WITHIN, Patient};
 use fleetmend_tests::programs::Running;
 use fleetmend_tests::server::{Database, Server};
 
@@ -63,13 +62,9 @@ fn points_of_the_server(test: &str, database: Database) {
     let Some(patient) = Patient::enrol(&server, "patient") else { return };
     let ledger = Ledger::open(&server, 3, random.u64(..));
     let _agent = patient.start(&[]);
-    let (api, stop) = (server.api(), AtomicBool::new(false));
+    let api = server.api();
     let mut met: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut wrong = std::thread::scope(|scope| {
-        let care = {
-            let (api, stop, patient) = (&api, &stop, &patient);
-            scope.spawn(move || patient.care(api, stop))
-        };
+    let mut wrong = patient::cared_for(from_ref(&patient), &api, || {
         let mut wrong = Vec::new();
         for (point, place) in rounds(true, times, &mut random) {
             // It may be met before the server says that it serves.
@@ -86,9 +81,7 @@ fn points_of_the_server(test: &str, database: Database) {
             server.restart(&[]);
             ledger.wait_progress(Duration::from_mins(1));
         }
-        stop.store(true, Ordering::Relaxed);
         wrong.extend(ledger.drain(FINAL_WITHIN).err());
-        care.join().expect("the doctor does not panic");
         wrong
     });
     wrong.extend(ledger.audit(&api));
@@ -105,9 +98,7 @@ fn the_server_may_end_at_each_of_its_points_on_sqlite() {
 
 #[test]
 fn the_server_may_end_at_each_of_its_points_on_postgres() {
-    let Some(cluster) = Cluster::private() else { return };
-    let database = cluster.database();
-    points_of_the_server("server_points_postgres", Database::Postgres(database.url()));
+    plan::on_postgres(|database| points_of_the_server("server_points_postgres", database));
 }
 
 /// Starts the agent with each place in turn; gives how often each point was met.
@@ -137,56 +128,39 @@ fn crash(
 
 #[test]
 fn agents_may_end_at_each_of_their_points() {
-    const PATIENTS: usize = 3;
+    const PATIENTS: u32 = 3;
     let test = "agent_points";
     let mut random = plan::random(test);
     let times = plan::times("FLEETMEND_TORTURE_POINTS", 2);
     let server = Server::start();
-    let patients: Option<Vec<Patient>> =
-        (0..PATIENTS).map(|n| Patient::enrol(&server, &format!("patient-{n}"))).collect();
-    let Some(patients) = patients else { return };
+    let Some(patients) = Patient::enrol_many(&server, PATIENTS) else { return };
     let rounds = rounds(false, times, &mut random);
-    let (api, stop) = (server.api(), AtomicBool::new(false));
-    let done: Vec<_> = std::thread::scope(|scope| {
-        let doctors: Vec<_> = patients
-            .iter()
-            .map(|patient| {
-                let (api, stop) = (&api, &stop);
-                scope.spawn(move || patient.care(api, stop))
-            })
-            .collect();
-        let killers: Vec<_> = patients
-            .iter()
-            .zip(rounds.chunks(rounds.len().div_ceil(PATIENTS)))
-            .map(|(patient, rounds)| {
-                scope.spawn(move || {
-                    let mut wrong = Vec::new();
-                    let (met, agent) = crash(patient, rounds, &mut wrong);
-                    (met, agent, wrong)
+    let api = server.api();
+    let crash_all = || {
+        std::thread::scope(|scope| {
+            let killers: Vec<_> = patients
+                .iter()
+                .zip(rounds.chunks(rounds.len().div_ceil(patients.len())))
+                .map(|(patient, rounds)| {
+                    scope.spawn(move || {
+                        let mut wrong = Vec::new();
+                        let (met, agent) = crash(patient, rounds, &mut wrong);
+                        (met, agent, wrong)
+                    })
                 })
-            })
-            .collect();
-        let done = killers.into_iter().map(|k| k.join().expect("the killer does not panic"));
-        let done = done.collect();
-        stop.store(true, Ordering::Relaxed);
-        for doctor in doctors {
-            doctor.join().expect("the doctor does not panic");
-        }
-        done
-    });
-    let mut wrong = Vec::new();
+                .collect();
+            let done = killers.into_iter().map(|k| k.join().expect("the killer does not panic"));
+            done.collect::<Vec<_>>()
+        })
+    };
+    let done = patient::cared_for(&patients, &api, crash_all);
+    let (tally, mut wrong) = patient::verdicts(&patients, &api);
     let mut all: BTreeMap<&str, u32> = BTreeMap::new();
     for (met, _, more) in &done {
         wrong.extend(more.iter().cloned());
         for (point, times) in met {
             *all.entry(point).or_default() += times;
         }
-    }
-    let mut tally = Tally::default();
-    for patient in &patients {
-        let (one, more) = patient.verdict(&api);
-        tally.add(&one);
-        wrong.extend(more);
     }
     plan::figure(test, &format!("ended at {all:?}; {} jobs: {:?}", tally.jobs(), tally.ends));
     plan::must_be_sound(&wrong);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fleetmend_tests::api::Api;
-use fleetmend_tests::patient::{FINAL_WITHIN, Patient};
+use fleetmend_tests::patient::{self, FINAL_WITHIN, Patient, RaisedAtEnd};
 use fleetmend_tests::postgres::Cluster;
 use fleetmend_tests::server::{Database, Server};
 
@@ -87,65 +87,63 @@ fn a_troubled_postgres_costs_errors_and_nothing_else() {
     let ledger = Ledger::open(&server, 6, random.u64(..));
     let patient = Patient::enrol(&server, "patient");
     let _agent = patient.as_ref().map(|patient| patient.start(&[]));
-    let (api, calm, over) = (server.api(), AtomicBool::new(false), AtomicBool::new(false));
+    let (api, over) = (server.api(), AtomicBool::new(false));
     let (watched, mut wrong) = std::thread::scope(|scope| {
-        let (api, calm, over, ledger) = (&api, &calm, &over, &ledger);
+        let (api, over, ledger) = (&api, &over, &ledger);
         let watch = scope.spawn(|| watch(api, over));
-        let care = patient.as_ref().map(|patient| scope.spawn(|| patient.care(api, calm)));
+        let at_the_end = RaisedAtEnd(over);
         let mut wrong = Vec::new();
-        for round in 0..rounds {
-            let mut faults: [(&str, &dyn Fn() -> Option<Duration>); 4] = [
-                ("crash and restart", &|| {
-                    cluster.stop_immediate();
-                    let told = ready(api, false, ANSWER + BUSY);
-                    cluster.start();
-                    Some(told.ok()?.0)
-                }),
-                ("read-only", &|| {
-                    cluster.set_read_only(true);
-                    let told = ready(api, false, ANSWER + BUSY);
-                    cluster.set_read_only(false);
-                    Some(told.ok()?.0)
-                }),
-                ("sessions ended", &|| {
-                    cluster.terminate_backends();
-                    Some(Duration::ZERO)
-                }),
-                ("standstill", &|| {
-                    let since = Instant::now();
-                    cluster.pause();
-                    let told = ready(api, false, ANSWER + BUSY);
-                    plan::pause(freeze.saturating_sub(since.elapsed()));
-                    cluster.resume();
-                    Some(told.ok()?.0)
-                }),
-            ];
-            random.shuffle(&mut faults);
-            for (name, fault) in faults {
-                ledger.wait_progress(Duration::from_mins(1));
-                plan::pause(Duration::from_millis(random.u64(0..1_000)));
-                let told = fault();
-                let back = ready(api, true, Duration::from_mins(1));
-                match (&told, &back) {
-                    (Some(told), Ok((back, _))) => plan::figure(
-                        test,
-                        &format!(
-                            "round {round}, {name}: /readyz told after {told:.1?}, well again {back:.1?} after its end"
+        patient::cared_for(patient.as_slice(), api, || {
+            for round in 0..rounds {
+                let mut faults: [(&str, &dyn Fn() -> Option<Duration>); 4] = [
+                    ("crash and restart", &|| {
+                        cluster.stop_immediate();
+                        let told = ready(api, false, ANSWER + BUSY);
+                        cluster.start();
+                        Some(told.ok()?.0)
+                    }),
+                    ("read-only", &|| {
+                        cluster.set_read_only(true);
+                        let told = ready(api, false, ANSWER + BUSY);
+                        cluster.set_read_only(false);
+                        Some(told.ok()?.0)
+                    }),
+                    ("sessions ended", &|| {
+                        cluster.terminate_backends();
+                        Some(Duration::ZERO)
+                    }),
+                    ("standstill", &|| {
+                        let since = Instant::now();
+                        cluster.pause();
+                        let told = ready(api, false, ANSWER + BUSY);
+                        plan::pause(freeze.saturating_sub(since.elapsed()));
+                        cluster.resume();
+                        Some(told.ok()?.0)
+                    }),
+                ];
+                random.shuffle(&mut faults);
+                for (name, fault) in faults {
+                    ledger.wait_progress(Duration::from_mins(1));
+                    plan::pause(Duration::from_millis(random.u64(0..1_000)));
+                    let told = fault();
+                    let back = ready(api, true, Duration::from_mins(1));
+                    match (&told, &back) {
+                        (Some(told), Ok((back, _))) => plan::figure(
+                            test,
+                            &format!(
+                                "round {round}, {name}: /readyz told after {told:.1?}, well again {back:.1?} after its end"
+                            ),
                         ),
-                    ),
-                    (None, _) => {
-                        wrong.push(format!("{name}: /readyz did not tell within {ANSWER:?}"));
+                        (None, _) => {
+                            wrong.push(format!("{name}: /readyz did not tell within {ANSWER:?}"));
+                        }
+                        (_, Err(why)) => wrong.push(format!("{name}: {why}")),
                     }
-                    (_, Err(why)) => wrong.push(format!("{name}: {why}")),
                 }
             }
-        }
-        wrong.extend(ledger.drain(FINAL_WITHIN).err());
-        calm.store(true, Ordering::Relaxed);
-        if let Some(care) = care {
-            care.join().expect("the doctor does not panic");
-        }
-        over.store(true, Ordering::Relaxed);
+            wrong.extend(ledger.drain(FINAL_WITHIN).err());
+        });
+        drop(at_the_end);
         (watch.join().expect("the watch does not panic"), wrong)
     });
     wrong.extend(watched.wrong);

@@ -1,10 +1,8 @@
 //! `kill -9` of the server at random moments under load, on each database.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use fleetmend_tests::patient::{FINAL_WITHIN, Patient, Tally};
-use fleetmend_tests::postgres::Cluster;
+use fleetmend_tests::patient::{self, FINAL_WITHIN, Patient};
 use fleetmend_tests::server::{Database, Server};
 
 use crate::ledger::Ledger;
@@ -19,22 +17,12 @@ fn kill_on(test: &str, database: Database) {
     let mut server = Server::start_on(database);
     let ledger = Ledger::open(&server, HOSTS, random.u64(..));
     // Two real agents, so that jobs are under way.
-    let patients: Vec<Patient> =
-        (0..2).filter_map(|n| Patient::enrol(&server, &format!("patient-{n}"))).collect();
+    let patients = Patient::enrol_many(&server, 2).unwrap_or_default();
     let _agents: Vec<_> = patients.iter().map(|patient| patient.start(&[])).collect();
-    let (api, stop) = (server.api(), AtomicBool::new(false));
+    let api = server.api();
     let began = Instant::now();
     let mut down = Duration::ZERO;
-    let wrong = std::thread::scope(|scope| {
-        // A test that fails in the middle must not wait for doctors who work on.
-        let _at_the_end = Stop(&stop);
-        let doctors: Vec<_> = patients
-            .iter()
-            .map(|patient| {
-                let (api, stop) = (&api, &stop);
-                scope.spawn(move || patient.care(api, stop))
-            })
-            .collect();
+    let drained = patient::cared_for(&patients, &api, || {
         for _ in 0..kills {
             // Most kills meet a server that has just begun to commit, some one that just began to
             // listen, some one that has run for a while.
@@ -51,14 +39,11 @@ fn kill_on(test: &str, database: Database) {
             server.restart(&[]);
             down += killed.elapsed();
         }
-        let mut wrong: Vec<String> = ledger.drain(FINAL_WITHIN).err().into_iter().collect();
-        stop.store(true, Ordering::Relaxed);
-        for doctor in doctors {
-            doctor.join().expect("the doctor does not panic");
-        }
-        wrong.extend(ledger.audit(&api));
-        wrong
+        ledger.drain(FINAL_WITHIN)
     });
+    let (tally, mut wrong) = patient::verdicts(&patients, &api);
+    wrong.extend(drained.err());
+    wrong.extend(ledger.audit(&api));
     let sums = ledger.sums();
     plan::figure(
         test,
@@ -70,24 +55,8 @@ fn kill_on(test: &str, database: Database) {
             sums.made,
         ),
     );
-    let mut wrong = wrong;
-    let mut tally = Tally::default();
-    for patient in &patients {
-        let (one, more) = patient.verdict(&api);
-        tally.add(&one);
-        wrong.extend(more);
-    }
     plan::figure(test, &format!("{} jobs meanwhile: {:?}", tally.jobs(), tally.ends));
     plan::must_be_sound(&wrong);
-}
-
-/// Lets the doctors stop, also when the test panics.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]
@@ -97,7 +66,5 @@ fn a_killed_server_on_sqlite_keeps_its_word() {
 
 #[test]
 fn a_killed_server_on_postgres_keeps_its_word() {
-    let Some(cluster) = Cluster::private() else { return };
-    let database = cluster.database();
-    kill_on("server_kills_postgres", Database::Postgres(database.url()));
+    plan::on_postgres(|database| kill_on("server_kills_postgres", database));
 }
