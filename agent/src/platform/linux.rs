@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -88,6 +89,15 @@ impl Platform for Linux {
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
     ) -> io::Result<Exit> {
         run(program, sink, |_| {}).await
+    }
+
+    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let found = tokio::net::lookup_host((host, 0)).await?;
+        Ok(found.map(|address| address.ip()).collect())
+    }
+
+    async fn reach(&self, host: &str, port: u16) -> io::Result<()> {
+        tokio::net::TcpStream::connect((host, port)).await.map(|_| ())
     }
 
     async fn run_kept(

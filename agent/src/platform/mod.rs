@@ -1,18 +1,27 @@
 //! What the agent needs from the machine it stands on, behind one trait: the real systems, and
-//! simulated hosts, implement it. Only the calls live here; what is decided from them does not.
+//! simulated and recorded hosts, implement it. Only the calls live here; what is decided from them
+//! does not.
+//!
+//! What a system cannot be asked is the error *unsupported*, never an empty answer: a probe makes
+//! *unknown* of it. What it was asked and does not know is an error that says why.
 
 #[cfg(target_os = "linux")]
 pub mod keeper;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(debug_assertions)]
+pub mod recorded;
+mod told;
 
-use std::path::Path;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetmend_core::evidence::Finding;
 use fleetmend_core::host::{HostFacts, HostState};
 use fleetmend_core::probe::Question;
-use fleetmend_core::step::StartType;
+use fleetmend_core::step::Hive;
 use fleetmend_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +29,7 @@ use crate::probe::About;
 
 #[cfg(target_os = "linux")]
 pub use linux::Linux;
+pub use told::*;
 
 /// A system program to run: an absolute path, fixed arguments, bounds. Never a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,28 +64,6 @@ impl Exit {
     }
 }
 
-/// A call to the service manager of Windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceCall {
-    /// Only looks.
-    Look,
-    /// Starts it, and waits until it runs.
-    Start,
-    /// Stops it, and waits until it has stopped.
-    Stop,
-    /// Changes how it starts.
-    SetStart(StartType),
-}
-
-/// What the service manager of Windows says of a service, after a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServiceSeen {
-    /// Whether it runs.
-    pub runs: bool,
-    /// How it starts.
-    pub start: StartType,
-}
-
 /// What is to be said of a program that nobody followed to its end.
 const HIDDEN: &str = "the agent was stopped while it ran; whether it ended is not known";
 
@@ -97,7 +85,7 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     fn root(&self) -> &Path;
 
     /// What this machine is.
-    fn facts(&self) -> std::io::Result<HostFacts>;
+    fn facts(&self) -> io::Result<HostFacts>;
 
     /// Runs a program with an empty environment but for `LC_ALL=C.UTF-8`,
     /// `DEBIAN_FRONTEND=noninteractive` and a fixed `PATH`; `sink` sees each piece of output as it
@@ -106,7 +94,7 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         &self,
         program: &Program,
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
-    ) -> std::io::Result<Exit>;
+    ) -> io::Result<Exit>;
 
     /// Answers a question by the system's own means; `None` leaves it to the agent's probes.
     async fn answer(&self, _: &Question, _: About<'_>, _: Timestamp) -> Option<Finding> {
@@ -118,12 +106,6 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// One call to the service manager of Windows; gives what is so afterwards. *Not found* where
-    /// there is no such service.
-    async fn service(&self, _name: &str, _call: ServiceCall) -> std::io::Result<ServiceSeen> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
     /// As [`Platform::run`], for a program that changes the host: where the machine can, it and its
     /// output survive the agent, and what it gave is kept in `folder` for [`Platform::rejoin`].
     async fn run_kept(
@@ -131,7 +113,7 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         program: &Program,
         folder: &Path,
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
-    ) -> std::io::Result<Exit> {
+    ) -> io::Result<Exit> {
         let _ = folder;
         self.run(program, sink).await
     }
@@ -142,9 +124,189 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         &self,
         folder: &Path,
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
-    ) -> std::io::Result<Rejoined> {
+    ) -> io::Result<Rejoined> {
         let _ = (folder, sink);
         Ok(Rejoined::Lost(HIDDEN.to_owned()))
+    }
+
+    /// The file below [`Platform::root`] that a path of this system names; `None` where it lies on
+    /// another volume than the system.
+    fn file(&self, path: &str) -> Option<PathBuf> {
+        let path = path.replace('\\', "/");
+        let path = match path.split_once(':') {
+            Some((drive, rest)) if drive.eq_ignore_ascii_case("c") => rest,
+            Some((drive, _)) if drive.len() == 1 => return None,
+            _ => &path,
+        };
+        Some(self.root().join(path.trim_start_matches('/')))
+    }
+
+    /// The addresses of a name, by the system's resolver. *Not found* where it has none.
+    async fn resolve(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Opens a TCP connection and closes it: whether somebody answers there.
+    async fn reach(&self, _host: &str, _port: u16) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// One call to the service manager of Windows; gives what is so afterwards. *Not found* where
+    /// there is no such service.
+    async fn service(&self, _name: &str, _call: ServiceCall) -> io::Result<ServiceSeen> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// A value of the registry; `None` where it, or its key, is not there. Names are compared
+    /// without case.
+    async fn registry(
+        &self,
+        _hive: Hive,
+        _key: &str,
+        _name: &str,
+    ) -> io::Result<Option<RegistryValue>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What a key of the registry holds; `None` where it is not there.
+    async fn registry_key(&self, _hive: Hive, _key: &str) -> io::Result<Option<RegistryKey>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Writes a value of the registry, its key with it; `None` deletes it. Deleting what is not
+    /// there is well.
+    async fn registry_set(
+        &self,
+        _hive: Hive,
+        _key: &str,
+        _name: &str,
+        _value: Option<&RegistryValue>,
+    ) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Events of one log, the newest first. *Not found* where there is no such log.
+    async fn events(&self, _query: EventQuery<'_>) -> io::Result<Vec<Event>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// All volumes, those without a letter too.
+    async fn volumes(&self) -> io::Result<Vec<Volume>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The folders of all people's libraries.
+    async fn libraries(&self) -> io::Result<Vec<LibraryLocation>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The reparse point at a path itself; `None` where there is a plain file or folder. *Not
+    /// found* where there is nothing.
+    async fn reparse(&self, _path: &str) -> io::Result<Option<Reparse>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Makes an empty folder lead to a place, or (`None`) makes it an empty folder again. Never
+    /// touches anything in the place.
+    async fn reparse_set(&self, _path: &str, _reparse: Option<&Reparse>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What the signature of a file says.
+    async fn signature(&self, _path: &str) -> io::Result<Signature> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// All processes.
+    async fn processes(&self) -> io::Result<Vec<Process>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The writers of the shadow copy service.
+    async fn vss_writers(&self) -> io::Result<Vec<VssWriter>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The providers of the shadow copy service.
+    async fn vss_providers(&self) -> io::Result<Vec<VssProvider>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The room set aside for shadow copies.
+    async fn shadow_storage(&self) -> io::Result<Vec<ShadowStorage>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The shadow copies.
+    async fn shadow_copies(&self) -> io::Result<Vec<ShadowCopy>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where backups of this host are set to be written; none where no backup is set up.
+    async fn backup_targets(&self) -> io::Result<Vec<BackupTarget>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Where the power comes from.
+    async fn power(&self) -> io::Result<Power> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether the network in use is marked as metered.
+    async fn metered(&self) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Memory to be had.
+    async fn memory(&self) -> io::Result<Memory> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The virus scanners that the system knows of. Servers keep no such list.
+    async fn antivirus(&self) -> io::Result<Vec<Antivirus>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether Windows' own virus scanner leaves a path alone; with `want`, sees to it that it does
+    /// or does not. Gives what is so afterwards.
+    async fn antivirus_exclusion(&self, _path: &str, _want: Option<bool>) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The profiles of the firewall; with `want`, switches those that it names. Gives what is so
+    /// afterwards.
+    async fn firewall(&self, _want: Option<&FirewallState>) -> io::Result<FirewallState> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The updates that are installed, the newest first.
+    async fn updates(&self) -> io::Result<Vec<InstalledUpdate>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What the clock is set by.
+    async fn time_source(&self) -> io::Result<TimeSource> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The machine's own proxy; `None` where none is set.
+    async fn proxy(&self) -> io::Result<Option<Proxy>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Has the host's update agent do one thing through the host's own update authority.
+    async fn update(&self, _call: UpdateCall) -> io::Result<Outcome> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Runs the backup that the host is set up to run.
+    async fn backup(&self) -> io::Result<Outcome> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Makes a restore point of this name; gives its number.
+    async fn restore_point(&self, _name: &str) -> io::Result<u32> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -160,15 +322,15 @@ impl Platform for Elsewhere {
         Path::new("/")
     }
 
-    fn facts(&self) -> std::io::Result<HostFacts> {
-        Err(std::io::ErrorKind::Unsupported.into())
+    fn facts(&self) -> io::Result<HostFacts> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     async fn run(
         &self,
         _: &Program,
         _: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
-    ) -> std::io::Result<Exit> {
-        Err(std::io::ErrorKind::Unsupported.into())
+    ) -> io::Result<Exit> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

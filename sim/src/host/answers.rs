@@ -95,11 +95,11 @@ impl SimHost {
             (None, _) => return Finding::unknown(format!("{name} does not exist")),
             (Some(_), ServiceQuestion::Missing | ServiceQuestion::Failed) => false,
             (Some((_, seen)), ServiceQuestion::Disabled) => seen.start == StartType::Disabled,
-            (Some((_, seen)), ServiceQuestion::Running) => seen.runs,
-            (Some((_, seen)), ServiceQuestion::Stopped) => !seen.runs,
+            (Some((_, seen)), ServiceQuestion::Running) => seen.runs(),
+            (Some((_, seen)), ServiceQuestion::Stopped) => !seen.runs(),
         };
         let proof = match found {
-            Some((_, seen)) if seen.runs => format!("{name} runs, start type {}", seen.start),
+            Some((_, seen)) if seen.runs() => format!("{name} runs, start type {}", seen.start),
             Some((_, seen)) => format!("{name} is stopped, start type {}", seen.start),
             None => format!("{name} does not exist"),
         };
@@ -130,7 +130,7 @@ impl SimHost {
             let of =
                 |(name, seen): (&&str, &fleetmend_agent::platform::ServiceSeen)| ServiceState {
                     name: (*name).to_owned(),
-                    state: state(seen.runs).to_owned(),
+                    state: state(seen.runs()).to_owned(),
                     start: seen.start.to_string(),
                 };
             life.services.iter().map(of).collect()

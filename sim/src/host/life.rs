@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use fleetmend_agent::platform::ServiceSeen;
+use fleetmend_agent::platform::{RunState, ServiceSeen};
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::step::StartType;
 use fleetmend_core::time::Timestamp;
@@ -66,8 +66,8 @@ impl EventLog {
 impl Life {
     pub(super) fn begin(seed: u64, persona: &Persona, now: Timestamp) -> Self {
         let mut rng = chance::of(seed, &["life", &persona.name]);
-        let stopped = |start| ServiceSeen { runs: false, start };
-        let runs = |start| ServiceSeen { runs: true, start };
+        let stopped = |start| ServiceSeen::new(RunState::Stopped, start);
+        let runs = |start| ServiceSeen::new(RunState::Running, start);
         let services = match persona.os {
             OsFamily::Linux => BTreeMap::new(),
             OsFamily::Windows => BTreeMap::from([
@@ -204,7 +204,7 @@ impl SimHost {
         if let Some(name) = &fault.model.service
             && let Some((_, seen)) = life.services.iter_mut().find(|(n, _)| **n == name)
         {
-            *seen = ServiceSeen { runs: false, start: StartType::Disabled };
+            *seen = ServiceSeen::new(RunState::Stopped, StartType::Disabled);
         }
         (life.unit_reset, life.unit_changed) = (false, fault.since);
         layout::take_hold(&self.root, fault)

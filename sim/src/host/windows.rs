@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fleetmend_agent::platform::{ServiceCall, ServiceSeen};
+use fleetmend_agent::platform::{RunState, ServiceCall, ServiceSeen};
 use fleetmend_core::step::StartType;
 use fleetmend_core::time::Timestamp;
 
@@ -88,11 +88,11 @@ impl SimHost {
         let (_, seen) = seen.ok_or_else(missing)?;
         match call {
             ServiceCall::Look => {}
-            ServiceCall::Stop => seen.runs = false,
+            ServiceCall::Stop => seen.state = RunState::Stopped,
             ServiceCall::Start if seen.start == StartType::Disabled => {
                 return Err(io::Error::other(DISABLED));
             }
-            ServiceCall::Start => seen.runs = true,
+            ServiceCall::Start => seen.state = RunState::Running,
             ServiceCall::SetStart(start) => seen.start = start,
         }
         let seen = *seen;

@@ -175,7 +175,7 @@ async fn on_windows(
 ) -> Result<Unit, StepError> {
     match bench.platform.service(service, call).await {
         Ok(seen) => {
-            let active = if seen.runs { "active" } else { "inactive" };
+            let active = if seen.runs() { "active" } else { "inactive" };
             Ok(Unit { active: active.to_owned(), start: seen.start.to_string() })
         }
         Err(error) if matches!(call, ServiceCall::Look) => Err(StepError::Impossible(format!(
