@@ -28,6 +28,7 @@ fn listed(report: &FailureReport) -> Value {
     let map = value.as_object_mut().expect("a report is an object");
     map.remove("message");
     map.remove("symbol");
+    map.remove("update_class");
     value
 }
 

@@ -11,6 +11,7 @@ use fleetmend_agent::collect;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::report::{FailureReport, Source};
+use fleetmend_core::update_class::UpdateClass;
 use proptest::prelude::*;
 
 use evtx_file::{Event, file};
@@ -359,6 +360,65 @@ fn a_success_is_found_with_its_update() {
     let found = read_all(Source::Evtx, &file(&[events]));
     assert_eq!((found.reports.len(), found.recovered.len()), (0, 2));
     assert_eq!(found.recovered[1].key.subject.as_deref(), Some("KB5000001"));
+}
+
+fn classes(source: Source, bytes: &[u8]) -> Vec<Option<UpdateClass>> {
+    read(source, bytes).iter().map(|r| r.update_class).collect()
+}
+
+#[test]
+fn every_source_that_tells_the_kind_of_update_is_heard() {
+    use UpdateClass as C;
+    let update = |title: &str| {
+        Event::new(WUC, 20, 2).data("errorCode", "0x80070643").data("updateTitle", title)
+    };
+    let package = |name: &str| {
+        Event::new("Microsoft-Windows-Servicing", 3, 0)
+            .user_data(&[("PackageIdentifier", name), ("ErrorCode", "0x800f081f")])
+    };
+    let events = vec![
+        update("2026-01 Cumulative Update for Windows 11 (KB5999001)"),
+        update("Demo Corp. - Net - 1.2.3.4"),
+        update("9NBLGGH3FL3T-Demo.NET Framework"),
+        package("KB5034441"),
+        package("KB5999001"),
+    ];
+    assert_eq!(
+        classes(Source::Evtx, &file(&[events])),
+        [Some(C::Cumulative), Some(C::Driver), None, Some(C::Winre), None]
+    );
+    let session = |name: &str| {
+        cbs(&[
+            &format!(
+                "Exec: Processing complete.  Session: 7_1, Package: {name}, Identifier: x {FAILED}"
+            ),
+            &format!("Session: 7_1 finalized. Reboot required: no {FAILED}"),
+        ])
+    };
+    let rollup = session("Package_for_RollupFix~31bf~amd64~~10.0.1");
+    assert_eq!(classes(Source::Cbs, rollup.as_bytes()), [Some(C::Cumulative)]);
+    let open = rollup.lines().next().expect("a line");
+    assert_eq!(classes(Source::Cbs, open.as_bytes()), [Some(C::Cumulative)]);
+    let words = "Installation Failure: Windows failed to install the following update with error 0x80070643: 2026-01 Накопительное обновление .NET Framework 3.5 (KB5999002).";
+    let text = row("80070643", "Failure", "Content Install", "+0300").replace("words", words);
+    assert_eq!(classes(Source::ReportingEvents, text.as_bytes()), [Some(C::Dotnet)]);
+    let a = "AAAAAAAA-0000-0000-0000-000000000001";
+    let b = "BBBBBBBB-0000-0000-0000-000000000001";
+    let line = |text: &str| format!("2026/01/02 03:04:00.0000001 1 2 Agent           {text}\r\n");
+    let text = [
+        line("  Title = Funktionsupdate für Windows 10, Version 22H2"),
+        line(&format!("  UpdateId = {a}.1")),
+        line("  Title = 2026-01 Update (KB5999003)"),
+        line(&format!("  UpdateId = {b}.1")),
+        line(&format!(
+            "LogHistory called. idUpdate={{{a}}}.1, resultMapped=80070643, resultUnMapped=80070643"
+        )),
+        line(&format!(
+            "LogHistory called. idUpdate={{{b}}}.1, resultMapped=80070643, resultUnMapped=80070643"
+        )),
+    ]
+    .concat();
+    assert_eq!(classes(Source::WindowsUpdate, text.as_bytes()), [Some(C::Feature), None]);
 }
 
 /// One log of every kind, good enough to be damaged.

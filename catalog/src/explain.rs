@@ -11,6 +11,7 @@ use fleetmend_core::knowledge::{
 use fleetmend_core::report::{IncidentKey, Kind, Operation, Product};
 use fleetmend_core::step::Undo;
 use fleetmend_core::triage;
+use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
 use serde::Serialize;
 
@@ -51,7 +52,7 @@ pub struct Context {
     /// The operation; `None` for any.
     pub operation: Option<Operation>,
     /// The class of update, where it matters.
-    pub update_class: Option<String>,
+    pub update_class: Option<UpdateClass>,
     /// Likeliest first; what their shares leave is *other*.
     pub causes: Vec<ExplainedCause>,
     /// The share of *other*.
@@ -199,7 +200,7 @@ fn contexts(
         contexts.push(Context {
             product: Some(binding.product),
             operation: binding.operation,
-            update_class: binding.update_class.clone(),
+            update_class: binding.update_class,
             other: other(&binding.causes),
             causes: causes(cat, &binding.causes, lang),
         });

@@ -11,6 +11,7 @@ use fleetmend_core::knowledge::{
 use fleetmend_core::probe::Question;
 use fleetmend_core::report::{Kind, Operation, Product};
 use fleetmend_core::step::Step;
+use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
 use serde::Deserialize;
 
@@ -46,7 +47,7 @@ pub(crate) struct BindingForm {
     product: Product,
     operation: Option<Operation>,
     code: Option<FailureCode>,
-    update_class: Option<String>,
+    update_class: Option<UpdateClass>,
     causes: BTreeMap<Slug, f64>,
     source: String,
 }

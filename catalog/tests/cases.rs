@@ -13,6 +13,7 @@ use fleetmend_core::plan::plan;
 use fleetmend_core::report::{IncidentKey, Operation, Product};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::{Certainty, probes_for, triage};
+use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
 use serde::Deserialize;
 
@@ -31,7 +32,7 @@ struct Case {
     product: Product,
     operation: Operation,
     code: Option<FailureCode>,
-    update_class: Option<String>,
+    update_class: Option<UpdateClass>,
     /// Probe = answer.
     #[serde(default)]
     evidence: std::collections::BTreeMap<Slug, Answer>,
@@ -84,7 +85,7 @@ fn check(case: &Case) -> Result<(), String> {
     {
         return Err(format!("{:?} is asked first", asked.first().map(|p| p.id.as_str())));
     }
-    let verdict = triage(cat, &key, case.update_class.as_deref(), &evidence);
+    let verdict = triage(cat, &key, case.update_class, &evidence);
     let shown: Vec<String> = verdict
         .causes
         .iter()

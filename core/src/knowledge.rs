@@ -11,6 +11,7 @@ use crate::host::{OsFamily, UpdateAuthority};
 use crate::probe::Question;
 use crate::report::{Kind, Operation, Product};
 use crate::step::{Step, Undo};
+use crate::update_class::UpdateClass;
 use crate::words;
 use crate::words::Slug;
 
@@ -108,8 +109,8 @@ pub struct Binding {
     pub operation: Option<Operation>,
     /// The code; `None` for failures without one.
     pub code: Option<FailureCode>,
-    /// The class of update where it matters: `cumulative`, `dotnet`, `winre`, `driver`, `definition`.
-    pub update_class: Option<String>,
+    /// The class of update where it matters.
+    pub update_class: Option<UpdateClass>,
     /// Causes and their shares, each above 0; at most 0.9 in sum, the rest is *other*.
     pub causes: Vec<(Slug, f64)>,
     /// Where that stands, or `expert`.

@@ -20,6 +20,7 @@ pub mod step;
 pub mod time;
 pub mod token;
 pub mod triage;
+pub mod update_class;
 pub mod words;
 
 /// Implements `Display`, `FromStr`, `Serialize` and `Deserialize` for a closed set of words.

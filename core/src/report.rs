@@ -6,6 +6,7 @@ use crate::code::FailureCode;
 use crate::evidence::Evidence;
 use crate::ids::ReportId;
 use crate::time::{SourceTime, Timestamp};
+use crate::update_class::UpdateClass;
 use crate::words;
 
 words! {
@@ -155,6 +156,9 @@ pub struct FailureReport {
     /// How many things are concerned (corruptions, files), where the source counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// What kind of update it was about, where the source tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_class: Option<UpdateClass>,
     /// The source's own words, cut to 1,024 bytes.
     pub message: String,
 }

@@ -10,6 +10,7 @@ use crate::host::OsFamily;
 use crate::ids::EvidenceId;
 use crate::knowledge::{Binding, Catalogue, Cause, Probe, Strength};
 use crate::report::IncidentKey;
+use crate::update_class::UpdateClass;
 use crate::words;
 use crate::words::Slug;
 
@@ -89,12 +90,16 @@ impl Verdict {
 
 /// The causes a failure may have, with their shares before any evidence, likeliest first: of the
 /// binding that fits its context best, else what the code itself names.
-pub fn priors(cat: &Catalogue, key: &IncidentKey, update_class: Option<&str>) -> Vec<(Slug, f64)> {
+pub fn priors(
+    cat: &Catalogue,
+    key: &IncidentKey,
+    update_class: Option<UpdateClass>,
+) -> Vec<(Slug, f64)> {
     let best = cat
         .bindings
         .iter()
         .filter(|b| fits(b, key))
-        .filter(|b| b.update_class.as_deref().is_none_or(|class| update_class == Some(class)))
+        .filter(|b| b.update_class.is_none_or(|class| update_class == Some(class)))
         .max_by_key(|b| (b.update_class.is_some(), b.operation.is_some()));
     let mut shares = match best {
         Some(binding) => binding.causes.clone(),
@@ -117,7 +122,7 @@ pub fn priors(cat: &Catalogue, key: &IncidentKey, update_class: Option<&str>) ->
 pub fn triage(
     cat: &Catalogue,
     key: &IncidentKey,
-    update_class: Option<&str>,
+    update_class: Option<UpdateClass>,
     evidence: &[Evidence],
 ) -> Verdict {
     let newest = newest_answers(evidence, key.subject.as_deref());

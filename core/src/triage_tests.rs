@@ -7,6 +7,7 @@ use crate::knowledge::{Indication, Text};
 use crate::probe::Question;
 use crate::report::{Operation, Product};
 use crate::time::Timestamp;
+use crate::update_class::UpdateClass;
 
 fn slug(text: &str) -> Slug {
     text.parse().expect("a slug")
@@ -221,20 +222,20 @@ fn shares_that_leave_no_room_are_scaled() {
 #[test]
 fn the_closest_binding_holds_and_an_unknown_context_has_only_other() {
     let mut cat = catalogue(&[(0.5, vec![])]);
-    let bind = |operation, class: Option<&str>, cause: &str| Binding {
+    let bind = |operation, class: Option<UpdateClass>, cause: &str| Binding {
         product: Product::Apt,
         operation,
         code: key().code,
-        update_class: class.map(str::to_owned),
+        update_class: class,
         causes: vec![(slug(cause), 0.3)],
         source: "expert".into(),
     };
     cat.bindings.push(bind(None, None, "any_operation"));
-    cat.bindings.push(bind(None, Some("driver"), "drivers"));
+    cat.bindings.push(bind(None, Some(UpdateClass::Driver), "drivers"));
     let first = |key: &IncidentKey, class| priors(&cat, key, class)[0].0.to_string();
     assert_eq!(first(&key(), None), "c0");
-    assert_eq!(first(&key(), Some("driver")), "drivers");
-    assert_eq!(first(&key(), Some("dotnet")), "c0");
+    assert_eq!(first(&key(), Some(UpdateClass::Driver)), "drivers");
+    assert_eq!(first(&key(), Some(UpdateClass::Dotnet)), "c0");
     assert_eq!(first(&IncidentKey { operation: Operation::Scan, ..key() }, None), "any_operation");
     let foreign = IncidentKey { product: Product::Dnf, ..key() };
     let verdict = triage(&cat, &foreign, None, &[]);

@@ -125,6 +125,10 @@ fn failure_report(wire: v1::FailureReport) -> Result<FailureReport, ConvertError
         record_id: signed("record_id", wire.record_id)?,
         line: signed("line", wire.line)?,
         count: signed("count", wire.count)?,
+        update_class: match wire.update_class {
+            0 => None,
+            class => Some(words::update_class("update_class", class)?),
+        },
         message: text("message", wire.message, limits::REPORT_MESSAGE_BYTES)?,
     })
 }
@@ -144,6 +148,7 @@ fn wire_report(report: &FailureReport) -> v1::FailureReport {
         record_id: report.record_id,
         line: report.line,
         count: report.count,
+        update_class: report.update_class.map_or(0, |class| v1::UpdateClass::from(class).into()),
         message: clean(&report.message),
     }
 }

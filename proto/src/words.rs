@@ -69,6 +69,11 @@ word!(
     }
 );
 word!(
+    UpdateClass,
+    core::update_class::UpdateClass,
+    update_class { Cumulative, Dotnet, Winre, Driver, Definition, ServicingStack, Feature }
+);
+word!(
     Operation,
     core::report::Operation,
     operation {

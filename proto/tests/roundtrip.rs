@@ -15,6 +15,7 @@ use fleetmend_core::report::{
 };
 use fleetmend_core::spool_item::{Gap, SpoolItem};
 use fleetmend_core::time::{SourceTime, Timestamp};
+use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
 use fleetmend_proto::{Hello, OpenJob, decode_order, encode_order, v1};
 use proptest::collection::{btree_map, vec};
@@ -84,9 +85,17 @@ fn report() -> impl Strategy<Value = FailureReport> {
         option::of(0..i64::MAX as u64),
         option::of(0..i64::MAX as u64),
         option::of(0..i64::MAX as u64),
+        option::of(select(UpdateClass::ALL)),
     );
     (key(), select(Kind::ALL), select(Source::ALL), source_time(), place, text(1_024)).prop_map(
-        |(key, kind, source, time, (provider, event_id, record_id, line, count), message)| {
+        |(
+            key,
+            kind,
+            source,
+            time,
+            (provider, event_id, record_id, line, count, update_class),
+            message,
+        )| {
             FailureReport {
                 product: key.product,
                 operation: key.operation,
@@ -101,6 +110,7 @@ fn report() -> impl Strategy<Value = FailureReport> {
                 record_id,
                 line,
                 count,
+                update_class,
                 message,
             }
         },

@@ -60,7 +60,7 @@ macro_rules! head {
     () => {
         "SELECT r.id, r.host_id, h.name AS host_name, h.simulated, r.incident_id, r.received_ms, r.at_ms, \
          r.source_time, r.product, r.operation, r.code, r.symbol, r.kind, r.subject, r.source, r.provider, \
-         r.event_id, r.record_id, r.line, r.things, r.message, r.evidence \
+         r.event_id, r.record_id, r.line, r.things, r.update_class, r.message, r.evidence \
          FROM report r JOIN host h ON h.id = r.host_id"
     };
 }
@@ -130,6 +130,7 @@ struct Row {
     record_id: Option<i64>,
     line: Option<i64>,
     things: Option<i64>,
+    update_class: String,
     message: String,
     evidence: Option<String>,
 }
@@ -160,6 +161,7 @@ impl TryFrom<Row> for StoredReport {
                 record_id: row.record_id.map(|n| at.number("record_id", n)).transpose()?,
                 line: row.line.map(|n| at.number("line", n)).transpose()?,
                 count: row.things.map(|n| at.number("things", n)).transpose()?,
+                update_class: at.maybe("update_class", &row.update_class)?,
                 message: row.message,
             },
             evidence: match &row.evidence {

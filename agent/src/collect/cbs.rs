@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::report::{IncidentKey, Kind, Operation, Product, Source};
 use fleetmend_core::time::SourceTime;
+use fleetmend_core::update_class::UpdateClass;
 
 use super::draft::{Draft, Recovered, Sink, slug};
 use super::lines::{self, Line, Needles, Read64};
@@ -133,6 +134,7 @@ impl Parser {
             let package = session.package.as_mut().and_then(|held| held.package.take());
             let operation = session.operation.unwrap_or(Operation::Install);
             let mut draft = servicing(operation, Some(code), line.number, line.stamp, lossy(text));
+            draft.update_class = package.as_deref().and_then(UpdateClass::of_package);
             draft.subject = package;
             sink.failure(draft)
         });
@@ -247,6 +249,7 @@ impl Parser {
 fn unfinished(operation: Option<Operation>, held: Held) -> Draft {
     let operation = operation.unwrap_or(Operation::Install);
     let mut draft = servicing(operation, Some(held.code), held.line, held.stamp, held.message);
+    draft.update_class = held.package.as_deref().and_then(UpdateClass::of_package);
     draft.subject = held.package;
     draft
 }
@@ -283,6 +286,7 @@ fn servicing(
         event: None,
         line: Some(line),
         count: None,
+        update_class: None,
         message,
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read
             event: None,
             line: Some(line.number),
             count: None,
+            update_class: None,
             message: lossy(body.text),
         });
     })

@@ -10,6 +10,7 @@ use fleetmend_core::report::{
     FailureReport, IncidentKey, Kind, Operation, Product, Recovery, Source,
 };
 use fleetmend_core::time::SourceTime;
+use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::{Slug, cut};
 
 /// Failures kept of one file.
@@ -38,6 +39,8 @@ pub struct Draft {
     pub line: Option<u64>,
     /// How many things are concerned.
     pub count: Option<u64>,
+    /// What kind of update it is about.
+    pub update_class: Option<UpdateClass>,
     /// The source's own words.
     pub message: String,
 }
@@ -61,6 +64,7 @@ impl Draft {
             record_id,
             line: self.line,
             count: self.count,
+            update_class: self.update_class,
             message: cut(&self.message, limits::REPORT_MESSAGE_BYTES).to_owned(),
         }
     }

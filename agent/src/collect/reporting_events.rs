@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::report::{IncidentKey, Operation, Product, Source};
 use fleetmend_core::time::SourceTime;
+use fleetmend_core::update_class::UpdateClass;
 
 use super::draft::{Draft, Recovered, Sink};
 use super::lines::{self, Line, Needles, Read64};
@@ -52,6 +53,7 @@ fn row(line: Line<'_>, sink: &mut Sink<'_>) {
                 event: None,
                 line: Some(line.number),
                 count: None,
+                update_class: UpdateClass::of_title(&message),
                 message,
             });
         }

@@ -64,6 +64,7 @@ fn draft(line: Line<'_>, product: Product, operation: Operation) -> Draft {
         event: None,
         line: Some(line.number),
         count: None,
+        update_class: None,
         message: lossy(body(line.bytes).text),
     }
 }

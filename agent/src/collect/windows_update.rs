@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::report::{Kind, Operation, Product, Source};
 use fleetmend_core::time::SourceTime;
+use fleetmend_core::update_class::UpdateClass;
 
 use super::draft::{Draft, Sink};
 use super::lines::{self, Line, Needles, Read64};
@@ -34,6 +35,8 @@ pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read
         "deployment callback for top-level",
         "Call error code = 0x80240022",
         "WARNING: Exit code = 0x",
+        "  Title = ",
+        "  UpdateId = ",
     ]);
     let mut parser = Parser::default();
     lines::visit(reader, &needles, stamp_of, |line| parser.line(line, sink))
@@ -45,6 +48,10 @@ struct Parser {
     install_failed: bool,
     /// Failed installations of either form that have not met their other form.
     unpaired: HashMap<String, VecDeque<(Form, i64)>>,
+    /// What the titles told of updates, the latest last.
+    classes: VecDeque<(String, UpdateClass)>,
+    /// What the title told that stands just before the id of its update.
+    titled: Option<UpdateClass>,
     /// The exit code of a warning just before the end of an operation (Windows 7).
     warned: Option<u32>,
 }
@@ -60,12 +67,23 @@ impl Parser {
     fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) {
         let text = line.bytes;
         let warned = self.warned.take();
+        let titled = self.titled.take();
+        if let Some(title) = after(text, "  Title = ") {
+            self.titled = UpdateClass::of_title(&lossy(title));
+            return;
+        }
+        if let Some(id) = after(text, "  UpdateId = ") {
+            if let (Some(class), Some(id)) = (titled, guid(id)) {
+                self.remember(id, class);
+            }
+            return;
+        }
         if let Some(rest) = after(text, "WARNING: Exit code = ") {
             self.warned = hresult(rest).filter(|code| FailureCode::is_failing(*code));
         } else if let Some(rest) = after(text, "* END * Finding updates") {
             let code = after(rest, "Exit code = ").and_then(hresult).and_then(failing);
             if let Some(code) = code {
-                report(Operation::Scan, code, None, line, sink);
+                report((Operation::Scan, None), code, None, line, sink);
             }
         } else if let Some(rest) = after(text, "** END ** ").or_else(|| after(text, "**  END  ** "))
         {
@@ -147,10 +165,23 @@ impl Parser {
         let Some(code) = warned.and_then(failing) else { return };
         let rest = after(rest, "Agent: ").unwrap_or(rest);
         if rest.starts_with(b"Finding updates") {
-            report(Operation::Scan, code, None, line, sink);
+            report((Operation::Scan, None), code, None, line, sink);
         } else if rest.starts_with(b"Installing updates") {
-            report(Operation::Install, code, None, line, sink);
+            report((Operation::Install, None), code, None, line, sink);
         }
+    }
+
+    /// Keeps what a title told of an update.
+    fn remember(&mut self, id: String, class: UpdateClass) {
+        self.classes.retain(|(known, _)| *known != id);
+        if self.classes.len() >= REMEMBERED {
+            self.classes.pop_front();
+        }
+        self.classes.push_back((id, class));
+    }
+
+    fn class(&self, id: &str) -> Option<UpdateClass> {
+        self.classes.iter().rev().find(|(known, _)| known == id).map(|(_, class)| *class)
     }
 
     fn note(
@@ -161,7 +192,8 @@ impl Parser {
         line: Line<'_>,
         sink: &mut Sink<'_>,
     ) {
-        let kind = report(operation, FailureCode::Hresult(code), subject, line, sink);
+        let class = subject.as_deref().and_then(|id| self.class(id));
+        let kind = report((operation, class), FailureCode::Hresult(code), subject, line, sink);
         if kind == Kind::Failure || kind == Kind::Pending {
             self.download_failed |= operation == Operation::Download;
             self.install_failed |= operation == Operation::Install;
@@ -170,7 +202,7 @@ impl Parser {
 }
 
 fn report(
-    operation: Operation,
+    (operation, update_class): (Operation, Option<UpdateClass>),
     code: FailureCode,
     subject: Option<String>,
     line: Line<'_>,
@@ -186,6 +218,7 @@ fn report(
         event: None,
         line: Some(line.number),
         count: None,
+        update_class,
         message: lossy(line.bytes),
     })
 }

@@ -250,6 +250,7 @@ mod tests {
             record_id: None,
             line: None,
             count: None,
+            update_class: None,
             message: String::new(),
         };
         let about =

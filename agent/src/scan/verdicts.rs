@@ -46,7 +46,7 @@ pub(super) fn offline(
             .take(limits::EVIDENCE_PER_REPORT)
             .map(|probe| offline::answer(reports, probe, latest, now, crate::random::ten()))
             .collect();
-        let verdict = triage(catalogue, &key, None, &evidence);
+        let verdict = triage(catalogue, &key, latest.update_class, &evidence);
         IncidentVerdict { key, reports: count, verdict }
     });
     judged.collect()
@@ -69,7 +69,7 @@ pub(super) async fn live(
                 probe::answer(platform, asked, About::Failure(latest), now, &mut random).await,
             );
         }
-        let verdict = triage(catalogue, &key, None, &evidence);
+        let verdict = triage(catalogue, &key, latest.update_class, &evidence);
         judged.push(IncidentVerdict { key, reports: count, verdict });
     }
     judged

@@ -120,7 +120,7 @@ fn print(reading: &CodeReading, told: &Explanation, lang: Lang) -> Result<()> {
             (Some(product), None) => product.to_string(),
             (None, _) => said.elsewhere.to_owned(),
         };
-        let class = context.update_class.as_deref().map(|c| format!(" ({c})")).unwrap_or_default();
+        let class = context.update_class.map(|c| format!(" ({c})")).unwrap_or_default();
         line(&format!("\n{place}{class}"))?;
         for cause in &context.causes {
             line(&format!("  {:>3.0} %  {}  [{}]", cause.prior * 100.0, cause.name, cause.id))?;

@@ -238,6 +238,7 @@ impl Site {
                 record_id: None,
                 line: Some(7),
                 count: None,
+                update_class: None,
                 message: message.into(),
             },
             evidence: vec![Evidence {
@@ -273,7 +274,7 @@ impl Site {
             let verdict = fleetmend_core::triage::triage(
                 self.shared.catalogue,
                 &waiting.key,
-                None,
+                waiting.update_class,
                 &evidence,
             );
             db.save_verdict(&waiting, &verdict).await.expect("saved");

@@ -330,6 +330,7 @@ pub fn failure(subject: &str, at: Timestamp) -> v1::SpoolItem {
         record_id: None,
         line: Some(1),
         count: None,
+        update_class: None,
         message: "dpkg was interrupted".to_owned(),
     };
     let evidence = fleetmend_core::evidence::Evidence {

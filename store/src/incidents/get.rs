@@ -17,7 +17,7 @@ use crate::sql::statements;
 macro_rules! incident_head {
     () => {
         "SELECT i.id, i.host_id, h.name AS host_name, h.simulated, i.product, i.operation, i.code, i.subject, \
-         i.symbol, i.message, i.state, i.opened_ms, i.first_seen_ms, i.last_seen_ms, i.ended_ms, i.reports, \
+         i.symbol, i.update_class, i.message, i.state, i.opened_ms, i.first_seen_ms, i.last_seen_ms, i.ended_ms, i.reports, \
          i.previous_id, i.verdict, i.cause, i.share, i.certainty, i.triage_wanted, i.triage_done, \
          i.ignored_reason, i.ignored_owner, i.ignored_until_ms \
          FROM incident i JOIN host h ON h.id = i.host_id"
@@ -60,6 +60,7 @@ pub(super) struct Row {
     code: String,
     subject: String,
     symbol: String,
+    update_class: String,
     message: String,
     state: String,
     opened_ms: i64,
@@ -91,6 +92,7 @@ impl TryFrom<Row> for Incident {
             simulated: row.simulated,
             key: key(at, &row.product, &row.operation, &row.code, row.subject)?,
             symbol: some(row.symbol),
+            update_class: at.maybe("update_class", &row.update_class)?,
             message: row.message,
             state: at.word("state", &row.state)?,
             opened: time(row.opened_ms),

@@ -10,6 +10,7 @@ use fleetmend_core::incident::IncidentState;
 use fleetmend_core::report::IncidentKey;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::{Certainty, Verdict};
+use fleetmend_core::update_class::UpdateClass;
 
 use crate::jobs::Job;
 use crate::reports::StoredReport;
@@ -29,6 +30,8 @@ pub struct Incident {
     pub key: IncidentKey,
     /// The code's symbol.
     pub symbol: Option<String>,
+    /// What kind of update it is about, where a report told.
+    pub update_class: Option<UpdateClass>,
     /// The last report's words.
     pub message: String,
     /// Where it stands.
@@ -115,6 +118,8 @@ pub struct ToTriage {
     pub host: HostId,
     /// What fails.
     pub key: IncidentKey,
+    /// What kind of update it is about, where a report told.
+    pub update_class: Option<UpdateClass>,
     /// What the verdict will be about: saved with it, so that news that come meanwhile are not
     /// taken as judged.
     pub revision: TriageRevision,

@@ -13,7 +13,7 @@ use crate::row::{At, to_json};
 use crate::sql::{ManyRows, chunks, statements};
 
 statements! {
-    WAITING = "SELECT id, host_id, product, operation, code, subject, triage_wanted FROM incident \
+    WAITING = "SELECT id, host_id, product, operation, code, subject, update_class, triage_wanted FROM incident \
         WHERE triage_wanted > triage_done AND ended_ms IS NULL ORDER BY id LIMIT $1";
     SAVE = "UPDATE incident SET triage_done = $2, verdict = $3, cause = $4, share = $5, certainty = $6 \
         WHERE id = $1 AND triage_done < $2";
@@ -48,6 +48,7 @@ impl Db {
                 id: row.id.into(),
                 host: row.host_id.into(),
                 key: key(at, &row.product, &row.operation, &row.code, row.subject)?,
+                update_class: at.maybe("update_class", &row.update_class)?,
                 revision: TriageRevision(row.triage_wanted),
             })
         };
@@ -128,5 +129,6 @@ struct Row {
     operation: String,
     code: String,
     subject: String,
+    update_class: String,
     triage_wanted: i64,
 }

@@ -10,6 +10,7 @@ use fleetmend_core::incident::{IncidentState, recurs_within};
 use fleetmend_core::limits;
 use fleetmend_core::report::{IncidentKey, Kind, ReportedFailure};
 use fleetmend_core::time::Timestamp;
+use fleetmend_core::update_class::UpdateClass;
 use uuid::Uuid;
 
 use super::Random;
@@ -42,25 +43,27 @@ const LAST_ENDED: ManyRows = ManyRows {
         ORDER BY i.id",
 };
 const OPEN: ManyRows = ManyRows {
-    head: "INSERT INTO incident (id, host_id, product, operation, code, subject, symbol, message, state, opened_ms, \
+    head: "INSERT INTO incident (id, host_id, product, operation, code, subject, symbol, update_class, message, state, opened_ms, \
         first_seen_ms, last_seen_ms, reports, previous_id) VALUES",
-    columns: 14,
+    columns: 15,
     tail: "",
 };
 const COUNT: ManyRows = ManyRows {
-    head: "WITH t (id, first_ms, last_ms, n, symbol, message) AS (VALUES",
-    columns: 6,
+    head: "WITH t (id, first_ms, last_ms, n, symbol, update_class, message) AS (VALUES",
+    columns: 7,
     tail: ") UPDATE incident SET reports = incident.reports + t.n, \
         first_seen_ms = CASE WHEN t.first_ms < incident.first_seen_ms THEN t.first_ms ELSE incident.first_seen_ms END, \
         symbol = CASE WHEN t.symbol <> '' THEN t.symbol ELSE incident.symbol END, \
+        triage_wanted = incident.triage_wanted + CASE WHEN t.update_class NOT IN ('', incident.update_class) THEN 1 ELSE 0 END, \
+        update_class = CASE WHEN t.update_class <> '' THEN t.update_class ELSE incident.update_class END, \
         message = CASE WHEN t.last_ms >= incident.last_seen_ms THEN t.message ELSE incident.message END, \
         last_seen_ms = CASE WHEN t.last_ms > incident.last_seen_ms THEN t.last_ms ELSE incident.last_seen_ms END \
         FROM t WHERE incident.id = t.id",
 };
 const REPORT: ManyRows = ManyRows {
     head: "INSERT INTO report (id, received_day, received_ms, host_id, incident_id, day, at_ms, source_time, product, \
-        operation, code, symbol, kind, subject, source, provider, event_id, record_id, line, things, message, evidence) VALUES",
-    columns: 22,
+        operation, code, symbol, kind, subject, source, provider, event_id, record_id, line, things, update_class, message, evidence) VALUES",
+    columns: 23,
     tail: "",
 };
 const ROLL_UP: ManyRows = ManyRows {
@@ -201,6 +204,7 @@ async fn count_in_live(tx: &mut Tx, groups: &mut [Group<'_>]) -> Result<()> {
                     .bind(last.as_millis())
                     .bind(big(group.members.len() as u64))
                     .bind(group.symbol())
+                    .bind(group.update_class())
                     .bind(&group.latest.failure.message);
             }
             query
@@ -213,6 +217,11 @@ impl Group<'_> {
     fn span(&self) -> (Timestamp, Timestamp) {
         let times = || self.members.iter().map(|(_, at)| *at);
         (times().min().unwrap_or_default(), times().max().unwrap_or_default())
+    }
+
+    /// Of the latest report: one that tells none leaves what is known.
+    fn update_class(&self) -> &'static str {
+        self.latest.failure.update_class.map_or("", UpdateClass::as_str)
     }
 
     fn symbol(&self) -> &str {
@@ -273,6 +282,7 @@ async fn open_new(
                     .bind(code_text(group.key.code.as_ref()))
                     .bind(group.key.subject.as_deref().unwrap_or_default())
                     .bind(group.symbol())
+                    .bind(group.update_class())
                     .bind(&group.latest.failure.message)
                     .bind(state.as_str())
                     .bind(now.as_millis())
@@ -351,6 +361,7 @@ async fn write_reports(
                     .bind(report.record_id.map(big))
                     .bind(report.line.map(big))
                     .bind(report.count.map(big))
+                    .bind(report.update_class.map_or("", UpdateClass::as_str))
                     .bind(&report.message)
                     .bind(evidence);
             }

@@ -5,6 +5,7 @@ use fleetmend_core::incident::IncidentState;
 use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::triage::{Certainty, RankedCause, Verdict};
+use fleetmend_core::update_class::UpdateClass;
 
 use super::{
     at, broken_host, contract, evidence, fails, failure, hosts, incidents, job, recovers, send,
@@ -77,6 +78,30 @@ contract! {
         assert_eq!((incident.cause.as_deref(), incident.share), (Some("apt.cause"), Some(0.8)));
         assert_eq!((incident.certainty, incident.untriaged), (Some(Certainty::Likely), false));
         assert_eq!(incident.verdict, Some(verdict(Some("apt.cause"), 0.8)));
+    }
+
+    async fn the_class_of_an_update_comes_to_triage_and_asks_for_another_verdict(db) {
+        let host = hosts(db, 1).await[0];
+        let of = |n, class| {
+            let mut one = failure(n, "0x80070643", Some("KB5034441"), at(1));
+            one.failure.update_class = class;
+            fails(one)
+        };
+        send(db, host, [of(1, None)], at(1)).await;
+        let waiting = db.incidents_to_triage(10).await.expect("reads").remove(0);
+        assert_eq!(waiting.update_class, None);
+        db.save_verdict(&waiting, &verdict(None, 1.0)).await.expect("saves");
+        // A log that tells what the update is; then one that does not, and leaves what is known.
+        send(db, host, [of(2, Some(UpdateClass::Winre))], at(2)).await;
+        let waiting = db.incidents_to_triage(10).await.expect("reads").remove(0);
+        assert_eq!(waiting.update_class, Some(UpdateClass::Winre));
+        db.save_verdict(&waiting, &verdict(None, 1.0)).await.expect("saves");
+        send(db, host, [of(3, None), of(4, Some(UpdateClass::Winre))], at(3)).await;
+        assert!(db.incidents_to_triage(10).await.expect("reads").is_empty(), "nothing new");
+        let incident = db.incident(waiting.id).await.expect("reads").expect("there");
+        assert_eq!(incident.incident.update_class, Some(UpdateClass::Winre));
+        let told = incident.reports.iter().filter(|r| r.failure.update_class.is_some()).count();
+        assert_eq!((incident.reports.len(), told), (4, 2), "each report as it was read");
     }
 
     async fn a_new_catalogue_judges_all_again(db) {

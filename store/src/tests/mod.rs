@@ -242,6 +242,7 @@ pub(crate) fn failure(
             record_id: Some(7),
             line: Some(3),
             count: None,
+            update_class: None,
             message: format!("failed, report {n}"),
         },
         evidence: Vec::new(),

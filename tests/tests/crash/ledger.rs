@@ -316,6 +316,7 @@ impl Host {
                 record_id: None,
                 line: None,
                 count: None,
+                update_class: None,
                 message: "a failure of the ledger".to_owned(),
             };
             let failure = ReportedFailure { id, at: now, failure, evidence: Vec::new() };

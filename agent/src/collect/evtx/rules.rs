@@ -2,6 +2,7 @@
 
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::report::{IncidentKey, Operation, Product, Source};
+use fleetmend_core::update_class::UpdateClass;
 
 use super::event::{Event, Head};
 use crate::collect::draft::{Draft, Recovered, Sink};
@@ -174,8 +175,16 @@ fn report(
         event: Some((event.provider.clone(), event.id, event.record)),
         line: None,
         count: None,
+        update_class: class(event),
         message: event.words(),
     });
+}
+
+/// What kind of update the event is about, by its title or the name of its package.
+fn class(event: &Event) -> Option<UpdateClass> {
+    let title = event.field("updateTitle").filter(|title| !is_store_package(title));
+    let package = || event.field("PackageIdentifier").and_then(UpdateClass::of_package);
+    title.and_then(UpdateClass::of_title).or_else(package)
 }
 
 /// The `KB` number in a title: six to eight digits.

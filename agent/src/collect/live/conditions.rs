@@ -190,6 +190,7 @@ pub(super) fn compare(
                 event: None,
                 line: None,
                 count: None,
+                update_class: None,
                 message: condition.message,
             };
             observed.failures.push(draft.finish(catalogue));

@@ -226,6 +226,7 @@ impl Live {
             event: None,
             line: None,
             count: None,
+            update_class: None,
             message,
         }
     }

@@ -11,6 +11,7 @@ use fleetmend_core::report::{FailureReport, Kind, Operation, Product, ReportedFa
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock as _, ManualClock, SourceTime, Timestamp};
 use fleetmend_core::token::TokenKind;
+use fleetmend_core::update_class::UpdateClass;
 use fleetmend_store::{
     Db, Enrolment, HostItems, IncidentFilter, NewCertificate, NewEnrollmentToken, PageRequest,
 };
@@ -92,6 +93,7 @@ impl Fleet {
             record_id: None,
             line: None,
             count: None,
+            update_class: None,
             message: "dpkg was interrupted".to_owned(),
         };
         let id = ReportId(Uuid::from_u128(3));
@@ -129,6 +131,52 @@ async fn an_incident_gets_its_verdict_once_and_again_with_new_evidence() {
     };
     fleet.send(2, SpoolItem::Evidence(vec![evidence])).await;
     assert_eq!(task.activate().await.acted, 1, "new evidence, new verdict");
+}
+
+#[tokio::test]
+async fn the_kind_of_update_decides_what_is_behind_a_code() {
+    let fleet = fleet().await;
+    let at = fleet.clock.now();
+    for (n, subject, class, cause) in [
+        (1, "KB5034441", Some(UpdateClass::Winre), "winre_partition_small"),
+        (2, "KB5033909", Some(UpdateClass::Dotnet), "dotnet_corrupt"),
+        (3, "KB2267602", Some(UpdateClass::Definition), "av_blocking"),
+        (4, "KB5020683", None, "installer_failed"),
+    ] {
+        let failure = FailureReport {
+            product: Product::WindowsUpdate,
+            operation: Operation::Install,
+            code: Some("0x80070643".parse().expect("a code")),
+            symbol: None,
+            kind: Kind::Failure,
+            subject: Some(subject.to_owned()),
+            time: SourceTime::utc(at),
+            source: Source::Evtx,
+            provider: None,
+            event_id: Some(20),
+            record_id: Some(n),
+            line: None,
+            count: None,
+            update_class: class,
+            message: String::new(),
+        };
+        let report = ReportedFailure {
+            id: ReportId(Uuid::from_u128(u128::from(n) + 100)),
+            at,
+            failure,
+            evidence: Vec::new(),
+        };
+        fleet.send(n, SpoolItem::Failure(Box::new(report))).await;
+        Triage::new(fleet.db.clone(), fleetmend_catalog::builtin(), Events::default())
+            .activate()
+            .await;
+        let about =
+            IncidentFilter { subject: Some(subject.to_owned()), ..IncidentFilter::default() };
+        let page = fleet.db.incidents(&about, &PageRequest::default()).await.expect("lists");
+        let verdict = page.items[0].verdict.clone().expect("judged");
+        let first = verdict.causes[0].cause.as_ref().map(|c| c.as_str());
+        assert_eq!(first, Some(cause), "{subject}");
+    }
 }
 
 #[tokio::test]

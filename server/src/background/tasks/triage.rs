@@ -44,7 +44,7 @@ impl Triage {
                     entry.insert(self.db.evidence(incident.host).await?)
                 }
             };
-            let verdict = triage(self.catalogue, &incident.key, None, found);
+            let verdict = triage(self.catalogue, &incident.key, incident.update_class, found);
             if self.db.save_verdict(incident, &verdict).await? {
                 judged += 1;
                 self.events.tell(Event::Incident { id: Some(incident.id) });

@@ -51,8 +51,9 @@ fn plan_with(
     let key = &detail.incident.key;
     // The verdict that people see. Before the first triage, what triage will say.
     let judged = detail.incident.verdict.clone();
+    let class = detail.incident.update_class;
     let verdict =
-        judged.unwrap_or_else(|| fleetmend_core::triage::triage(catalogue, key, None, evidence));
+        judged.unwrap_or_else(|| fleetmend_core::triage::triage(catalogue, key, class, evidence));
     // What was tried in this incident and did not cure it is not chosen again by itself.
     let tried: Vec<(Slug, u32)> = detail
         .jobs

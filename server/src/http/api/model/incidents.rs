@@ -1,6 +1,7 @@
 //! Incidents, their verdicts, and the reports behind them.
 
 use fleetmend_core::knowledge::{Catalogue, Lang};
+use fleetmend_core::update_class::UpdateClass;
 use fleetmend_store as store;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +37,8 @@ pub(crate) struct IncidentView {
     pub(crate) code: Option<String>,
     /// The code's symbol.
     pub(crate) symbol: Option<String>,
+    /// What kind of update it is about, where it is known.
+    pub(crate) update_class: Option<&'static str>,
     /// What it was about: a KB, a package, a path.
     pub(crate) subject: Option<String>,
     /// The last report's words.
@@ -93,6 +96,7 @@ impl IncidentView {
             operation: incident.key.operation.as_str(),
             code: incident.key.code.map(|c| c.to_string()),
             symbol: incident.symbol,
+            update_class: incident.update_class.map(UpdateClass::as_str),
             subject: incident.key.subject,
             message: incident.message,
             state: incident.state.as_str(),
