@@ -7,6 +7,7 @@ let timer = 0;
 let last = 0;
 let lost = false;
 let wanted = false;
+let away = false;
 
 function say(text, link) {
   if (!news) return;
@@ -57,7 +58,16 @@ async function look() {
   timer = 0;
   last = Date.now();
   const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
+  // Nobody nudges a page whose server has no database: it asks again by itself.
+  if (answer.status >= 500) {
+    away = true;
+    say(news.dataset.away, false);
+    setTimeout(soon, 10000);
+    return;
+  }
   if (!answer.ok || answer.redirected) return;
+  if (away) greet();
+  away = false;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   let count = 0;
   for (const old of document.querySelectorAll("[data-refresh]")) {
@@ -72,6 +82,12 @@ async function look() {
   if (count > 0) say(news.dataset.new.replace("{n}", count.toLocaleString(document.documentElement.lang)), true);
 }
 
+// It works again: said for a moment, unless there is something to offer.
+function greet() {
+  say(news.dataset.back, false);
+  setTimeout(() => { if (!lost && !away && !news.querySelector("a")) news.hidden = true; }, 5000);
+}
+
 function soon() {
   // A page that nobody looks at waits until somebody does.
   if (document.hidden) { wanted = true; return; }
@@ -81,17 +97,14 @@ function soon() {
 
 if (news && document.querySelector("[data-refresh]")) {
   const source = new EventSource("/api/v1/events");
-  for (const kind of ["host", "incident", "job", "job_log", "missed"]) source.addEventListener(kind, soon);
+  for (const kind of ["host", "incident", "job", "job_log", "database", "missed"]) source.addEventListener(kind, soon);
   source.addEventListener("error", () => {
     lost = true;
     say(news.dataset.lost, false);
   });
   // What happened between the page's making and this stream, or while it was lost, is not told again.
   source.addEventListener("open", () => {
-    if (lost) {
-      say(news.dataset.back, false);
-      setTimeout(() => { if (!lost && !news.querySelector("a")) news.hidden = true; }, 5000);
-    }
+    if (lost) greet();
     lost = false;
     soon();
   });

@@ -21,7 +21,7 @@ use crate::ingest::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::link::{self, AgentLink, Registry, Seen};
 use crate::state::{Readiness, Shared};
-use crate::{database, http, metrics, people, tls};
+use crate::{database, expiry, http, metrics, people, tls};
 
 /// How often the authority looks whether its certificates grow old.
 const REFRESH: Duration = Duration::from_mins(10);
@@ -68,7 +68,7 @@ impl App {
         let ingest = Ingest::start(shared.clone(), &lifecycle);
         let seen = Seen::default();
         seen.clone().keep(shared.clone(), &lifecycle);
-        shared.database.watch(shared.db.clone(), &lifecycle);
+        shared.database.watch(shared.db.clone(), shared.events.clone(), &lifecycle);
         link::sweep(shared.clone(), &lifecycle);
         refresh_authority(&shared, &lifecycle);
         end_streams_at_stop(&shared, &lifecycle);
@@ -80,7 +80,7 @@ impl App {
         link::serve(service, connections, &lifecycle);
         let site = http::router(shared.clone());
         let watched = metrics::router(metrics_handle).merge(http::health(&site));
-        people::serve(people, people_tls, site, &lifecycle);
+        people::serve(people, people_tls, metrics::counted(site), &lifecycle);
         people::serve(prometheus, None, watched, &lifecycle);
         shared.readiness.serving();
         tracing::info!(agents = %agent_addr, people = %http_addr, metrics = %metrics_addr,
@@ -214,14 +214,16 @@ fn create_private_dir(path: &Path) -> std::io::Result<()> {
 }
 
 fn refresh_authority(shared: &Shared, life: &Lifecycle) {
-    let (authority, soft) = (shared.authority.clone(), life.soft());
+    let (shared, soft) = (shared.clone(), life.soft());
+    let people = expiry::of_people(shared.config.http_cert.as_deref());
     life.spawn_part("renewal of the server's own certificates", async move {
         loop {
+            expiry::publish(&shared, people.as_ref());
             tokio::select! {
                 () = tokio::time::sleep(REFRESH) => {}
                 () = soft.cancelled() => return,
             }
-            if let Err(error) = authority.refresh() {
+            if let Err(error) = shared.authority.refresh() {
                 tracing::error!(%error, "the server's own certificates could not be renewed");
             }
         }

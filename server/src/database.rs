@@ -9,6 +9,7 @@ use fleetmend_store::{Db, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::events::{Event, Events};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, DatabaseError};
 
@@ -95,14 +96,18 @@ impl Database {
         }
     }
 
-    /// Looks at the database until the soft stop.
-    pub fn watch(&self, db: Db, life: &Lifecycle) {
+    /// Looks at the database until the soft stop. Who listens is told when it goes and comes.
+    pub fn watch(&self, db: Db, events: Events, life: &Lifecycle) {
         let (this, soft) = (self.clone(), life.soft());
         life.spawn_part("watch on the database", async move {
             let mut late = 0;
             loop {
+                let was = this.0.state.borrow().away.is_some();
                 this.look(&db, &mut late).await;
                 let away = this.0.state.borrow().away.is_some();
+                if was != away {
+                    events.tell(Event::Database);
+                }
                 // Errors of a moment make one look, not one each.
                 tokio::time::sleep(PAUSE).await;
                 tokio::select! {

@@ -22,6 +22,8 @@ pub enum Event {
         /// Which.
         id: fleetmend_core::ids::JobId,
     },
+    /// The database went away, or came back.
+    Database,
     /// A job printed something.
     JobLog {
         /// Which.

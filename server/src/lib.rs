@@ -12,6 +12,7 @@ pub mod database;
 pub mod enroll;
 pub mod entropy;
 pub mod events;
+mod expiry;
 pub mod http;
 pub mod ingest;
 pub mod lifecycle;

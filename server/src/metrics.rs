@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::Next;
+use fleetmend_core::time::Timestamp;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// What can end a connection or stream, as a label.
@@ -125,6 +128,7 @@ const ORDERS: &str = "fleetmend_orders_pushed_total";
 const TASK_RUNS: &str = "fleetmend_task_runs_total";
 const HTTP_REQUESTS: &str = "fleetmend_http_requests_total";
 const HTTP_SECONDS: &str = "fleetmend_http_request_seconds";
+const CERTIFICATE_ENDS: &str = "fleetmend_certificate_expires_timestamp_seconds";
 const INFO: &str = "fleetmend_build_info";
 
 /// What ingest did with an item, as a label.
@@ -207,6 +211,7 @@ fn describe() {
         counter!(HTTP_REQUESTS, "status" => class).absolute(0);
     }
     describe_histogram!(HTTP_SECONDS, metrics::Unit::Seconds, "Time to the head of an answer.");
+    describe_gauge!(CERTIFICATE_ENDS, "When a certificate of the server ends, in Unix time.");
 }
 
 /// A connection to the agents' port stands as long as this does.
@@ -314,11 +319,22 @@ pub fn task_ran(task: &'static str, ok: bool) {
         .increment(1);
 }
 
-/// A request on the people's port was answered.
-pub fn http_request(status: u16, took: Duration) {
-    let class = STATUS_CLASSES[usize::from(status / 100).clamp(1, 5) - 1];
-    metrics::counter!(HTTP_REQUESTS, "status" => class).increment(1);
-    metrics::histogram!(HTTP_SECONDS).record(took.as_secs_f64());
+/// The people's port, each of its answers counted and timed.
+pub fn counted(site: axum::Router) -> axum::Router {
+    site.layer(axum::middleware::from_fn(async |request: Request, next: Next| {
+        let started = std::time::Instant::now();
+        let response = next.run(request).await;
+        let class = STATUS_CLASSES[usize::from(response.status().as_u16() / 100).clamp(1, 5) - 1];
+        metrics::counter!(HTTP_REQUESTS, "status" => class).increment(1);
+        metrics::histogram!(HTTP_SECONDS).record(started.elapsed().as_secs_f64());
+        response
+    }))
+}
+
+/// When a certificate of the server's own ends; `name` is one of the fixed names.
+pub fn certificate_ends(name: &'static str, end: Timestamp) {
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this age fit a float exactly")]
+    metrics::gauge!(CERTIFICATE_ENDS, "certificate" => name).set((end.as_millis() / 1_000) as f64);
 }
 
 /// What the metrics port serves.

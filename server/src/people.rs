@@ -1,7 +1,6 @@
 //! The listeners of the people's and the metrics port: plain HTTP on loopback, TLS elsewhere, every
 //! connection bounded in its head, its streams and its time.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::lifecycle::Lifecycle;
-use crate::{metrics, tls};
+use crate::tls;
 
 /// Connections at once.
 const CONNECTIONS: usize = 4_096;
@@ -104,13 +103,7 @@ async fn speak(
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(addr));
-        let router = router.clone();
-        async move {
-            let started = std::time::Instant::now();
-            let Ok(response) = router.oneshot(request).await;
-            metrics::http_request(response.status().as_u16(), started.elapsed());
-            Ok::<_, Infallible>(response)
-        }
+        router.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);

@@ -11,6 +11,7 @@ use fleetmend_core::ids::ApiTokenId;
 use fleetmend_core::time::SystemClock;
 use fleetmend_core::token::Role;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
+use fleetmend_server::events::Event;
 use fleetmend_server::http::auth;
 use fleetmend_server::{App, Config, entropy};
 use fleetmend_store::{NewApiToken, PageRequest, ReportFilter};
@@ -26,6 +27,8 @@ struct Fleet {
     host: TestHost,
     session: TestSession,
     token: String,
+    hints: tokio::sync::broadcast::Receiver<Event>,
+    was_away: bool,
 }
 
 /// An answer of the people's port.
@@ -46,7 +49,8 @@ impl Fleet {
         db.create_api_token(&new, "test", server.now()).await.expect("stored");
         let host = server.enrol().await;
         let session = server.session(&host, epoch()).await.expect("a session");
-        let mut fleet = Self { server, host, session, token };
+        let hints = server.running.shared.events.listen();
+        let mut fleet = Self { server, host, session, token, hints, was_away: false };
         fleet.report(1).await;
         assert_eq!(fleet.session.ack().await.sequence, 1);
         fleet
@@ -85,10 +89,24 @@ impl Fleet {
         }
     }
 
+    /// Pages that listen are told that the database went or came.
+    async fn pages_are_told(&mut self) {
+        let told = async {
+            loop {
+                if self.hints.recv().await.expect("the server runs") == Event::Database {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PROMISED, told).await.expect("pages are told");
+    }
+
     /// What must hold while the database is away: checked until `until` has passed.
     async fn bears_it(&mut self, reads: u16, reason: &str) {
         let ready = self.ready_is(503).await;
         assert!(ready.text.contains(reason), "{}", ready.text);
+        self.pages_are_told().await;
+        self.was_away = true;
         assert!(ready.text.to_ascii_lowercase().contains("retry-after"), "{}", ready.text);
         let alive = self.get("/livez").await;
         assert!(alive.status == 200 && alive.took < Duration::from_secs(1), "{}", alive.text);
@@ -123,6 +141,10 @@ impl Fleet {
         });
         acked.await.expect("acknowledged after the database is back");
         self.ready_is(200).await;
+        // One that was away too short to be seen is no news.
+        if self.was_away {
+            self.pages_are_told().await;
+        }
         let filter = ReportFilter { host: Some(self.host.id), ..ReportFilter::default() };
         let db = &self.server.running.shared.db;
         let stored = db.reports(&filter, &PageRequest::first(1)).await.expect("reads").total;

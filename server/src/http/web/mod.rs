@@ -13,6 +13,7 @@ pub(crate) mod i18n;
 pub(crate) mod incidents;
 pub(crate) mod jobs;
 mod list;
+mod outbreak;
 mod paint;
 mod plot;
 pub(crate) mod problem;

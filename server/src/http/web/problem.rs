@@ -8,10 +8,11 @@ use fleetmend_core::knowledge::{Catalogue, Risk, Strength};
 use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::triage::{Certainty, RankedCause, Verdict};
 use fleetmend_core::words::Slug;
-use fleetmend_store::{Incident, IncidentFilter, Outbreak, PageRequest, ProbeCount, ProblemKey};
+use fleetmend_store::{Incident, IncidentFilter, PageRequest, ProbeCount, ProblemKey};
 
 use super::i18n::Words;
 use super::incidents::PlanCard;
+use super::outbreak::Grid;
 use super::{Frame, html, paint};
 use crate::http::api::model::{ProblemView, cause_name};
 use crate::http::api::{hosts, problems};
@@ -24,10 +25,6 @@ use crate::http::route::Answer;
 const SAMPLE: u32 = 200;
 /// Hosts that the page names; the list of incidents has all.
 const HOSTS: usize = 25;
-/// Builds that the outbreak grid names; the rest share a row.
-const BUILDS: usize = 8;
-/// Days of the outbreak grid.
-const DAYS: i64 = 14;
 
 #[derive(Debug, Template)]
 #[template(path = "problem.html")]
@@ -82,20 +79,6 @@ struct ProbeRow {
     asked: u64,
     /// What *yes* says of the leading cause.
     yes_says: Option<Strength>,
-}
-
-/// Builds by the day on which the problem began there.
-#[derive(Debug)]
-struct Grid {
-    days: Vec<String>,
-    rows: Vec<GridRow>,
-    said: String,
-}
-
-#[derive(Debug)]
-struct GridRow {
-    build: String,
-    cells: Vec<(u64, &'static str)>,
 }
 
 /// The page.
@@ -188,7 +171,7 @@ async fn standing(
         sampled,
         shares,
         probes,
-        grid: grid(outbreak, p.now.day(), p.t),
+        grid: Grid::new(outbreak, p.now.day(), p.t),
         plan: plan.steps.iter().map(|step| PlanCard::new(step, catalogue, p.t)).collect(),
         hosts_more: incidents.saturating_sub(sample.len() as u64),
         hosts: sample,
@@ -336,63 +319,9 @@ fn probes(
     rows
 }
 
-/// Builds by day: the last days each, all before in one column; the commonest builds each, all
-/// others in one row.
-fn grid(outbreak: Vec<Outbreak>, today: i64, t: Words) -> Grid {
-    let first = today - DAYS + 1;
-    let width = usize::try_from(DAYS + 1).unwrap_or(1);
-    let mut builds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for cell in outbreak {
-        let row = builds.entry(cell.build).or_insert_with(|| vec![0; width]);
-        let column = usize::try_from(cell.day - first + 1).unwrap_or(0).min(width - 1);
-        row[column] += cell.hosts;
-    }
-    let mut rows: Vec<(String, Vec<u64>)> = builds.into_iter().collect();
-    rows.sort_by_key(|(_, cells)| std::cmp::Reverse(cells.iter().sum::<u64>()));
-    if rows.len() > BUILDS {
-        let mut rest = vec![0; width];
-        for (_, cells) in rows.split_off(BUILDS - 1) {
-            for (sum, n) in rest.iter_mut().zip(cells) {
-                *sum += n;
-            }
-        }
-        rows.push((t.s("problem.other_builds").to_owned(), rest));
-    }
-    let most = rows.iter().flat_map(|(_, cells)| cells).copied().max().unwrap_or(0).max(1);
-    let total: u64 = rows.iter().flat_map(|(_, cells)| cells).sum();
-    let heat = |n: u64| match n * 4 {
-        0 => "h0",
-        part if part <= most => "h1",
-        part if part <= 2 * most => "h2",
-        part if part <= 3 * most => "h3",
-        _ => "h4",
-    };
-    let mut days = vec![t.s("problem.earlier").to_owned()];
-    // The month is told once, and where a new one begins: fifteen columns stand side by side.
-    days.extend((first..=today).map(|day| {
-        let label = t.day(day);
-        match label.split_once('\u{a0}') {
-            Some((number, _)) if day != first && number != "1" => number.to_owned(),
-            _ => label,
-        }
-    }));
-    Grid {
-        days,
-        said: t.f2("problem.grid_said", t.n("count.hosts", total), t.num(rows.len())),
-        rows: rows
-            .into_iter()
-            .map(|(build, cells)| GridRow {
-                build,
-                cells: cells.into_iter().map(|n| (n, heat(n))).collect(),
-            })
-            .collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetmend_core::knowledge::Lang;
 
     fn verdict(share: f64, certainty: Certainty) -> Verdict {
         let ranked = |cause: Option<&str>, share, certainty| RankedCause {
@@ -417,19 +346,5 @@ mod tests {
         assert!((mean.causes[0].share - 0.7).abs() < 1e-9, "{mean:?}");
         assert_eq!(mean.causes[0].certainty, Certainty::Confirmed);
         assert_eq!(mean.causes[1].cause, None);
-    }
-
-    #[test]
-    fn the_grid_keeps_every_host_whatever_its_day_and_build() {
-        let cell = |build: &str, day| Outbreak { build: build.to_owned(), day, hosts: 2 };
-        let mut cells: Vec<Outbreak> = (0..20).map(|n| cell(&format!("b{n}"), 100)).collect();
-        cells.push(cell("b0", 3));
-        cells.push(cell("b0", 101));
-        let grid = grid(cells, 100, Words(Lang::En));
-        assert_eq!(grid.rows.len(), BUILDS);
-        let all: u64 = grid.rows.iter().flat_map(|r| &r.cells).map(|(n, _)| n).sum();
-        assert_eq!(all, 44);
-        assert_eq!(grid.rows[0].cells[0], (2, "h1"), "what began earlier");
-        assert_eq!(grid.days.len(), 15);
     }
 }
