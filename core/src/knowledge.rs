@@ -231,6 +231,12 @@ words! {
         AptCheck = "apt_check",
         /// `apt-get update` without warnings.
         AptUpdate = "apt_update",
+        /// `dnf makecache` fetches the metadata of every repository.
+        DnfMakecache = "dnf_makecache",
+        /// `dnf check` finds no fault in the installed packages.
+        DnfCheck = "dnf_check",
+        /// `zypper refresh` fetches the metadata of every repository.
+        ZypperRefresh = "zypper_refresh",
         /// The unit starts and its result is success.
         SystemdUnit = "systemd_unit",
         /// A search for updates through the host's own update authority.
@@ -246,9 +252,13 @@ impl Verification {
     /// The proof it gives when it passes.
     pub const fn level(self) -> crate::job::ProofLevel {
         match self {
-            Self::AptCheck | Self::AptUpdate | Self::SystemdUnit | Self::UpdateScan => {
-                crate::job::ProofLevel::Repeated
-            }
+            Self::AptCheck
+            | Self::AptUpdate
+            | Self::DnfMakecache
+            | Self::DnfCheck
+            | Self::ZypperRefresh
+            | Self::SystemdUnit
+            | Self::UpdateScan => crate::job::ProofLevel::Repeated,
             Self::NextRun => crate::job::ProofLevel::Observed,
             Self::OwnProbe => crate::job::ProofLevel::ProbeOnly,
         }

@@ -132,6 +132,20 @@ pub enum Question {
         /// What about it.
         question: ServiceQuestion,
     },
+    /// Is another program at work on the packages of rpm (rpm's own lock, or a living dnf, zypper or
+    /// PackageKit that left its process id)? Value: its pid and name.
+    RpmLockHeld,
+    /// Does `rpmdb --verifydb` find rpm's database damaged?
+    RpmDbDamaged,
+    /// Does `dnf check` find installed packages at odds with each other?
+    DnfCheckFails,
+    /// Does a program of this name run? Value: its pid.
+    ProcessRuns {
+        /// The program's file name, such as `restic`.
+        program: String,
+    },
+    /// Does the lock that a backup's failure names belong to a process of this host that is gone?
+    BackupLockDead,
     /// Did any systemd unit that updates or saves the system fail? Value: the unit.
     SystemdUnitFailed,
     /// Has any systemd timer that updates or saves the system missed two of its periods? Value: it.
@@ -285,6 +299,11 @@ impl Question {
             | Self::AptUpdateError { .. }
             | Self::AptPeriodicStale { .. }
             | Self::ReadOnly { .. }
+            | Self::RpmLockHeld
+            | Self::RpmDbDamaged
+            | Self::DnfCheckFails
+            | Self::ProcessRuns { .. }
+            | Self::BackupLockDead
             | Self::SystemdUnitFailed
             | Self::SystemdTimerMissed => &[OsFamily::Linux],
             Self::RegistryNot { .. }
@@ -342,6 +361,7 @@ impl Question {
             Self::SystemdUnitFailed
                 | Self::SystemdTimerMissed
                 | Self::FailurePathMissing
+                | Self::BackupLockDead
                 | Self::AptUpdateError { .. }
                 | Self::LogSays { .. }
         )
@@ -386,6 +406,11 @@ impl Question {
             | Self::AptLockHeld
             | Self::AptUpdateError { .. }
             | Self::AptPeriodicStale { .. }
+            | Self::RpmLockHeld
+            | Self::RpmDbDamaged
+            | Self::DnfCheckFails
+            | Self::ProcessRuns { .. }
+            | Self::BackupLockDead
             | Self::SystemdUnitFailed
             | Self::SystemdTimerMissed => Some(OsFamily::Linux),
             Self::RebootPending

@@ -116,6 +116,10 @@ words! {
         Apt = "apt",
         /// dpkg's log and status files.
         Dpkg = "dpkg",
+        /// The logs of dnf.
+        Dnf = "dnf",
+        /// The logs of zypper.
+        Zypper = "zypper",
         /// systemd's units and timers.
         Systemd = "systemd",
         /// A probe of the host's present state.

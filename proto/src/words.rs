@@ -104,6 +104,8 @@ word!(
         Setup,
         Apt,
         Dpkg,
+        Dnf,
+        Zypper,
         Systemd,
         Probe,
         Job,

@@ -23,6 +23,12 @@ impl Root {
         Self::copy_of("FLEETMEND_TEST_SYSTEMD_ROOT")
     }
 
+    /// A fresh copy of the template that has backup programs and the package tools of other
+    /// distributions; `None` (and *skipped* said) as above.
+    pub fn copy_with_tools() -> Option<Self> {
+        Self::copy_of("FLEETMEND_TEST_TOOLS_ROOT")
+    }
+
     fn copy_of(variable: &str) -> Option<Self> {
         let Some(template) = std::env::var_os(variable) else {
             crate::skip(&format!("no Linux root to break ({variable}): run scripts/test.sh"));
@@ -164,7 +170,15 @@ impl Machine {
     /// Boots a copy of the bootable template; `None` (and *skipped* said) where there is none, or
     /// where this machine does not let systemd start in a namespace.
     pub fn boot() -> Option<Self> {
-        let root = Root::copy_bootable()?;
+        Self::boot_root(Root::copy_bootable()?)
+    }
+
+    /// The same of the template with backup programs and package tools.
+    pub fn boot_with_tools() -> Option<Self> {
+        Self::boot_root(Root::copy_with_tools()?)
+    }
+
+    fn boot_root(root: Root) -> Option<Self> {
         let log = root.at("boot.log");
         let mut start = command("unshare");
         start.args(["-m", "-p", "-f", "-C", "-u", "-i", "--kill-child", "sh", "-c", BOOT, "sh"]);

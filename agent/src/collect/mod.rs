@@ -8,6 +8,7 @@ pub mod draft;
 pub mod live;
 
 mod cbs;
+mod copied;
 mod dism;
 mod evtx;
 mod lines;
@@ -77,12 +78,13 @@ pub fn read(source: Source, reader: impl Read, catalogue: &Catalogue) -> io::Res
             Source::WindowsUpdate => windows_update::collect(text, &mut sink),
             Source::Dism => dism::collect(text, &mut sink),
             Source::Setup => setup::collect(text, &mut sink),
-            Source::Evtx
-            | Source::Apt
-            | Source::Dpkg
-            | Source::Systemd
-            | Source::Probe
-            | Source::Job => return Ok(Collected::default()),
+            Source::Apt | Source::Dpkg | Source::Dnf | Source::Zypper => {
+                let (bytes, cut) = copied::collect(text, &mut sink)?;
+                Ok(lines::Read64 { bytes, cut, ..lines::Read64::default() })
+            }
+            Source::Evtx | Source::Systemd | Source::Probe | Source::Job => {
+                return Ok(Collected::default());
+            }
         }?;
         (read.bytes, read.cut)
     };

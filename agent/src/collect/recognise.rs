@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fleetmend_core::report::Source;
 
+use super::copied;
 use super::lines::bare;
 use super::stamp;
 use super::text::body;
@@ -29,7 +30,7 @@ pub fn recognise(name: &str, head: &[u8]) -> Option<Source> {
     Utf8::new(head).ok()?.read_to_end(&mut text).ok()?;
     // A crash leaves zeroes in a log: they say nothing against its lines, only against its name.
     let by_name = || by_name(&name).filter(|_| looks_like_log(&name) && !text.contains(&0));
-    by_lines(&text, &name).or_else(by_name)
+    copied::recognise(&text).or_else(|| by_lines(&text, &name)).or_else(by_name)
 }
 
 /// Lines of each kind.

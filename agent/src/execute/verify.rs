@@ -62,6 +62,9 @@ pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Cou
     let repeated = match method {
         Verification::AptCheck => apt_check(court).await,
         Verification::AptUpdate => apt_update(court).await,
+        Verification::DnfMakecache => dnf_makecache(court).await,
+        Verification::DnfCheck => dnf_check(court).await,
+        Verification::ZypperRefresh => zypper_refresh(court).await,
         Verification::SystemdUnit => systemd_unit(court).await,
         Verification::OwnProbe => return own_probe(own.as_ref()),
         Verification::UpdateScan => Err(Proof::Unproved(
@@ -137,6 +140,41 @@ async fn apt_update(court: &Court<'_>) -> Result<String, Proof> {
         (_, Some(line)) => Err(Proof::NotCured(format!("apt-get update says: {line}"))),
         (status, None) => Err(Proof::NotCured(format!("apt-get update ended with {status:?}"))),
     }
+}
+
+async fn dnf_makecache(court: &Court<'_>) -> Result<String, Proof> {
+    let (path, arguments) = Tool::DnfMakecache.command();
+    let made = run(court, path, arguments).await?;
+    let text = made.text();
+    // A repository that may be skipped is skipped with a warning, and the exit status says nothing.
+    let skipped = text.lines().find(|l| l.contains("Failed to download metadata"));
+    match (made.status, skipped) {
+        (Some(0), None) => Ok("dnf makecache fetched the metadata of every repository".to_owned()),
+        (_, Some(line)) => Err(Proof::NotCured(format!("dnf makecache says: {}", line.trim()))),
+        (status, None) => {
+            let said = first_words(&text);
+            Err(Proof::NotCured(format!("dnf makecache ended with {status:?}: {said}")))
+        }
+    }
+}
+
+async fn dnf_check(court: &Court<'_>) -> Result<String, Proof> {
+    let (path, arguments) = Tool::DnfCheck.command();
+    let check = run(court, path, arguments).await?;
+    if check.status == Some(0) {
+        return Ok("dnf check finds no fault".to_owned());
+    }
+    Err(Proof::NotCured(format!("dnf check says: {}", first_words(&check.text()))))
+}
+
+async fn zypper_refresh(court: &Court<'_>) -> Result<String, Proof> {
+    let (path, arguments) = Tool::ZypperRefresh.command();
+    let refresh = run(court, path, arguments).await?;
+    if refresh.status == Some(0) {
+        return Ok("zypper refreshed every repository".to_owned());
+    }
+    let said = first_words(&refresh.text());
+    Err(Proof::NotCured(format!("zypper refresh ended with {:?}: {said}", refresh.status)))
 }
 
 /// Starts the unit once more: a new invocation must end, or run, without a failure. One that ran

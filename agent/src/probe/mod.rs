@@ -6,9 +6,12 @@
 pub mod host_state;
 pub mod offline;
 
+mod backup_lock;
 mod files;
 mod logs;
 pub(crate) mod packages;
+mod processes;
+mod rpm;
 pub(crate) mod system;
 pub(crate) mod units;
 
@@ -20,7 +23,7 @@ use fleetmend_core::ids::EvidenceId;
 use fleetmend_core::knowledge::Probe;
 use fleetmend_core::limits;
 use fleetmend_core::probe::Question;
-use fleetmend_core::report::{FailureReport, Product};
+use fleetmend_core::report::{FailureReport, Product, Source};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::cut;
 
@@ -72,13 +75,16 @@ impl<'a> About<'a> {
     /// The systemd unit, where it is one.
     fn unit(self) -> Option<&'a str> {
         match self {
-            Self::Failure(failure) if failure.product == Product::Systemd => {
-                failure.subject.as_deref()
-            }
+            Self::Failure(failure) if is_of_a_unit(failure) => failure.subject.as_deref(),
             Self::Again(value) => Some(value),
             Self::Host | Self::Failure(_) => None,
         }
     }
+}
+
+/// Whether a failure's subject is a systemd unit.
+fn is_of_a_unit(failure: &FailureReport) -> bool {
+    failure.source == Source::Systemd || failure.product == Product::Systemd
 }
 
 /// Answers one probe on the live host; `random` gives the bytes of the evidence's id.
@@ -148,12 +154,17 @@ async fn find(
             system::disk_full(root, path, *min_free_mib, *min_free_inodes)
         }
         Question::ReadOnly { path } => system::read_only(root, path),
-        Question::RebootPending => system::reboot_pending(root),
+        Question::RebootPending => system::reboot_pending(platform).await,
         Question::ClockWrong => system::clock_wrong(platform, now).await,
         Question::NameResolutionFails => system::name_resolution(platform).await,
         Question::Service { service, question } => {
             units::service(platform, service, *question).await
         }
+        Question::RpmLockHeld => rpm::lock_held(root),
+        Question::RpmDbDamaged => rpm::db_damaged(platform).await,
+        Question::DnfCheckFails => rpm::dnf_check(platform).await,
+        Question::ProcessRuns { program } => rpm::process_runs(root, program),
+        Question::BackupLockDead => backup_lock::dead(platform, failure),
         Question::SystemdUnitFailed => units::failed(platform, about.unit()).await,
         Question::SystemdTimerMissed => units::timer_missed(platform, about.unit(), now).await,
         Question::Missing { place } => files::exists(root, place, Answer::No),
@@ -229,7 +240,7 @@ fn below(root: &Path, path: &str) -> std::path::PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use fleetmend_core::report::{Kind, Operation, Source};
+    use fleetmend_core::report::{Kind, Operation};
     use fleetmend_core::time::SourceTime;
 
     use super::*;

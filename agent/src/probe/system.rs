@@ -73,24 +73,48 @@ pub(super) fn read_only(root: &Path, path: &str) -> Finding {
     }
 }
 
+/// Marks that say that a restart is awaited: of Debian and its kin, and of libzypp.
+const AWAITED: [&str; 2] = ["run/reboot-required", "run/reboot-needed"];
+
 /// Why a restart is awaited.
 pub(super) fn awaited_reboot(root: &Path) -> Option<String> {
-    let mark = root.join("run/reboot-required");
-    fs::symlink_metadata(&mark).ok()?;
+    let mark = AWAITED.iter().find(|mark| fs::symlink_metadata(root.join(mark)).is_ok())?;
     let packages = fs::read_to_string(root.join("run/reboot-required.pkgs")).unwrap_or_default();
     let names: BTreeSet<&str> = packages.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let names: Vec<_> = names.into_iter().take(20).collect();
     Some(if names.is_empty() {
-        "/run/reboot-required exists".to_owned()
+        format!("/{mark} exists")
     } else {
-        format!("/run/reboot-required exists, for {}", names.join(", "))
+        format!("/{mark} exists, for {}", names.join(", "))
     })
 }
 
-pub(super) fn reboot_pending(root: &Path) -> Finding {
-    match awaited_reboot(root) {
-        Some(why) => Finding::new(Answer::Yes, why),
-        None => Finding::new(Answer::No, "/run/reboot-required does not exist"),
+/// Whether a restart is awaited. dnf leaves no mark: its own tool is asked where it is installed.
+pub(super) async fn reboot_pending(platform: &dyn Platform) -> Finding {
+    const TOOL: &str = "/usr/bin/needs-restarting";
+    let root = platform.root();
+    if let Some(why) = awaited_reboot(root) {
+        return Finding::new(Answer::Yes, why);
+    }
+    if !below(root, TOOL).is_file() {
+        return Finding::new(
+            Answer::No,
+            "neither /run/reboot-required nor /run/reboot-needed exists",
+        );
+    }
+    match ask(platform, TOOL, &["-r"]).await {
+        Ok(exit) => {
+            let said = words(&exit.text());
+            match exit.status {
+                Some(0) => Finding::new(Answer::No, format!("needs-restarting -r: {said}")),
+                // It ends with 1 for troubles of its own, too.
+                Some(1) if said.to_ascii_lowercase().contains("reboot is required") => {
+                    Finding::new(Answer::Yes, format!("needs-restarting -r: {said}"))
+                }
+                other => Finding::unknown(format!("needs-restarting ended with {other:?}: {said}")),
+            }
+        }
+        Err(why) => Finding::unknown(why),
     }
 }
 
@@ -208,12 +232,12 @@ mod tests {
     #[test]
     fn a_restart_is_told_with_its_packages() {
         let root = tempfile::tempdir().expect("a folder");
-        assert_eq!(reboot_pending(root.path()).answer, Answer::No);
+        assert_eq!(awaited_reboot(root.path()), None);
         fs::create_dir(root.path().join("run")).expect("made");
         fs::write(root.path().join("run/reboot-required"), "").expect("written");
         fs::write(root.path().join("run/reboot-required.pkgs"), "b\na\na\n").expect("written");
-        let found = reboot_pending(root.path());
-        assert_eq!(found.proof, "/run/reboot-required exists, for a, b");
+        let found = awaited_reboot(root.path());
+        assert_eq!(found.as_deref(), Some("/run/reboot-required exists, for a, b"));
     }
 
     #[cfg(unix)]

@@ -9,6 +9,8 @@ use fleetmend_core::probe::ServiceQuestion;
 use fleetmend_core::time::Timestamp;
 
 use super::{ask, with_value, words, yes_if};
+
+use crate::collect::live::backups;
 use crate::platform::Platform;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
@@ -39,6 +41,12 @@ pub(crate) async fn properties(
     platform: &dyn Platform,
     unit: &str,
 ) -> Result<BTreeMap<String, String>, String> {
+    Ok(pairs(&shown(platform, unit).await?))
+}
+
+/// A unit's properties as systemctl prints them, with each of its commands. Its commands may hold
+/// secrets: they are shown to nobody.
+pub(crate) async fn shown(platform: &dyn Platform, unit: &str) -> Result<String, String> {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | ':' | '\\');
     if unit.starts_with('-') || !unit.chars().all(plain) {
@@ -48,14 +56,13 @@ pub(crate) async fn properties(
         "show",
         "--no-pager",
         "-p",
-        "Id,LoadState,ActiveState,SubState,UnitFileState,Result,InvocationID,StateChangeTimestampMonotonic",
+        "Id,LoadState,ActiveState,SubState,UnitFileState,Result,InvocationID,StateChangeTimestampMonotonic,ExecMainCode,ExecStart",
         unit,
     ];
-    let text = systemctl(platform, &args).await?;
-    Ok(pairs(&text))
+    systemctl(platform, &args).await
 }
 
-pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn pairs(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|l| l.split_once('='));
     pairs.map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())).collect()
 }
@@ -107,12 +114,31 @@ pub(super) async fn service(
     with_value(yes_if(so), proof, unit)
 }
 
-/// The units that update or save the system and have failed, at most [`NAMED`].
+/// Failed units that are looked at.
+const FAILED: usize = 128;
+
+/// The units that update or save the system and have failed, at most [`NAMED`]: by their names, or by
+/// the backup programs that they run.
 pub(crate) async fn failed_units(platform: &dyn Platform) -> Result<Vec<String>, String> {
     let args = ["list-units", "--failed", "--full", "--plain", "--no-legend", "--no-pager"];
     let text = systemctl(platform, &args).await?;
-    let units = text.lines().filter_map(|l| l.split_whitespace().next());
-    Ok(units.filter(|u| is_ours(u)).take(NAMED).map(str::to_owned).collect())
+    let units = text.lines().filter_map(|l| l.split_whitespace().next()).take(FAILED);
+    let mut ours = Vec::new();
+    for unit in units {
+        if ours.len() < NAMED && (is_ours(unit) || saves(platform, unit).await?) {
+            ours.push(unit.to_owned());
+        }
+    }
+    Ok(ours)
+}
+
+/// Whether a service runs a backup program.
+async fn saves(platform: &dyn Platform, unit: &str) -> Result<bool, String> {
+    if !unit.ends_with(".service") {
+        return Ok(false);
+    }
+    let shown = shown(platform, unit).await?;
+    Ok(backups::commands(&shown).iter().any(|command| backups::runs(command).is_some()))
 }
 
 /// Whether a unit that updates or saves the system has failed: `about`, or any.
@@ -135,6 +161,7 @@ pub(super) async fn failed(platform: &dyn Platform, about: Option<&str>) -> Find
 #[derive(Debug, serde::Deserialize)]
 struct Timer {
     unit: Option<String>,
+    activates: Option<String>,
     last: Option<u64>,
     next: Option<u64>,
 }
@@ -166,15 +193,23 @@ pub(crate) async fn late_timers(
     let settled = up.is_none_or(|up| up >= MAKE_UP);
     let (mut late, mut seen) = (Vec::new(), 0);
     for timer in timers {
-        let Some(unit) = timer.unit.filter(|unit| is_ours(unit)) else { continue };
-        seen += 1;
+        let Some(unit) = timer.unit else { continue };
+        let named = is_ours(&unit) || timer.activates.as_deref().is_some_and(is_ours);
         let daily = unit.starts_with("apt-");
         let planned = timer.next.is_some_and(|us| us > 0);
+        seen += usize::from(named);
         let Some(last) = timer.last.filter(|us| *us > 0).map(moment) else { continue };
         let limit = Duration::from_hours(if daily { 48 } else { 14 * 24 });
         let missed = if planned { daily && settled } else { true };
         if missed && now.since(last) > limit && late.len() < NAMED {
-            late.push(Late { unit, last });
+            // What a timer starts is asked for only where it matters.
+            let saves = match timer.activates.as_deref().filter(|_| !named) {
+                Some(started) => saves(platform, started).await?,
+                None => named,
+            };
+            if saves {
+                late.push(Late { unit, last });
+            }
         }
     }
     Ok((late, seen))

@@ -6,7 +6,7 @@ use fleetmend_core::evidence::Evidence;
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
-use fleetmend_core::report::{FailureReport, IncidentKey, Kind};
+use fleetmend_core::report::{FailureReport, IncidentKey, Kind, Product};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::{probes_for, triage};
 
@@ -41,7 +41,7 @@ pub(super) fn offline(
     now: Timestamp,
 ) -> Vec<IncidentVerdict> {
     let judged = incidents(reports).into_iter().map(|(key, latest, count)| {
-        let evidence: Vec<Evidence> = probes_for(catalogue, &key, OsFamily::Windows)
+        let evidence: Vec<Evidence> = probes_for(catalogue, &key, system_of(key.product))
             .into_iter()
             .take(limits::EVIDENCE_PER_REPORT)
             .map(|probe| offline::answer(reports, probe, latest, now, crate::random::ten()))
@@ -50,6 +50,20 @@ pub(super) fn offline(
         IncidentVerdict { key, reports: count, verdict }
     });
     judged.collect()
+}
+
+/// The system whose logs tell of a product.
+const fn system_of(product: Product) -> OsFamily {
+    match product {
+        Product::Apt
+        | Product::Dnf
+        | Product::Zypper
+        | Product::Systemd
+        | Product::Restic
+        | Product::Borg
+        | Product::Rsync => OsFamily::Linux,
+        _ => OsFamily::Windows,
+    }
 }
 
 /// By asking the machine.

@@ -206,6 +206,11 @@ impl Lint<'_> {
                     self.say(&place, "contains must have at least 4 characters");
                 }
             }
+            Question::ProcessRuns { program } => {
+                if program.is_empty() || program.contains('/') {
+                    self.say(&place, "program must be a file name");
+                }
+            }
             Question::Missing { place: at }
             | Question::Exists { place: at }
             | Question::StaleFolder { place: at, .. } => self.place(&place, at),
@@ -260,6 +265,10 @@ impl Lint<'_> {
             | Question::ClockWrong
             | Question::NameResolutionFails
             | Question::Service { .. }
+            | Question::RpmLockHeld
+            | Question::RpmDbDamaged
+            | Question::DnfCheckFails
+            | Question::BackupLockDead
             | Question::SystemdUnitFailed
             | Question::SystemdTimerMissed
             | Question::LibraryReparse { .. }
@@ -318,9 +327,12 @@ impl Lint<'_> {
 
     fn verification(&mut self, place: &str, r: &Remediation) {
         let system = match r.verification {
-            Verification::AptCheck | Verification::AptUpdate | Verification::SystemdUnit => {
-                Some(fleetmend_core::host::OsFamily::Linux)
-            }
+            Verification::AptCheck
+            | Verification::AptUpdate
+            | Verification::DnfMakecache
+            | Verification::DnfCheck
+            | Verification::ZypperRefresh
+            | Verification::SystemdUnit => Some(fleetmend_core::host::OsFamily::Linux),
             Verification::UpdateScan => Some(fleetmend_core::host::OsFamily::Windows),
             Verification::NextRun | Verification::OwnProbe => None,
         };

@@ -18,6 +18,29 @@ words! {
         AptClean = "apt.clean",
         /// `apt-get update` with caches passed by.
         AptUpdate = "apt.update",
+        /// `apt-get install --reinstall PACKAGE` for the package that evidence names; removes nothing.
+        AptReinstall = "apt.reinstall",
+        /// Copies `/var/lib/rpm` to `/var/lib/rpm.fleetmend`, over an older copy.
+        RpmCopyDb = "rpm.copy_db",
+        /// `rpm --rebuilddb`
+        RpmRebuildDb = "rpm.rebuild_db",
+        /// `dnf clean metadata`
+        DnfCleanMetadata = "dnf.clean_metadata",
+        /// `dnf makecache`
+        DnfMakecache = "dnf.makecache",
+        /// `dnf check`
+        DnfCheck = "dnf.check",
+        /// `zypper refresh --force`
+        ZypperRefresh = "zypper.refresh",
+        /// `restic unlock`, as the unit that evidence names would run it: restic itself leaves every
+        /// lock that a living process has renewed within the last half hour.
+        ResticUnlock = "restic.unlock",
+        /// `restic check`, as the unit that evidence names would run it.
+        ResticCheck = "restic.check",
+        /// `borg break-lock`, as the unit that evidence names would run it.
+        BorgBreakLock = "borg.break_lock",
+        /// `borg check`, as the unit that evidence names would run it.
+        BorgCheck = "borg.check",
         /// `systemctl reset-failed UNIT` for the unit that evidence names.
         SystemctlResetFailed = "systemctl.reset_failed",
         /// `sfc /scannow`
@@ -37,9 +60,21 @@ words! {
     }
 }
 
+/// A program that systemd runs as a unit runs its own, and waits for.
+macro_rules! as_unit {
+    ($program:literal, $command:literal) => {
+        (
+            "/usr/bin/systemd-run",
+            &["--wait", "--pipe", "--collect", "--quiet", "{as_unit}", "--", $program, $command],
+        )
+    };
+}
+
 impl Tool {
     /// The program's absolute path (`%System32%` stands for the system's own folder) and its
     /// arguments. `{value}` stands for the evidence's value, checked by the platform before use.
+    /// `{as_unit}` stands for what makes systemd run the program as the unit of that name runs its
+    /// own: user, group, folder and the *names* of its environment files, never what they hold.
     pub const fn command(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::DpkgConfigureAll => {
@@ -74,6 +109,38 @@ impl Tool {
                     "update",
                 ],
             ),
+            Self::AptReinstall => (
+                "/usr/bin/apt-get",
+                &[
+                    "-y",
+                    "-q",
+                    "--no-remove",
+                    "-o",
+                    "Dpkg::Options::=--force-confdef",
+                    "-o",
+                    "Dpkg::Options::=--force-confold",
+                    "-o",
+                    "DPkg::Lock::Timeout=120",
+                    "install",
+                    "--reinstall",
+                    "{value}",
+                ],
+            ),
+            // -H: where the database moved, the old place is a link to it.
+            Self::RpmCopyDb => {
+                ("/usr/bin/cp", &["-a", "-H", "-T", "--", "/var/lib/rpm", "/var/lib/rpm.fleetmend"])
+            }
+            Self::RpmRebuildDb => ("/usr/bin/rpm", &["--rebuilddb"]),
+            Self::DnfCleanMetadata => ("/usr/bin/dnf", &["-y", "clean", "metadata"]),
+            Self::DnfMakecache => ("/usr/bin/dnf", &["-y", "makecache"]),
+            Self::DnfCheck => ("/usr/bin/dnf", &["-y", "check"]),
+            Self::ZypperRefresh => {
+                ("/usr/bin/zypper", &["--non-interactive", "refresh", "--force"])
+            }
+            Self::ResticUnlock => as_unit!("/usr/bin/restic", "unlock"),
+            Self::ResticCheck => as_unit!("/usr/bin/restic", "check"),
+            Self::BorgBreakLock => as_unit!("/usr/bin/borg", "break-lock"),
+            Self::BorgCheck => as_unit!("/usr/bin/borg", "check"),
             Self::SystemctlResetFailed => ("/usr/bin/systemctl", &["reset-failed", "{value}"]),
             Self::SfcScannow => ("%System32%/sfc.exe", &["/scannow"]),
             Self::DismScanHealth => {
@@ -104,6 +171,17 @@ impl Tool {
             | Self::AptCheck
             | Self::AptClean
             | Self::AptUpdate
+            | Self::AptReinstall
+            | Self::RpmCopyDb
+            | Self::RpmRebuildDb
+            | Self::DnfCleanMetadata
+            | Self::DnfMakecache
+            | Self::DnfCheck
+            | Self::ZypperRefresh
+            | Self::ResticUnlock
+            | Self::ResticCheck
+            | Self::BorgBreakLock
+            | Self::BorgCheck
             | Self::SystemctlResetFailed
             | Self::SfcScannow
             | Self::DismScanHealth
@@ -121,6 +199,17 @@ impl Tool {
             | Self::AptCheck
             | Self::AptClean
             | Self::AptUpdate
+            | Self::AptReinstall
+            | Self::RpmCopyDb
+            | Self::RpmRebuildDb
+            | Self::DnfCleanMetadata
+            | Self::DnfMakecache
+            | Self::DnfCheck
+            | Self::ZypperRefresh
+            | Self::ResticUnlock
+            | Self::ResticCheck
+            | Self::BorgBreakLock
+            | Self::BorgCheck
             | Self::SystemctlResetFailed => OsFamily::Linux,
             Self::SfcScannow
             | Self::DismScanHealth
@@ -134,22 +223,45 @@ impl Tool {
 
     /// Whether the program's arguments want the value of evidence.
     pub fn takes_value(self) -> bool {
-        self.command().1.contains(&"{value}")
+        self.command().1.iter().any(|a| matches!(*a, "{value}" | "{as_unit}"))
     }
 
     /// Whether the program changes the host at all.
     pub const fn changes(self) -> bool {
-        !matches!(self, Self::AptCheck | Self::DismScanHealth | Self::UsoStartScan)
+        !matches!(
+            self,
+            Self::AptCheck
+                | Self::DnfCheck
+                | Self::ResticCheck
+                | Self::BorgCheck
+                | Self::DismScanHealth
+                | Self::UsoStartScan
+        )
     }
 
     /// What of its change can be taken back.
     pub const fn undo(self) -> Undo {
         match self {
-            Self::AptCheck | Self::DismScanHealth | Self::UsoStartScan => Undo::Exact,
+            Self::AptCheck
+            | Self::DnfCheck
+            | Self::ResticCheck
+            | Self::BorgCheck
+            | Self::DismScanHealth
+            | Self::UsoStartScan => Undo::Exact,
             // What is fetched again is what was there.
-            Self::AptClean | Self::AptUpdate => Undo::Compensating,
+            Self::AptClean
+            | Self::AptUpdate
+            | Self::DnfCleanMetadata
+            | Self::DnfMakecache
+            | Self::ZypperRefresh
+            // The copy is kept under a name of ours: nothing else reads it.
+            | Self::RpmCopyDb => Undo::Compensating,
             Self::DpkgConfigureAll
             | Self::AptFixBroken
+            | Self::AptReinstall
+            | Self::RpmRebuildDb
+            | Self::ResticUnlock
+            | Self::BorgBreakLock
             | Self::SystemctlResetFailed
             | Self::SfcScannow
             | Self::DismCleanupStore

@@ -6,17 +6,21 @@
 //! gone. *Outcomes* of past runs are read from the logs, each once. While a package tool runs
 //! nothing is concluded from state: what looks broken may be half done.
 
-mod apt_logs;
+pub(crate) mod apt_logs;
+pub(crate) mod backups;
 mod conditions;
 mod cursor;
+pub(crate) mod dnf_logs;
 pub mod dpkg;
 mod files;
 pub mod lock;
 mod outcomes;
+pub(crate) mod rpm_outcomes;
 mod tail;
 mod units;
-mod words;
+pub(crate) mod words;
 mod zone;
+pub(crate) mod zypper_logs;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -165,6 +169,7 @@ impl Live {
             self.outcomes(platform, now, &mut observed).await;
             self.conditions(platform, now, &mut observed).await;
         }
+        self.rpm_outcomes(now, &mut observed);
         if self.root.join("run/systemd/system").is_dir() {
             self.units(platform, now, &mut observed).await;
         }

@@ -60,7 +60,7 @@ impl Live {
     }
 
     /// What was added to one log, read by `read`, which says how much it took.
-    fn added_to<T>(
+    pub(super) fn added_to<T>(
         &mut self,
         log: &str,
         read: impl Fn(&[u8]) -> (T, usize),

@@ -42,6 +42,17 @@ pub fn slug_of(text: &str) -> Option<&'static str> {
     TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, slug)| *slug)
 }
 
+/// The slug of a failure of the file system that any program may tell of; `lower` is in lower case.
+pub(crate) fn kernel_words(lower: &str) -> Option<&'static str> {
+    const TEXTS: [(&str, &str); 4] = [
+        ("no space left on device", "fs.disk_full"),
+        ("more space needed on the", "fs.disk_full"),
+        ("disk quota exceeded", "fs.disk_full"),
+        ("read-only file system", "fs.readonly"),
+    ];
+    TEXTS.iter().find(|(part, _)| lower.contains(part)).map(|(_, slug)| *slug)
+}
+
 /// What was being done when a failure of this slug happened: fetching lists fails scans.
 pub(crate) fn operation_of(slug: &str) -> Operation {
     match slug {

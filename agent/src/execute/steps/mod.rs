@@ -1,6 +1,7 @@
 //! The steps themselves: check, what undoing will take, apply, verify, undo; one file a family. The
 //! set is closed: what is not here cannot be done by this agent, whatever an order says.
 
+mod as_unit;
 mod file;
 mod service;
 mod tool;
@@ -163,7 +164,9 @@ const NOT_HERE: &str = "not on this system: this step is for Windows";
 /// Looks whether the step is needed and possible, and what undoing it will take.
 pub(crate) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepError> {
     match action {
-        Action::ToolRun { tool, value_from } => tool::check(*tool, value_from.as_ref(), bench),
+        Action::ToolRun { tool, value_from } => {
+            tool::check(*tool, value_from.as_ref(), bench).await
+        }
         Action::FileRename { .. }
         | Action::FileQuarantine { .. }
         | Action::FileCreateDir { .. }

@@ -3,21 +3,24 @@
 use fleetmend_core::step::Tool;
 use fleetmend_core::words::Slug;
 
+use super::as_unit::{AsUnit, as_unit};
 use super::{AfterCrash, Applied, Bench, Checked, StepError, UndoRecord, plain_name, program};
 use crate::platform::{Exit, Rejoined};
 
-pub(super) fn check(
+pub(super) async fn check(
     tool: Tool,
     value_from: Option<&Slug>,
     bench: &Bench<'_>,
 ) -> Result<Checked, StepError> {
-    let (path, _) = arguments(tool, value_from, bench)?;
-    let program = bench.platform.root().join(path.trim_start_matches('/'));
-    if program.is_file() {
-        Ok(Checked::Todo(UndoRecord::Nothing))
-    } else {
-        Err(StepError::Impossible(format!("{path} is not on this host")))
+    let (path, arguments) = arguments(tool, value_from, bench).await?;
+    // systemd-run names the program that it is to run after its own options.
+    let inner = arguments.iter().skip_while(|a| *a != "--").nth(1);
+    for path in [Some(&path), inner].into_iter().flatten().filter(|p| p.starts_with('/')) {
+        if !bench.platform.root().join(path.trim_start_matches('/')).is_file() {
+            return Err(StepError::Impossible(format!("{path} is not on this host")));
+        }
     }
+    Ok(Checked::Todo(UndoRecord::Nothing))
 }
 
 pub(super) async fn apply(
@@ -25,7 +28,7 @@ pub(super) async fn apply(
     value_from: Option<&Slug>,
     bench: &Bench<'_>,
 ) -> Result<Applied, StepError> {
-    let (path, arguments) = arguments(tool, value_from, bench)?;
+    let (path, arguments) = arguments(tool, value_from, bench).await?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let program = program(bench, &path, &arguments);
     let exit = bench.log.run_kept(bench.platform, &program, bench.kept).await;
@@ -75,7 +78,7 @@ fn program_of(tool: Tool) -> String {
     tool.command().0.replace("%System32%", "/Windows/System32")
 }
 
-fn arguments(
+async fn arguments(
     tool: Tool,
     value_from: Option<&Slug>,
     bench: &Bench<'_>,
@@ -83,8 +86,9 @@ fn arguments(
     let (_, fixed) = tool.command();
     let path = program_of(tool);
     let mut arguments = Vec::new();
+    let mut at_the_end = Vec::new();
     for argument in fixed {
-        if *argument != "{value}" {
+        if !matches!(*argument, "{value}" | "{as_unit}") {
             arguments.push((*argument).to_owned());
             continue;
         }
@@ -97,8 +101,15 @@ fn arguments(
         if !plain_name(value) {
             return Err(StepError::Impossible(format!("{tool}: \"{value}\" is no plain name")));
         }
-        arguments.push(value.clone());
+        if *argument == "{value}" {
+            arguments.push(value.clone());
+            continue;
+        }
+        let AsUnit { before, after } = as_unit(value, tool, bench).await?;
+        arguments.extend(before);
+        at_the_end = after;
     }
+    arguments.extend(at_the_end);
     Ok((path, arguments))
 }
 

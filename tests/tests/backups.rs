@@ -1,0 +1,202 @@
+//! restic, Borg and rsync on a real systemd: units that really fail are told apart by what their
+//! programs said, and every remediation that is automatic runs against real repositories. Their
+//! passwords stay where they are.
+
+use std::time::Duration;
+
+use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job};
+use fleetmend_tests::api::Api;
+use fleetmend_tests::programs::{must, run, text};
+use fleetmend_tests::root::Machine;
+use fleetmend_tests::server::Server;
+use fleetmend_tests::wait_for;
+use serde_json::{Value, json};
+
+/// What nobody but the units may know.
+const SECRET: &str = "correct-horse-battery";
+
+fn sh(machine: &Machine, line: &str) -> String {
+    must(machine.command("/bin/sh").args(["-ec", line]))
+}
+
+/// A service that is to fail: it runs one command with an environment file.
+fn unit(machine: &Machine, name: &str, command: &str) {
+    let lines =
+        format!("[Service]\nType=oneshot\nEnvironmentFile=/etc/backup.env\nExecStart={command}\n");
+    std::fs::write(machine.root().at("/etc/systemd/system").join(name), lines).expect("written");
+    sh(machine, "systemctl daemon-reload");
+}
+
+/// Starts a service that must fail.
+fn fails(machine: &Machine, name: &str) {
+    let said = run(machine.command("/usr/bin/systemctl").args(["start", name]));
+    assert!(!said.status.success(), "{name} did not fail");
+}
+
+fn post(api: &Api, incident: &Value, remediation: &str) -> String {
+    let id = incident["id"].as_str().expect("an id");
+    let wish = json!({"max_risk": "disruptive", "remediation": remediation, "reason": "test"});
+    let (status, job) = api.post(&format!("/api/v1/incidents/{id}/remediate"), &wish);
+    assert_eq!(status, 201, "{job}");
+    job["id"].as_str().expect("an id").to_owned()
+}
+
+/// Orders a remediation of the incident of a code, which must lead to a cause; it must mend it.
+fn mend(api: &Api, code: &str, cause: &str, remediation: &str) -> String {
+    let incident = wait_incident(api, code);
+    assert_eq!(incident["cause"]["id"], cause, "{incident}");
+    let job = post(api, &incident, remediation);
+    mended(api, &job)
+}
+
+fn mended(api: &Api, job: &str) -> String {
+    let ended = wait_job(api, job);
+    let log = job_log(api, job);
+    assert_eq!(
+        (&ended["state"], &ended["proof"]),
+        (&json!("fixed"), &json!("repeated")),
+        "{ended}\n{log}"
+    );
+    log
+}
+
+fn fleet(machine: &Machine, server: &Server) -> Agent {
+    Agent::lay(machine.root());
+    Agent::allow(machine.root(), "disruptive");
+    Agent::enroll_in(machine, server, &server.enrollment_token(&[]));
+    let agent = Agent::run_in(machine);
+    wait_host(&server.api(), "active");
+    agent
+}
+
+/// Nothing of the secrets went to the server, into the agent's state or into any command line of it.
+fn kept_secret(machine: &Machine, api: &Api, logs: &[String]) {
+    assert!(logs.iter().all(|log| !log.contains(SECRET)), "a job's output holds the password");
+    let reports = api.items("/api/v1/incidents?state=fixed");
+    assert!(!json!(reports).to_string().contains(SECRET), "an incident holds the password");
+    let found = run(machine.command("/bin/grep").args(["-rl", SECRET, "/var/lib/fleetmend-agent"]));
+    assert_eq!(text(&found.stdout), "", "the agent's state holds the password");
+    let journal = must(machine.command("/usr/bin/journalctl").args(["-q", "--no-pager"]));
+    assert!(!journal.contains(SECRET), "the journal holds the password");
+}
+
+#[test]
+fn left_locks_are_removed_and_living_ones_waited_for() {
+    let Some(machine) = Machine::boot_with_tools() else { return };
+    let settings = format!(
+        "RESTIC_REPOSITORY=/srv/restic\nRESTIC_PASSWORD={SECRET}\nBORG_REPO=/srv/borg\nBORG_PASSPHRASE={SECRET}\nHOME=/root\n"
+    );
+    std::fs::write(machine.root().at("/etc/backup.env"), settings).expect("written");
+    sh(
+        &machine,
+        "set -a; . /etc/backup.env; mkdir -p /srv/data; head -c 40000000 /dev/urandom > /srv/data/big\n\
+         restic -q init; restic -q backup /srv/data; borg init -e repokey 2>/dev/null; borg create ::first /srv/data",
+    );
+    // A restic that is killed leaves its lock; so does a Borg of another machine under the same name.
+    sh(
+        &machine,
+        "set -a; . /etc/backup.env; restic check --read-data >/dev/null 2>&1 & p=$!\n\
+         while ! ls /srv/restic/locks | grep -qE '^[0-9a-f]{64}$'; do kill -0 $p; done; kill -9 $p\n\
+         mkdir /srv/borg/lock.exclusive; touch \"/srv/borg/lock.exclusive/$(cat /proc/sys/kernel/hostname)@123456789.999999-0\"",
+    );
+    // Names that tell nothing: what they run does.
+    unit(&machine, "nightly.service", "/usr/bin/nice /usr/bin/restic backup /srv/data");
+    unit(&machine, "archive.service", "/usr/bin/borg create ::second /srv/data");
+    unit(&machine, "copy.service", "/usr/bin/rsync -a rsync://127.0.0.1/data/ /srv/copy/");
+    for name in ["nightly.service", "archive.service", "copy.service"] {
+        fails(&machine, name);
+    }
+
+    let server = Server::start();
+    let api = server.api();
+    let _agent = fleet(&machine, &server);
+    let incident = wait_incident(&api, "restic.locked");
+    assert_eq!(
+        (&incident["product"], &incident["operation"], &incident["subject"]),
+        (&json!("restic"), &json!("backup"), &json!("nightly.service"))
+    );
+    let mut logs = vec![mend(&api, "restic.locked", "restic_lock_left", "restic.unlock")];
+    assert!(logs[0].contains("successfully removed locks"), "{}", logs[0]);
+    logs.push(mend(&api, "borg.locked", "borg_lock_left", "borg.break_lock"));
+    // The server that refused answers again.
+    std::fs::write(
+        machine.root().at("/etc/rsyncd.conf"),
+        "use chroot = no\n[data]\npath = /srv/data\n",
+    )
+    .expect("written");
+    sh(&machine, "rsync --daemon --address=127.0.0.1");
+    mend(&api, "rsync.connection", "backup_target_unreachable", "backup.rerun_unit");
+    assert!(machine.root().at("/srv/copy/big").exists(), "rsync copied");
+
+    // Living ones: restic stands still in the midst of a check, Borg holds the lock for another.
+    sh(
+        &machine,
+        "set -a; . /etc/backup.env; (restic check --read-data >/dev/null 2>&1 & echo $! > /srv/pid)\n\
+         while ! ls /srv/restic/locks | grep -qE '^[0-9a-f]{64}$'; do kill -0 $(cat /srv/pid); done; kill -STOP $(cat /srv/pid)\n\
+         (borg with-lock /srv/borg sh -c 'while [ ! -e /srv/go ]; do sleep 0.1; done' >/dev/null 2>&1 &)\n\
+         while [ ! -d /srv/borg/lock.exclusive ]; do sleep 0.1; done",
+    );
+    unit(&machine, "archive.service", "/usr/bin/borg create ::third /srv/data");
+    for (name, code, cause, remediation, release) in [
+        (
+            "nightly.service",
+            "restic.locked",
+            "restic_at_work",
+            "restic.wait_for_other",
+            "kill -CONT $(cat /srv/pid)",
+        ),
+        ("archive.service", "borg.locked", "borg_at_work", "borg.wait_for_other", ": > /srv/go"),
+    ] {
+        fails(&machine, name);
+        let incident = wait_incident(&api, code);
+        assert_eq!(incident["cause"]["id"], cause, "{incident}");
+        let job = post(&api, &incident, remediation);
+        wait_for("the job to wait", Duration::from_secs(30), || {
+            let (_, now) = api.get(&format!("/api/v1/jobs/{job}"));
+            if now["state"] == "running" { Ok(()) } else { Err(now.to_string()) }
+        });
+        sh(&machine, release);
+        logs.push(mended(&api, &job));
+    }
+    kept_secret(&machine, &api, &logs);
+}
+
+#[test]
+fn damage_that_passed_is_checked_and_the_unit_started_anew() {
+    let Some(machine) = Machine::boot_with_tools() else { return };
+    let settings = format!(
+        "RESTIC_REPOSITORY=/srv/restic\nRESTIC_PASSWORD={SECRET}\nBORG_REPO=/srv/borg\nBORG_PASSPHRASE={SECRET}\nHOME=/root\n"
+    );
+    std::fs::write(machine.root().at("/etc/backup.env"), settings).expect("written");
+    sh(
+        &machine,
+        "set -a; . /etc/backup.env; mkdir -p /srv/data /srv/aside; echo x > /srv/data/x\n\
+         restic -q init; restic -q backup /srv/data; borg init -e repokey 2>/dev/null; borg create ::first /srv/data\n\
+         mv /srv/restic/index/* /srv/aside/\n\
+         cp /srv/borg/data/0/1 /srv/aside/segment; printf XXXXXXXX | dd of=/srv/borg/data/0/1 bs=1 seek=60 conv=notrunc 2>/dev/null",
+    );
+    unit(&machine, "verify.service", "/usr/bin/restic check");
+    unit(&machine, "audit.service", "/usr/bin/borg check");
+    fails(&machine, "verify.service");
+    fails(&machine, "audit.service");
+    let server = Server::start();
+    let api = server.api();
+    let _agent = fleet(&machine, &server);
+    let incident = wait_incident(&api, "restic.repo_damaged");
+    assert_eq!(incident["operation"], "check", "{incident}");
+    // It is still damaged: the check says so, and the job's output names it.
+    let job = post(&api, &incident, "restic.check_repository");
+    let ended = wait_job(&api, &job);
+    assert_eq!(ended["state"], "failed", "{ended}");
+    assert!(job_log(&api, &job).contains("repository contains errors"));
+    sh(
+        &machine,
+        "mv /srv/aside/[0-9a-f]* /srv/restic/index/; cp /srv/aside/segment /srv/borg/data/0/1",
+    );
+    let log =
+        mend(&api, "restic.repo_damaged", "restic_repository_damaged", "restic.check_repository");
+    assert!(log.contains("no errors were found"), "{log}");
+    let second =
+        mend(&api, "borg.repo_damaged", "borg_repository_damaged", "borg.check_repository");
+    kept_secret(&machine, &api, &[log, second]);
+}
