@@ -11,13 +11,13 @@ mod cbs;
 mod copied;
 mod dism;
 mod evtx;
-mod lines;
+pub(crate) mod lines;
 mod recognise;
 mod reporting_events;
 mod setup;
 pub(crate) mod stamp;
 mod text;
-mod utf16;
+pub(crate) mod utf16;
 mod windows_update;
 
 use std::fs::File;

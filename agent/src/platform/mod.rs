@@ -132,6 +132,9 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     /// The file below [`Platform::root`] that a path of this system names; `None` where it lies on
     /// another volume than the system.
     fn file(&self, path: &str) -> Option<PathBuf> {
+        if path.starts_with('/') {
+            return Some(self.root().join(path.trim_start_matches('/')));
+        }
         let path = path.replace('\\', "/");
         let path = match path.split_once(':') {
             Some((drive, rest)) if drive.eq_ignore_ascii_case("c") => rest,

@@ -13,17 +13,18 @@ use fleetmend_core::time::Timestamp;
 
 use super::{with_value, yes_if};
 use crate::collect::live::dpkg::modified;
+use crate::platform::Platform;
 
 /// Files of a folder that are looked at.
 const FILES: usize = 100_000;
 
 /// Whether the place is there; `when` is the answer if it is.
-pub(super) fn exists(root: &Path, place: &Place, when: Answer) -> Finding {
-    let path = match path_of(place) {
+pub(super) fn exists(platform: &dyn Platform, place: &Place, when: Answer) -> Finding {
+    let path = match path_of(platform, place) {
         Ok(path) => path,
         Err(why) => return Finding::unknown(why),
     };
-    match look(root, &path) {
+    match is_there(platform, &path) {
         Ok(found) => {
             let proof = format!("{path} {}", if found { "exists" } else { "does not exist" });
             with_value(yes_if(found == (when == Answer::Yes)), proof, path)
@@ -33,23 +34,24 @@ pub(super) fn exists(root: &Path, place: &Place, when: Answer) -> Finding {
 }
 
 pub(super) fn stale(
-    root: &Path,
+    platform: &dyn Platform,
     place: &Place,
     days: u32,
     min_mib: u64,
     now: Timestamp,
 ) -> Finding {
-    let path = match path_of(place) {
+    let path = match path_of(platform, place) {
         Ok(path) => path,
         Err(why) => return Finding::unknown(why),
     };
-    match look(root, &path) {
+    match is_there(platform, &path) {
         Ok(true) => {}
         Ok(false) => return Finding::new(Answer::No, format!("{path} does not exist")),
         Err(why) => return Finding::unknown(why),
     }
-    let (mut bytes, mut newest, mut seen) = (0, modified(&super::below(root, &path)), 0);
-    let mut open = vec![super::below(root, &path)];
+    let folder = super::below(platform.root(), &path);
+    let (mut bytes, mut newest, mut seen) = (0, modified(&folder), 0);
+    let mut open = vec![folder];
     while let Some(folder) = open.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
@@ -75,19 +77,30 @@ pub(super) fn stale(
 }
 
 /// Whether the path that the failure's words name is missing.
-pub(super) fn failure_path(root: &Path, failure: Option<&FailureReport>) -> Finding {
+pub(super) fn failure_path(platform: &dyn Platform, failure: Option<&FailureReport>) -> Finding {
     let Some(failure) = failure else { return Finding::unknown("no failure to take a path from") };
     let named = failure.subject.as_deref().and_then(path_in).or_else(|| path_in(&failure.message));
     let Some(path) = named else { return Finding::unknown("the failure names no path") };
-    match look(root, &path) {
+    match is_there(platform, &path) {
         Ok(true) => Finding::new(Answer::No, format!("{path} exists")),
-        Ok(false) => with_value(Answer::Yes, format!("{path} does not exist"), path),
+        Ok(false) => {
+            // As steps name places: from the root of the system's drive.
+            let value = match path.strip_prefix("C:").or_else(|| path.strip_prefix("c:")) {
+                Some(rest) => rest.replace('\\', "/"),
+                None => path.clone(),
+            };
+            with_value(Answer::Yes, format!("{path} does not exist"), value)
+        }
         Err(why) => Finding::unknown(why),
     }
 }
 
-/// The first absolute path in a text.
+/// The first absolute path in a text, of either system. One of Windows that stands in quotes may hold
+/// blanks.
 fn path_in(text: &str) -> Option<String> {
+    if let Some(path) = windows_path_in(text) {
+        return Some(path);
+    }
     let words = text.split(|c: char| {
         c.is_whitespace() || matches!(c, '\'' | '"' | '(' | ')' | '[' | ']' | ',' | ';')
     });
@@ -96,18 +109,44 @@ fn path_in(text: &str) -> Option<String> {
     absolute.next().map(str::to_owned)
 }
 
-/// A place as a path of this host.
-fn path_of(place: &Place) -> Result<String, String> {
+/// `C:\Users\a`, after a beginning, a blank or a bracket.
+fn windows_path_in(text: &str) -> Option<String> {
+    let colons = text.match_indices(":\\").map(|(at, _)| at);
+    let starts = colons.filter(|at| {
+        let head = &text[..*at];
+        let mut letters = head.chars().rev();
+        letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+            && letters.next().is_none_or(|c| !c.is_alphanumeric())
+    });
+    let start = starts.map(|at| at - 1).next()?;
+    let quote = text[..start].chars().next_back().filter(|c| matches!(c, '"' | '\''));
+    let ends = |c: char| match quote {
+        Some(quote) => c == quote,
+        None => {
+            c.is_whitespace()
+                || matches!(c, '"' | '\'' | '(' | ')' | '[' | ']' | ',' | ';' | '<' | '>' | '|')
+        }
+    };
+    let path = text[start..].split(ends).next()?.trim_end_matches(['.', ':', '\\']);
+    (path.len() > 3).then(|| path.to_owned())
+}
+
+/// A place as a path of the host, `/` between its parts.
+pub(super) fn path_of(platform: &dyn Platform, place: &Place) -> Result<String, String> {
     match place {
         Place::Below { base, path } => {
+            let os = platform.facts().map_err(|e| format!("the system cannot be told: {e}"))?.os;
+            if base.system() != os {
+                return Err("not a place of this system".to_owned());
+            }
             let base = match base {
                 Base::Etc => "/etc",
                 Base::VarLib => "/var/lib",
                 Base::VarCache => "/var/cache",
                 Base::VarLog => "/var/log",
-                Base::Windows | Base::System32 | Base::ProgramData => {
-                    return Err("not a place of this system".to_owned());
-                }
+                Base::Windows => "/Windows",
+                Base::System32 => "/Windows/System32",
+                Base::ProgramData => "/ProgramData",
             };
             Ok(format!("{base}/{path}"))
         }
@@ -115,22 +154,30 @@ fn path_of(place: &Place) -> Result<String, String> {
     }
 }
 
+/// Whether a path of the host exists, no link followed.
+pub(super) fn is_there(platform: &dyn Platform, path: &str) -> Result<bool, String> {
+    let file = platform.file(path);
+    let file = file.ok_or_else(|| format!("{path} lies on another volume than the system"))?;
+    let root = platform.root();
+    look(root, file.strip_prefix(root).unwrap_or(&file)).map_err(|why| format!("{path} {why}"))
+}
+
 /// Whether a path exists below `root`, no link followed.
-fn look(root: &Path, path: &str) -> Result<bool, String> {
+fn look(root: &Path, path: &Path) -> Result<bool, String> {
     let mut at: PathBuf = root.to_owned();
-    let parts: Vec<_> = Path::new(path).components().collect();
+    let parts: Vec<_> = path.components().collect();
     let last = parts.len().saturating_sub(1);
     for (n, part) in parts.into_iter().enumerate() {
         match part {
             Component::RootDir | Component::CurDir => continue,
             Component::Normal(name) => at.push(name),
             Component::ParentDir | Component::Prefix(_) => {
-                return Err(format!("{path} is no plain path"));
+                return Err("is no plain path".to_owned());
             }
         }
         match fs::symlink_metadata(&at) {
             Ok(meta) if meta.is_symlink() && n < last => {
-                return Err(format!("{path} leads through a symbolic link"));
+                return Err("leads through a symbolic link".to_owned());
             }
             Ok(_) => {}
             Err(e)
@@ -138,7 +185,7 @@ fn look(root: &Path, path: &str) -> Result<bool, String> {
             {
                 return Ok(false);
             }
-            Err(e) => return Err(format!("{path} cannot be looked at: {e}")),
+            Err(e) => return Err(format!("cannot be looked at: {e}")),
         }
     }
     Ok(true)
@@ -152,14 +199,15 @@ mod tests {
     fn links_are_not_followed() {
         let root = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(root.path().join("var/lib/real")).expect("made");
-        assert_eq!(look(root.path(), "/var/lib/real"), Ok(true));
-        assert_eq!(look(root.path(), "/var/lib/none/x"), Ok(false));
-        assert!(look(root.path(), "/var/../etc").is_err());
+        let look = |path: &str| look(root.path(), Path::new(path));
+        assert_eq!(look("/var/lib/real"), Ok(true));
+        assert_eq!(look("/var/lib/none/x"), Ok(false));
+        assert!(look("/var/../etc").is_err());
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink("/etc", root.path().join("var/lib/link")).expect("linked");
-            assert!(look(root.path(), "/var/lib/link/passwd").is_err());
-            assert_eq!(look(root.path(), "/var/lib/link"), Ok(true));
+            assert!(look("/var/lib/link/passwd").is_err());
+            assert_eq!(look("/var/lib/link"), Ok(true));
         }
     }
 
@@ -168,5 +216,14 @@ mod tests {
         assert_eq!(path_in("cannot open '/srv/a b'").as_deref(), Some("/srv/a"));
         assert_eq!(path_in("E: /var/lib/x: missing").as_deref(), Some("/var/lib/x"));
         assert_eq!(path_in("http://x/y or / alone"), None);
+        let windows = [
+            (r"not found: 'C:\Users\a b\Documents'.", r"C:\Users\a b\Documents"),
+            (r"cannot read D:\Data\x.txt, error 3", r"D:\Data\x.txt"),
+            (r"(C:\Users\a\)", r"C:\Users\a"),
+        ];
+        for (text, path) in windows {
+            assert_eq!(path_in(text).as_deref(), Some(path), "{text}");
+        }
+        assert_eq!(path_in(r"C:\ alone, or HKLM:\x"), None);
     }
 }

@@ -1,14 +1,15 @@
-//! The state of a Linux host as the server shows it. What cannot be found out is left out.
+//! The state of a host as the server shows it; here that of Linux. What cannot be found out is left
+//! out.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use fleetmend_core::host::{Disk, HostState, ServiceState, UpdateAuthority};
+use fleetmend_core::host::{Disk, HostState, OsFamily, ServiceState, UpdateAuthority};
 use fleetmend_core::time::Timestamp;
 
 use super::packages::last_update;
-use super::{below, system, units};
+use super::{below, system, units, windows};
 use crate::collect::live::dpkg::Dpkg;
 use crate::collect::live::{Zone, added, stanzas};
 use crate::platform::Platform;
@@ -34,6 +35,9 @@ const DISKS_MAX: usize = 64;
 pub async fn host_state(platform: &dyn Platform, now: Timestamp) -> HostState {
     if let Some(state) = platform.state(now).await {
         return state;
+    }
+    if platform.facts().is_ok_and(|facts| facts.os == OsFamily::Windows) {
+        return windows::host_state(platform, now).await;
     }
     let root = platform.root();
     let mut state = HostState { at: Some(now), ..HostState::default() };

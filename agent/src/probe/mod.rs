@@ -9,11 +9,15 @@ pub mod offline;
 mod backup_lock;
 mod files;
 mod logs;
+mod machine;
+mod network;
 pub(crate) mod packages;
 mod processes;
 mod rpm;
+mod sources;
 pub(crate) mod system;
 pub(crate) mod units;
+pub(crate) mod windows;
 
 use std::path::Path;
 
@@ -135,8 +139,8 @@ async fn find(
     if let Some(finding) = platform.answer(question, about, now).await {
         return finding;
     }
-    if os != OsFamily::Linux {
-        return Finding::unknown(format!("this agent cannot ask that of {os} yet"));
+    if os == OsFamily::Windows {
+        return windows::find(platform, question, about, now).await;
     }
     let root = platform.root();
     let failure = about.failure();
@@ -163,26 +167,30 @@ async fn find(
         Question::RpmLockHeld => rpm::lock_held(root),
         Question::RpmDbDamaged => rpm::db_damaged(platform).await,
         Question::DnfCheckFails => rpm::dnf_check(platform).await,
-        Question::ProcessRuns { program } => rpm::process_runs(root, program),
+        Question::ProcessRuns { programs } => rpm::process_runs(root, programs),
         Question::BackupLockDead => backup_lock::dead(platform, failure),
         Question::SystemdUnitFailed => units::failed(platform, about.unit()).await,
         Question::SystemdTimerMissed => units::timer_missed(platform, about.unit(), now).await,
-        Question::Missing { place } => files::exists(root, place, Answer::No),
-        Question::Exists { place } => files::exists(root, place, Answer::Yes),
+        Question::Missing { place } => files::exists(platform, place, Answer::No),
+        Question::Exists { place } => files::exists(platform, place, Answer::Yes),
         Question::StaleFolder { place, days, min_mib } => {
-            files::stale(root, place, *days, *min_mib, now)
+            files::stale(platform, place, *days, *min_mib, now)
         }
-        Question::FailurePathMissing => files::failure_path(root, failure),
+        Question::FailurePathMissing => files::failure_path(platform, failure),
         Question::LogSays { contains } => logs::says(root, contains, failure),
-        Question::Proxy { .. }
-        | Question::EndpointUnreachable
-        | Question::OnBattery
-        | Question::MemoryLow { .. } => Finding::unknown("this agent cannot ask that of Linux yet"),
+        Question::Proxy { question } => network::proxy(platform, *question, sources::proxy(root))
+            .await
+            .unwrap_or_else(Finding::unknown),
+        Question::EndpointUnreachable => sources::unreachable(platform).await,
+        Question::OnBattery => machine::on_battery(root),
+        Question::MemoryLow { min_free_mib } => machine::memory_low(root, *min_free_mib),
         Question::RegistryNot { .. }
         | Question::RegistryIs { .. }
         | Question::RegistrySet { .. }
         | Question::EventSeen { .. }
         | Question::UpdateServer { .. }
+        | Question::FeaturesFromServerOnly
+        | Question::FileUnsigned { .. }
         | Question::PartitionSmall { .. }
         | Question::BackupTarget { .. }
         | Question::ShadowStorageSmall { .. }

@@ -6,7 +6,7 @@ use std::path::Path;
 use fleetmend_core::evidence::{Answer, Finding};
 
 use super::processes::{Process, named};
-use super::{ask, with_value, words, yes_if};
+use super::{ask, with_value, words};
 use crate::collect::live::lock;
 use crate::platform::Platform;
 
@@ -96,15 +96,18 @@ pub(super) async fn dnf_check(platform: &dyn Platform) -> Finding {
     }
 }
 
-pub(super) fn process_runs(root: &Path, program: &str) -> Finding {
-    match named(root, program) {
-        Ok(Some(process)) => {
-            let pid = process.id.to_string();
-            with_value(Answer::Yes, format!("{program} runs as process {pid}"), pid)
+pub(super) fn process_runs(root: &Path, programs: &[String]) -> Finding {
+    for program in programs {
+        match named(root, program) {
+            Ok(Some(process)) => {
+                let pid = process.id.to_string();
+                return with_value(Answer::Yes, format!("{program} runs as process {pid}"), pid);
+            }
+            Ok(None) => {}
+            Err(e) => return Finding::unknown(format!("the processes cannot be listed: {e}")),
         }
-        Ok(None) => Finding::new(yes_if(false), format!("no {program} runs")),
-        Err(e) => Finding::unknown(format!("the processes cannot be listed: {e}")),
     }
+    Finding::new(Answer::No, format!("no {} runs", programs.join(", no ")))
 }
 
 #[cfg(all(test, unix))]
@@ -127,8 +130,9 @@ mod tests {
         write("proc/42/cmdline", "/usr/bin/python3\0/usr/bin/zypper\0up\0");
         let found = lock_held(root.path());
         assert_eq!((found.answer, found.value.as_deref()), (Answer::Yes, Some("42 zypper")));
-        assert_eq!(process_runs(root.path(), "restic").answer, Answer::No);
+        let restic = ["borg".to_owned(), "restic".to_owned()];
+        assert_eq!(process_runs(root.path(), &restic).answer, Answer::No);
         write("proc/43/comm", "restic\n");
-        assert_eq!(process_runs(root.path(), "restic").value.as_deref(), Some("43"));
+        assert_eq!(process_runs(root.path(), &restic).value.as_deref(), Some("43"));
     }
 }

@@ -8,7 +8,7 @@ use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 
-use super::{ask, below, words, yes_if};
+use super::{ask, below, sources, words, yes_if};
 use crate::collect::live::dpkg::modified;
 use crate::platform::Platform;
 
@@ -147,10 +147,14 @@ pub(super) async fn clock_wrong(platform: &dyn Platform, now: Timestamp) -> Find
 
 pub(super) async fn name_resolution(platform: &dyn Platform) -> Finding {
     let root = platform.root();
-    if has_proxy(root) {
-        return Finding::unknown("apt goes through a proxy, which looks the names up");
+    match sources::proxy(root) {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            return Finding::unknown("updates come through a proxy, which looks the names up");
+        }
+        Err(why) => return Finding::unknown(format!("the proxy cannot be read: {why}")),
     }
-    let hosts = source_hosts(root);
+    let hosts: BTreeSet<String> = sources::endpoints(root).into_iter().map(|e| e.host).collect();
     if hosts.is_empty() {
         return Finding::unknown("no update source names a host");
     }
@@ -172,62 +176,9 @@ pub(super) async fn name_resolution(platform: &dyn Platform) -> Finding {
     Finding::new(yes_if(!bad.is_empty()), proof)
 }
 
-/// The text of apt's configuration or sources: one file and a folder of them.
-fn texts(root: &Path, file: &str, folder: &str) -> Vec<String> {
-    let mut paths = vec![root.join(file)];
-    let more = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
-    paths.extend(more.map(|e| e.path()).take(500));
-    let small =
-        |p: &std::path::PathBuf| fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() < 1 << 20);
-    paths.into_iter().filter(small).filter_map(|p| fs::read_to_string(p).ok()).collect()
-}
-
-fn has_proxy(root: &Path) -> bool {
-    texts(root, "etc/apt/apt.conf", "etc/apt/apt.conf.d").iter().any(|text| {
-        text.lines().any(|l| {
-            let line = l.trim().to_ascii_lowercase();
-            line.starts_with("acquire::http") && line.contains("proxy") && !line.contains("direct")
-        })
-    })
-}
-
-/// The hosts of the update sources, in both of apt's forms.
-fn source_hosts(root: &Path) -> BTreeSet<String> {
-    let mut hosts = BTreeSet::new();
-    for text in texts(root, "etc/apt/sources.list", "etc/apt/sources.list.d") {
-        let lines = text.lines().filter(|l| !l.trim_start().starts_with('#'));
-        for word in lines.flat_map(str::split_whitespace) {
-            let Some((scheme, rest)) = word.split_once("://") else { continue };
-            let host = rest.split(['/', ':']).next().unwrap_or_default();
-            // A name that is none would be an option to getent.
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            if matches!(scheme, "http" | "https" | "ftp")
-                && host.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && host.chars().all(plain)
-            {
-                hosts.insert(host.to_owned());
-            }
-        }
-    }
-    hosts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn both_forms_of_sources_are_read() {
-        let root = tempfile::tempdir().expect("a folder");
-        let folder = root.path().join("etc/apt/sources.list.d");
-        fs::create_dir_all(&folder).expect("made");
-        let list = "deb [signed-by=/x] https://a.example:8080/debian x main\n# deb http://b.example x\ndeb file:/x y\ndeb http://-bad/ x\n";
-        fs::write(root.path().join("etc/apt/sources.list"), list).expect("written");
-        fs::write(folder.join("d.sources"), "Types: deb\nURIs: http://c.example/debian\n")
-            .expect("written");
-        let hosts: Vec<_> = source_hosts(root.path()).into_iter().collect();
-        assert_eq!(hosts, ["a.example", "c.example"]);
-    }
 
     #[test]
     fn a_restart_is_told_with_its_packages() {

@@ -11,7 +11,7 @@ use fleetmend_core::knowledge::{
     Verification,
 };
 use fleetmend_core::limits;
-use fleetmend_core::probe::Question;
+use fleetmend_core::probe::{Question, is_windows_program};
 use fleetmend_core::step::Undo;
 use fleetmend_core::triage::OTHER_AT_LEAST;
 use fleetmend_core::words::Slug;
@@ -206,9 +206,13 @@ impl Lint<'_> {
                     self.say(&place, "contains must have at least 4 characters");
                 }
             }
-            Question::ProcessRuns { program } => {
-                if program.is_empty() || program.contains('/') {
-                    self.say(&place, "program must be a file name");
+            Question::ProcessRuns { programs } => {
+                let plain = |name: &String| !name.is_empty() && !name.contains(['/', '\\']);
+                let windows = programs.iter().filter(|name| is_windows_program(name)).count();
+                if programs.is_empty() || !programs.iter().all(plain) {
+                    self.say(&place, "programs must be file names");
+                } else if windows != 0 && windows != programs.len() {
+                    self.say(&place, "programs must all be of one system");
                 }
             }
             Question::Missing { place: at }
@@ -240,6 +244,8 @@ impl Lint<'_> {
                 }
             }
             Question::UpdateServer { .. }
+            | Question::FeaturesFromServerOnly
+            | Question::FileUnsigned { .. }
             | Question::Proxy { .. }
             | Question::EndpointUnreachable
             | Question::PartitionSmall { .. }

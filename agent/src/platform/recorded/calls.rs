@@ -65,7 +65,7 @@ impl Platform for Recorded {
     }
 
     fn file(&self, path: &str) -> Option<PathBuf> {
-        Some(files::below(&self.root, &from_root(path)))
+        Some(files::find(&self.root, &from_root(path)))
     }
 
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
@@ -219,7 +219,7 @@ impl Platform for Recorded {
         if let Some(reparse) = get(&now.record.reparse, path) {
             return Ok(Some(reparse.clone()));
         }
-        std::fs::symlink_metadata(files::below(&self.root, &from_root(path))).map(|_| None)
+        std::fs::symlink_metadata(files::find(&self.root, &from_root(path))).map(|_| None)
     }
 
     async fn reparse_set(&self, path: &str, reparse: Option<&Reparse>) -> io::Result<()> {
@@ -231,8 +231,7 @@ impl Platform for Recorded {
         now.done.push(words.clone());
         now.record.may(&words)?;
         let named = name_of(&now.record.reparse, path);
-        // Files have a case here, as they have not on Windows: the record's holds.
-        let folder = files::below(&self.root, &from_root(&named));
+        let folder = files::find(&self.root, &from_root(&named));
         if let Some(reparse) = reparse {
             if now.record.reparse.contains_key(&named) {
                 return Err(io::Error::other(format!("{path} leads somewhere already")));
@@ -256,7 +255,7 @@ impl Platform for Recorded {
         let words = format!("signature {path}");
         self.answered(&mut now, &words)?;
         let from_root = from_root(path);
-        std::fs::symlink_metadata(files::below(&self.root, &from_root))?;
+        std::fs::symlink_metadata(files::find(&self.root, &from_root))?;
         let file = get(&now.record.file, &from_root);
         let signature = file.and_then(|file| file.signature.clone());
         signature.ok_or_else(|| unrecorded(io::ErrorKind::Unsupported, &words))

@@ -65,6 +65,21 @@ pub(super) fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
+/// As [`below`], with the names that are there whatever their case: so Windows compares them.
+pub(super) fn find(root: &Path, path: &str) -> PathBuf {
+    let mut at = root.to_owned();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let exact = at.join(part);
+        let same = |entry: &fs::DirEntry| entry.file_name().eq_ignore_ascii_case(part);
+        let found = match fs::symlink_metadata(&exact) {
+            Ok(_) => None,
+            Err(_) => fs::read_dir(&at).into_iter().flatten().flatten().find(same),
+        };
+        at = found.map_or(exact, |entry| entry.path());
+    }
+    at
+}
+
 /// The programs that the record has answers of.
 fn programs(record: &Record) -> impl Iterator<Item = String> + '_ {
     let runs = record.call.keys().filter_map(|words| words.strip_prefix("run "));

@@ -7,6 +7,7 @@
 
 mod calls;
 mod files;
+pub mod hosts;
 mod record;
 
 use std::collections::BTreeMap;

@@ -45,6 +45,16 @@ use crate::platform::{
 #[error("the record of the host: {0}")]
 pub struct BadRecord(String);
 
+impl BadRecord {
+    pub(super) fn of(name: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("{name}: {error}"))
+    }
+
+    pub(super) fn no_host(name: &str) -> Self {
+        Self(format!("there is no host {name}"))
+    }
+}
+
 /// A host, as it is written down. Groups that are `None` are those that the host cannot be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ pub struct VssWriter {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Its state: 1 is stable, 7 and above have failed (`VSS_WS_*`).
+    /// Its state: 1 is stable, 6 and above have failed (`VSS_WS_*`).
     pub state: u32,
     /// Its last error as an HRESULT; 0 for none.
     #[serde(default)]

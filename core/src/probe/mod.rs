@@ -5,79 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::OsFamily;
 use crate::step::{Hive, Place};
-use crate::words;
 
-words! {
-    /// Which of a volume's files a reparse-point probe looks at.
-    pub enum ReparseTarget ("reparse target") {
-        /// A target on FAT, FAT32 or exFAT.
-        Fat = "fat",
-        /// A mounted volume that holds compressed files.
-        CompressedVolume = "compressed_volume",
-        /// The root of another volume.
-        VolumeRoot = "volume_root",
-        /// Any reparse point at all.
-        Any = "any",
-    }
-}
+mod words;
 
-words! {
-    /// What a service probe asks.
-    pub enum ServiceQuestion ("service question") {
-        /// Whether it is disabled. A stopped manual service is normal.
-        Disabled = "disabled",
-        /// Whether it is missing.
-        Missing = "missing",
-        /// Whether it failed, or hangs between states.
-        Failed = "failed",
-        /// Whether it runs.
-        Running = "running",
-        /// Whether it does not run, although it should at all times.
-        Stopped = "stopped",
-    }
-}
-
-words! {
-    /// What may be wrong with the update server that policy names (WSUS).
-    pub enum ServerTrouble ("server trouble") {
-        /// Its address is not an HTTP address with a host.
-        Malformed = "malformed",
-        /// It does not answer.
-        Unreachable = "unreachable",
-    }
-}
-
-words! {
-    /// What a probe asks about the machine's own proxy, which services use.
-    pub enum ProxyQuestion ("proxy question") {
-        /// Whether one is set. Value: it.
-        Set = "set",
-        /// Whether one is set and does not answer. Value: it.
-        Unreachable = "unreachable",
-    }
-}
-
-words! {
-    /// The small partitions that updates and snapshots need room on.
-    pub enum SmallPartition ("small partition") {
-        /// The EFI system partition, or the reserved one of a machine without EFI.
-        Efi = "efi",
-        /// The recovery partition.
-        Recovery = "recovery",
-    }
-}
-
-words! {
-    /// What may be wrong with the place where the host's backup is written.
-    pub enum TargetTrouble ("target trouble") {
-        /// It is not there.
-        Missing = "missing",
-        /// It has no room for another backup.
-        Full = "full",
-        /// It is locked by disk encryption.
-        Locked = "locked",
-    }
-}
+pub use words::{
+    ProxyQuestion, ReparseTarget, ServerTrouble, ServiceQuestion, SmallPartition, TargetTrouble,
+};
 
 /// What a probe asks. *Yes* always means: the fault that the name tells of is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,10 +72,10 @@ pub enum Question {
     RpmDbDamaged,
     /// Does `dnf check` find installed packages at odds with each other?
     DnfCheckFails,
-    /// Does a program of this name run? Value: its pid.
+    /// Does one of these programs run? Value: its pid.
     ProcessRuns {
-        /// The program's file name, such as `restic`.
-        program: String,
+        /// The programs' file names, such as `restic`; those of Windows end in `.exe`.
+        programs: Vec<String>,
     },
     /// Does the lock that a backup's failure names belong to a process of this host that is gone?
     BackupLockDead,
@@ -216,6 +149,9 @@ pub enum Question {
         /// The trouble.
         trouble: ServerTrouble,
     },
+    /// Can features of Windows come only from an update server, which holds none? (Policy names one,
+    /// and does not let them come from Windows Update.) *No* where policy names none.
+    FeaturesFromServerOnly,
     /// A question about the machine's own proxy.
     Proxy {
         /// What about it.
@@ -274,7 +210,14 @@ pub enum Question {
         /// What it leads to.
         target: ReparseTarget,
     },
-    /// Does CBS.log say that files could not be repaired, or the store is damaged?
+    /// Is the file there and not validly signed by Microsoft? Value: its path. *Unknown* where there
+    /// is no such file.
+    FileUnsigned {
+        /// The place.
+        place: Place,
+    },
+    /// Does CBS.log say that files could not be repaired, or the store is damaged? Where it tells of
+    /// no scan, DISM's own mark of damage is asked for.
     StoreDamaged,
     /// Do sfc's last lines say that files could not be repaired?
     SfcUnrepairable,
@@ -302,7 +245,6 @@ impl Question {
             | Self::RpmLockHeld
             | Self::RpmDbDamaged
             | Self::DnfCheckFails
-            | Self::ProcessRuns { .. }
             | Self::BackupLockDead
             | Self::SystemdUnitFailed
             | Self::SystemdTimerMissed => &[OsFamily::Linux],
@@ -311,6 +253,8 @@ impl Question {
             | Self::RegistrySet { .. }
             | Self::EventSeen { .. }
             | Self::UpdateServer { .. }
+            | Self::FeaturesFromServerOnly
+            | Self::FileUnsigned { .. }
             | Self::PartitionSmall { .. }
             | Self::BackupTarget { .. }
             | Self::ShadowStorageSmall { .. }
@@ -336,6 +280,7 @@ impl Question {
             | Self::EndpointUnreachable
             | Self::OnBattery
             | Self::MemoryLow { .. }
+            | Self::ProcessRuns { .. }
             | Self::FailurePathMissing
             | Self::LogSays { .. } => &[OsFamily::Windows, OsFamily::Linux],
         }
@@ -375,6 +320,9 @@ impl Question {
             Self::Service { service, .. } => {
                 is([".service", ".timer", ".socket"].iter().any(|end| service.ends_with(end)))
             }
+            Self::ProcessRuns { programs } => {
+                is(!programs.iter().any(|name| is_windows_program(name)))
+            }
             Self::Missing { place } | Self::Exists { place } | Self::StaleFolder { place, .. } => {
                 match place {
                     Place::Below { base, .. } => Some(base.system()),
@@ -386,6 +334,8 @@ impl Question {
             | Self::RegistrySet { .. }
             | Self::EventSeen { .. }
             | Self::UpdateServer { .. }
+            | Self::FeaturesFromServerOnly
+            | Self::FileUnsigned { .. }
             | Self::PartitionSmall { .. }
             | Self::BackupTarget { .. }
             | Self::ShadowStorageSmall { .. }
@@ -409,7 +359,6 @@ impl Question {
             | Self::RpmLockHeld
             | Self::RpmDbDamaged
             | Self::DnfCheckFails
-            | Self::ProcessRuns { .. }
             | Self::BackupLockDead
             | Self::SystemdUnitFailed
             | Self::SystemdTimerMissed => Some(OsFamily::Linux),
@@ -424,4 +373,9 @@ impl Question {
             | Self::LogSays { .. } => None,
         }
     }
+}
+
+/// Whether a program's file name is one of Windows: it ends in `.exe`.
+pub fn is_windows_program(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("exe"))
 }
