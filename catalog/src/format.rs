@@ -65,6 +65,8 @@ pub(crate) struct CauseForm {
     #[serde(default)]
     remediations: Vec<Slug>,
     #[serde(default)]
+    retries: Vec<Slug>,
+    #[serde(default)]
     seeds: Vec<String>,
 }
 
@@ -159,6 +161,7 @@ impl From<CauseForm> for Cause {
             indications: indications.collect(),
             own_probe: form.own_probe,
             remediations: form.remediations,
+            retries: form.retries,
             seeds: form.seeds,
         }
     }

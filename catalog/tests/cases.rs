@@ -145,3 +145,26 @@ fn every_case_has_its_verdict_and_plan() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(count >= 100, "only {count} cases");
 }
+
+/// One code, six contexts, six causes: what no table of codes can tell.
+#[test]
+fn a_missing_path_has_six_first_causes_in_six_contexts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut firsts = std::collections::BTreeMap::new();
+    for file in std::fs::read_dir(&folder).expect("the cases").flatten() {
+        let text = std::fs::read_to_string(file.path()).expect("a readable file");
+        let cases: File = toml::from_str(&text).expect("cases");
+        for case in cases.case {
+            if case.code.is_some_and(|code| code.to_string() == "0x80070003")
+                && let Some(first) = case.first
+            {
+                firsts.entry((case.product, case.operation)).or_insert_with(Vec::new).push(first);
+            }
+        }
+    }
+    let mut taken = std::collections::BTreeSet::new();
+    for causes in firsts.values() {
+        taken.extend(causes.iter().find(|cause| !taken.contains(*cause)).cloned());
+    }
+    assert!(firsts.len() >= 6 && taken.len() >= 6, "{firsts:#?}");
+}

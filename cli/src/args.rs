@@ -363,4 +363,21 @@ pub(crate) enum TokenCommand {
 pub(crate) enum CatalogCommand {
     /// Checks the catalogue compiled into this program. Needs no server.
     Lint,
+    /// What another catalogue would make of the incidents that stand: other first causes, verdicts
+    /// confirmed or not any more, other plans. Changes nothing.
+    Backtest(Backtest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backtest {
+    /// The folder of the catalogue to try, as `catalog/data`; the one compiled into this program
+    /// unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<std::path::PathBuf>,
+    /// The highest risk that plans allow: safe, disruptive or dangerous.
+    #[arg(long, default_value = "disruptive")]
+    pub(crate) max_risk: String,
+    /// Most incidents to look at.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
 }

@@ -128,6 +128,40 @@ impl Client {
         }
     }
 
+    /// Reads a list, page by page, up to `limit` items, and hands each on; nothing is kept. Returns the
+    /// total.
+    pub(crate) fn each(
+        &self,
+        path: &str,
+        limit: u32,
+        mut take: impl FnMut(Value) -> Result<(), serde_json::Error>,
+    ) -> Result<u64, ClientError> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let (mut cursor, mut left): (Option<String>, u32) = (None, limit);
+        loop {
+            let mut page = format!("{path}{joint}limit={}", left.min(200));
+            if let Some(cursor) = &cursor {
+                page = format!("{page}&cursor={}", encode(cursor));
+            }
+            let answer = self.get(&page)?;
+            let total = answer["total"].as_u64().unwrap_or(0);
+            let Some(items) = answer["items"].as_array() else {
+                return Err(ClientError::Foreign(self.base.clone()));
+            };
+            for item in items {
+                take(item.clone()).map_err(|_| ClientError::Foreign(self.base.clone()))?;
+                left -= 1;
+                if left == 0 {
+                    return Ok(total);
+                }
+            }
+            cursor = answer["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() || items.is_empty() {
+                return Ok(total);
+            }
+        }
+    }
+
     fn call(
         &self,
         verb: &str,

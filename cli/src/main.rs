@@ -34,7 +34,9 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
     let output = cli.output;
     let connect = || Client::new(&cli).map(|client| Context { client, output });
     match &cli.command {
-        Command::Explain(_) | Command::Catalog { .. } | Command::Completion { .. } => {}
+        Command::Explain(_)
+        | Command::Catalog { command: CatalogCommand::Lint }
+        | Command::Completion { .. } => {}
         _ => {
             let ctx = connect()?;
             return online(&ctx, cli.command);
@@ -66,7 +68,12 @@ fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
         Command::Jobs { list, command } => return commands::jobs::run(ctx, list, command),
         Command::Tokens { list, command } => commands::tokens::run(ctx, list, command)?,
         Command::Audit { list, command } => return commands::audit::run(ctx, &list, command),
-        Command::Explain(_) | Command::Catalog { .. } | Command::Completion { .. } => {}
+        Command::Catalog { command: CatalogCommand::Backtest(args) } => {
+            commands::backtest::run(ctx, &args)?;
+        }
+        Command::Explain(_)
+        | Command::Catalog { command: CatalogCommand::Lint }
+        | Command::Completion { .. } => {}
     }
     Ok(true)
 }

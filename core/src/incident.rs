@@ -1,8 +1,13 @@
 //! Incidents: a failure that stands open on one host, and how it ends.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::code::FailureCode;
+use crate::knowledge::{Catalogue, CodeEntry, Retry};
+use crate::overdue::OverdueRules;
 use crate::report::Operation;
+use crate::time::Timestamp;
 use crate::words;
 
 words! {
@@ -93,15 +98,16 @@ impl IncidentState {
 }
 
 /// How long after its end a failure that comes back counts as the old one *recurred*: the time in
-/// which the operation is tried again in the ordinary way.
-pub const fn recurs_within(operation: Operation) -> Duration {
+/// which the operation is tried again in the ordinary way. `backup_every`: how often a backup of the
+/// host is planned.
+pub const fn recurs_within(operation: Operation, backup_every: Duration) -> Duration {
     const DAY: u64 = 24;
     match operation {
         Operation::Scan => Duration::from_hours(7 * DAY),
         Operation::Install => Duration::from_hours(40 * DAY),
+        Operation::Backup => backup_every.saturating_mul(2),
         Operation::Download
         | Operation::Uninstall
-        | Operation::Backup
         | Operation::Restore
         | Operation::Snapshot
         | Operation::Upgrade
@@ -109,6 +115,48 @@ pub const fn recurs_within(operation: Operation) -> Duration {
         | Operation::Verify
         | Operation::Check
         | Operation::Other => Duration::from_hours(14 * DAY),
+    }
+}
+
+/// What decides whether a report is an incident, beside its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentRules {
+    /// Codes of failures that go by themselves.
+    pub transient: BTreeSet<FailureCode>,
+    /// So many of them are an incident,
+    pub failures: u64,
+    /// if they are spread over so long a time without a success.
+    pub over: Duration,
+    /// How often backups are planned, by label.
+    pub overdue: OverdueRules,
+}
+
+impl Default for IncidentRules {
+    fn default() -> Self {
+        Self {
+            transient: BTreeSet::new(),
+            failures: 3,
+            over: Duration::from_hours(24),
+            overdue: OverdueRules::default(),
+        }
+    }
+}
+
+impl IncidentRules {
+    /// The codes that a catalogue says go by themselves.
+    pub fn transient_of(catalogue: &Catalogue) -> BTreeSet<FailureCode> {
+        let passes = |entry: &&CodeEntry| entry.retry == Retry::Transient;
+        catalogue.codes.values().filter(passes).map(|entry| entry.code.clone()).collect()
+    }
+
+    /// Whether failures with a code are counted before they are an incident.
+    pub fn passes(&self, code: Option<&FailureCode>) -> bool {
+        code.is_some_and(|code| self.transient.contains(code))
+    }
+
+    /// Whether so many of them, from the first to the last, are an incident.
+    pub fn is_enough(&self, failures: u64, first: Timestamp, last: Timestamp) -> bool {
+        failures >= self.failures && last.since(first) >= self.over
     }
 }
 
@@ -134,5 +182,23 @@ mod tests {
                 assert_eq!(ended.after(event), None, "{ended} {event:?}");
             }
         }
+    }
+
+    #[test]
+    fn backups_come_back_within_two_of_their_own_cycles() {
+        let hour = super::Duration::from_hours(1);
+        assert_eq!(super::recurs_within(super::Operation::Backup, hour), 2 * hour);
+        assert_eq!(super::recurs_within(super::Operation::Scan, hour), 7 * 24 * hour);
+        assert_eq!(super::recurs_within(super::Operation::Install, hour), 40 * 24 * hour);
+    }
+
+    #[test]
+    fn what_passes_is_an_incident_only_after_so_many_over_so_long() {
+        let rules = super::IncidentRules::default();
+        let at = |hours| super::Timestamp::default().after(super::Duration::from_hours(hours));
+        assert!(!rules.is_enough(9, at(0), at(23)), "nine in a day may be one outage");
+        assert!(!rules.is_enough(2, at(0), at(90)));
+        assert!(rules.is_enough(3, at(0), at(24)));
+        assert!(!rules.passes(None));
     }
 }

@@ -181,6 +181,9 @@ pub struct Cause {
     pub own_probe: Option<Slug>,
     /// Remediations against it, in the order of the sources.
     pub remediations: Vec<Slug>,
+    /// Those among them that only ask again what failed: while the cause is *confirmed* they meet the
+    /// same failure, so a plan holds them back until a person has put it right.
+    pub retries: Vec<Slug>,
     /// The seed rows (S1…S50) it carries.
     pub seeds: Vec<String>,
 }

@@ -3,6 +3,7 @@
 //! Nothing here is async, knows SQL or the wire, or looks at a clock: time and randomness are
 //! parameters. Every other crate depends on this one; this one depends on none of them.
 
+pub mod backtest;
 pub mod code;
 pub mod evidence;
 pub mod host;
@@ -12,11 +13,14 @@ pub mod job;
 pub mod knowledge;
 pub mod limits;
 pub mod order;
+pub mod overdue;
 pub mod plan;
 pub mod probe;
 pub mod report;
+pub mod span;
 pub mod spool_item;
 pub mod step;
+pub mod supersede;
 pub mod time;
 pub mod token;
 pub mod triage;

@@ -105,6 +105,8 @@ pub const PROBE_OUTPUT_BYTES: usize = 256 * 1024;
 pub const CERTIFICATE_LIFE: Duration = Duration::from_hours(720);
 /// How long after its certificate expired a host may return by proof of its key.
 pub const RETURN_WITHIN: Duration = Duration::from_hours(4320);
+/// A clock that moved further than this since old things were last dropped is not believed.
+pub const CLOCK_LEAP: Duration = Duration::from_hours(31 * 24);
 /// Tolerance for clocks that differ.
 pub const CLOCK_SKEW: Duration = Duration::from_mins(5);
 /// Longest life of a deployment token.

@@ -55,8 +55,8 @@ impl Plan {
 }
 
 /// Orders the remediations of a verdict's causes by chance ÷ cost. Those that go over `allowed`,
-/// that were `tried` in this version on the same evidence, that a person does, and that nobody
-/// should do, follow with the reason.
+/// that were `tried` in this version on the same evidence, that a person does, that only ask again
+/// what is known to fail, and that nobody should do, follow with the reason.
 pub fn plan(
     cat: &Catalogue,
     verdict: &Verdict,
@@ -64,6 +64,7 @@ pub fn plan(
     allowed: Risk,
     tried: &[(Slug, u32)],
 ) -> Plan {
+    let futile = futile(cat, verdict);
     let mut steps: Vec<PlannedStep> = Vec::new();
     for cause in verdict.causes.iter().filter(|c| is_planned(c)) {
         let Some(entry) = cause.cause.as_ref().and_then(|id| cat.causes.get(id)) else { continue };
@@ -74,7 +75,7 @@ pub fn plan(
             .filter(|remediation| remediation.os == os);
         for remediation in fitting {
             let cures = if remediation.unproven { CURES_UNPROVEN } else { CURES };
-            let chance = cause.share * cures;
+            let chance = if futile.contains(&&remediation.id) { 0.0 } else { cause.share * cures };
             // One remediation may be against several causes: it stands once, for the likeliest,
             // and has the chance of all.
             match steps.iter_mut().find(|s| s.remediation == remediation.id) {
@@ -92,11 +93,23 @@ pub fn plan(
     }
     // Stable: what weighs the same stays in the order of its cause.
     steps.sort_by(|a, b| {
-        let class = |s: &PlannedStep| (!s.allowed, s.risk == Risk::Refused, s.risk == Risk::Guided);
+        let class = |s: &PlannedStep| {
+            (!s.allowed, s.risk == Risk::Refused, s.chance <= 0.0, s.risk == Risk::Guided)
+        };
         let worth = |s: &PlannedStep| s.chance / s.cost;
         class(a).cmp(&class(b)).then_with(|| worth(b).total_cmp(&worth(a)))
     });
     Plan { steps }
+}
+
+/// What only asks again, against a cause that is confirmed: it meets the same failure, whatever else
+/// it would be good for.
+fn futile<'a>(cat: &'a Catalogue, verdict: &Verdict) -> Vec<&'a Slug> {
+    let confirmed = verdict.causes.iter().filter(|c| c.certainty == Certainty::Confirmed);
+    confirmed
+        .filter_map(|c| cat.causes.get(c.cause.as_ref()?))
+        .flat_map(|cause| &cause.retries)
+        .collect()
 }
 
 fn is_planned(cause: &RankedCause) -> bool {
@@ -142,6 +155,10 @@ fn judge(r: &Remediation, step: &PlannedStep, allowed: Risk, tried: bool) -> (bo
         Risk::Guided => return (false, format!("a person does this: steps against {cause}")),
         Risk::Refused => return (false, "never done: the better way is told".to_owned()),
         Risk::Safe | Risk::Disruptive | Risk::Dangerous => {}
+    }
+    if step.chance <= 0.0 {
+        let why = "it would meet the same failure: the cause is confirmed, and a person puts it right first";
+        return (false, why.to_owned());
     }
     if tried {
         let version = r.version;

@@ -46,6 +46,7 @@ fn catalogue(causes: &[(&str, &[&str])], remediations: Vec<Remediation>) -> Cata
             indications: Vec::new(),
             own_probe: None,
             remediations: names.iter().map(|n| slug(n)).collect(),
+            retries: Vec::new(),
             seeds: Vec::new(),
         };
         cat.causes.insert(cause.id.clone(), cause);
@@ -124,6 +125,22 @@ fn a_tried_version_is_not_tried_again_and_a_new_one_is() {
     cat.remediations.get_mut(&slug("quick")).expect("there").version = 2;
     let newer = plan(&cat, &verdict, OsFamily::Linux, Risk::Disruptive, &tried);
     assert_eq!(newer.next().map(|s| s.remediation.as_str()), Some("quick"));
+}
+
+#[test]
+fn a_retry_waits_for_the_person_while_its_cause_is_confirmed() {
+    let (mut cat, mut verdict) = sample();
+    cat.causes.get_mut(&slug("a")).expect("there").retries = vec![slug("quick"), slug("slow")];
+    let likely = plan(&cat, &verdict, OsFamily::Linux, Risk::Disruptive, &[]);
+    assert_eq!(likely.next().map(|s| s.remediation.as_str()), Some("quick"), "it may help");
+    verdict.causes[0].certainty = Certainty::Confirmed;
+    let sure = plan(&cat, &verdict, OsFamily::Linux, Risk::Disruptive, &[]);
+    assert_eq!(names(&sure), ["reboots", "by_hand", "slow", "quick", "never"]);
+    let quick = &sure.steps[3];
+    assert!(
+        !quick.allowed && quick.reason.contains("same failure"),
+        "another cause or not: {quick:?}"
+    );
 }
 
 #[test]

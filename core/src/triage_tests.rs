@@ -46,6 +46,7 @@ fn catalogue(causes: &[(f64, Vec<(Strength, Strength)>)]) -> Catalogue {
             indications,
             own_probe: None,
             remediations: Vec::new(),
+            retries: Vec::new(),
             seeds: Vec::new(),
         };
         cat.causes.insert(id, cause);

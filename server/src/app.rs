@@ -181,7 +181,7 @@ pub async fn try_database(config: &Config) -> anyhow::Result<()> {
 async fn open_database(url: &str, config: &Config) -> Result<Db, StoreError> {
     let db = Db::connect_with(url, &config.database.pool()).await?;
     match db.migrate().await {
-        Ok(()) => Ok(db),
+        Ok(()) => Ok(db.with_rules(config.incident_rules(fleetmend_catalog::builtin()))),
         Err(error) => {
             db.close().await;
             Err(error)

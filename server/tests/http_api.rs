@@ -5,7 +5,7 @@ mod http_support;
 use axum::http::StatusCode;
 use fleetmend_core::token::Role;
 use fleetmend_server::http::{Face, ROUTES};
-use http_support::{HOSTILE, Site};
+use http_support::{HOSTILE, Site, now};
 use insta::assert_json_snapshot;
 use serde_json::json;
 
@@ -342,4 +342,60 @@ async fn a_body_that_does_not_come_holds_no_place_for_long() {
     let answer = site.send(slow).await;
     assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
     assert!(answer.text.contains("send it again"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_backtest_has_all_that_an_incident_is_judged_by() {
+    let site = Site::new().await;
+    let token = site.token(Role::Viewer).await;
+    let host = site.host(1, "web-1", false, false).await;
+    site.failure(host, 1, "dpkg was interrupted").await;
+    let answer = site.get(&token, "/api/v1/catalog/backtest").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let mut page = answer.json();
+    page["items"][0]["catalogue"] = "…".into();
+    insta::assert_json_snapshot!("backtest", page);
+    let wrong = site.get(&token, "/api/v1/catalog/backtest?max_risk=guided").await;
+    assert_eq!((wrong.status.as_u16(), &wrong.problem()["field"]), (400, &"max_risk".into()));
+}
+
+#[tokio::test]
+async fn what_passes_by_itself_is_told_of_its_host_and_is_no_incident() {
+    let site = Site::new().await;
+    let token = site.token(Role::Viewer).await;
+    let host = site.host(1, "web-1", false, false).await;
+    site.passing(host, 1).await;
+    let facts = site.get(&token, &format!("/api/v1/hosts/{host}/facts")).await.json();
+    insta::assert_json_snapshot!("host_passing", facts["passing"]);
+    assert_eq!(site.get(&token, "/api/v1/incidents").await.json()["total"], 0);
+    let shown = site.get(&token, &format!("/api/v1/hosts/{host}")).await.json();
+    assert_eq!(shown["health"], "unknown", "nothing proves it healthy");
+}
+
+#[tokio::test]
+async fn what_is_overdue_says_so_and_what_to_do() {
+    let site = Site::new().await;
+    let token = site.token(Role::Viewer).await;
+    let host = site.host(1, "web-1", false, false).await;
+    let later = now().after(std::time::Duration::from_hours(24 * 30));
+    let mut random = || [7; 10];
+    let rules = fleetmend_core::overdue::OverdueRules::default();
+    site.shared.db.watch_hosts(&rules, later, 10, &mut random).await.expect("watches");
+    let listed = site.get(&token, "/api/v1/incidents?code=agent.silent").await.json();
+    let incident = &listed["items"][0];
+    assert_eq!((&incident["overdue"], &incident["reports"]), (&true.into(), &0.into()));
+    assert!(incident["meaning"].as_str().is_some_and(|m| m.contains("Nothing was heard")));
+    let id = incident["id"].as_str().expect("an id");
+    let plan = site.get(&token, &format!("/api/v1/incidents/{id}/plan")).await.json();
+    let first = &plan["steps"][0];
+    assert_eq!(
+        (&first["remediation"], &first["risk"]),
+        (&"find_silent_host.linux".into(), &"guided".into())
+    );
+    let shown = site.get(&token, &format!("/api/v1/hosts/{host}")).await.json();
+    assert_eq!(shown["health"], "failing");
+    let cookie = site.log_in(&token).await;
+    let page = site.page(&cookie, &format!("/incidents/{id}"), "ru").await;
+    assert!(page.text.contains("Агент хоста молчит дольше допустимого"), "{}", page.text);
+    assert!(page.text.contains("просрочку увидел сам сервер"));
 }

@@ -11,7 +11,10 @@ pub(crate) mod postgres;
 mod sqlite;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use fleetmend_core::incident::IncidentRules;
 
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
@@ -62,6 +65,8 @@ pub struct Db {
     pub(crate) backend: Backend,
     /// How long one call takes at most.
     pub(crate) call: Duration,
+    /// What decides whether a report is an incident.
+    pub(crate) rules: Arc<IncidentRules>,
 }
 
 /// Which database it is.
@@ -187,12 +192,18 @@ impl Db {
                 });
             }
         };
-        Ok(Self { backend, call: CALL })
+        Ok(Self { backend, call: CALL, rules: Arc::default() })
     }
 
     /// The same database for work that goes over whole tables: its calls may take ten minutes each.
     pub fn patient(&self) -> Self {
-        Self { backend: self.backend.clone(), call: PATIENT_CALL }
+        Self { call: PATIENT_CALL, ..self.clone() }
+    }
+
+    /// The same database, where `rules` decide whether a report is an incident; without it, nothing
+    /// goes by itself.
+    pub fn with_rules(self, rules: IncidentRules) -> Self {
+        Self { rules: Arc::new(rules), ..self }
     }
 
     /// Brings the schema to this version.

@@ -34,14 +34,15 @@
 //! no use; `enrol` does).
 //!
 //! **Ingest** ([`ingest`]): `ingest(&[HostItems], now, &mut random) -> Ingested`,
-//! `spool_position(host, epoch) -> u64`, `quarantine(&PageRequest) -> Page<Quarantined>`,
+//! `passing_failures(host) -> Vec<PassingFailure>`, `spool_position(host, epoch) -> u64`, `quarantine(&PageRequest) -> Page<Quarantined>`,
 //! `quarantine_count() -> u64`.
 //!
 //! **Incidents** ([`incidents`]): `incident(id) -> Option<IncidentDetail>`,
 //! `incidents(&IncidentFilter, &PageRequest) -> Page<Incident>`, `ignore_incident(id, reason,
 //! owner, until, by, now)`, `reopen_incident(id, by, now)`, `incidents_to_triage(limit) ->
 //! Vec<ToTriage>`, `save_verdict(&ToTriage, &Verdict) -> bool`, `triage_all_again(catalogue) -> u64`,
-//! `end_ignoring(now, limit) -> Vec<IncidentId>`.
+//! `end_ignoring(now, limit) -> Vec<IncidentId>`, `watch_hosts(&OverdueRules, now, limit, &mut random) ->
+//! WatchedHosts`, `watch_all_again(&OverdueRules) -> bool`.
 //!
 //! **Reports** ([`reports`]): `reports(&ReportFilter, &PageRequest) -> Page<StoredReport>`.
 //!
@@ -59,7 +60,8 @@
 //! Vec<u64>` (incidents that stood at the end of each day), `days_to_recount(now)`,
 //! `recount(day, &mut found)`.
 //!
-//! **Retention** ([`retention`]): `drop_old(&Keep, now, rows) -> Dropped`, again while it says `more`.
+//! **Retention** ([`retention`]): `note_retention(now)` before each look (`Some`: the clock leapt, drop
+//! nothing), `believe_clock(by, now)`, `drop_old(&Keep, now, rows) -> Dropped`, again while it says `more`.
 //!
 //! **Moving** ([`transfer`]): `move_from_sqlite(path, dry_run, say) -> Vec<Moved>` into an empty Postgres.
 //!
@@ -100,7 +102,11 @@ pub use hosts::{
     CertificateStanding, EnrolError, Enrolled, Enrolment, Host, HostFilter, HostKey,
     NewCertificate, TimelineEntry, TimelineKind,
 };
-pub use incidents::{Ignored, Incident, IncidentDetail, IncidentFilter, ToTriage, TriageRevision};
+pub use incidents::overdue::WatchedHosts;
+pub use incidents::{
+    Ignored, Incident, IncidentDetail, IncidentFilter, Successor, ToTriage, TriageRevision,
+};
+pub use ingest::passing::PassingFailure;
 pub use ingest::{HostItems, Incoming, IngestOutcome, Ingested, Quarantined};
 pub use jobs::{Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, LogPage, LogPiece, NewJob};
 pub use page::{BadCursor, Cursor, Page, PageRequest};

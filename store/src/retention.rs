@@ -2,11 +2,14 @@
 //! call looks anew at what is due, so one that was cut short is made up for by the next. The audit
 //! log is never dropped.
 
+use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::backend::{Backend, Db, on_read, on_tx, run, transaction};
+use crate::audit;
+use crate::backend::{Backend, Db, Tx, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
+use crate::row::At;
 use crate::sql::statements;
 use crate::views::recount::held_from;
 
@@ -60,6 +63,10 @@ macro_rules! unreferenced {
 }
 
 statements! {
+    /// The moment of the last look, the first one's own where there was none; locked.
+    LAST_LOOK = "INSERT INTO setting (name, value) VALUES ('retention_looked_ms', $1) \
+        ON CONFLICT (name) DO UPDATE SET value = setting.value RETURNING value";
+    SET_LAST_LOOK = "UPDATE setting SET value = $1 WHERE name = 'retention_looked_ms'";
     SET_HELD_FROM = "UPDATE setting SET value = $1 WHERE name = 'reports_held_from'";
     /// A report's day is never after the day it came.
     REPORTS = "DELETE FROM report WHERE (id, received_day) IN (SELECT id, received_day FROM report \
@@ -75,6 +82,9 @@ statements! {
         SELECT host_id, number FROM host_event WHERE at_ms < $1 ORDER BY at_ms LIMIT $2)";
     QUARANTINE = "DELETE FROM quarantine WHERE number IN ( \
         SELECT number FROM quarantine WHERE at_ms < $1 ORDER BY number LIMIT $2)";
+    /// What may pass is counted anew after so long a time.
+    PASSING = "DELETE FROM passing_failure WHERE (host_id, product, operation, code, subject) IN ( \
+        SELECT host_id, product, operation, code, subject FROM passing_failure WHERE last_ms < $1 ORDER BY last_ms LIMIT $2)";
     OLD_LOGS = "SELECT id FROM job WHERE ended_ms < $1 AND log_pieces > 0 ORDER BY ended_ms LIMIT $2";
     /// The pieces count as dropped, and a reader of the output is at its end at once.
     FORGET_LOG = "UPDATE job SET log_dropped = log_dropped + log_pieces, log_pieces = 0 WHERE id = $1";
@@ -97,6 +107,31 @@ const AHEAD: i64 = 3;
 const DAY_MS: i64 = 86_400_000;
 
 impl Db {
+    /// Notes that what is old will be looked for. `Some` is the moment of the last look that was
+    /// believed, where the clock has since moved further than [`limits::CLOCK_LEAP`]: then nothing may
+    /// be dropped, for a clock that jumped years ahead makes everything old. A clock that went back
+    /// is believed: nothing grows old by it.
+    pub async fn note_retention(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        transaction!(self, |tx| {
+            let last = last_look(tx, now).await?;
+            if now.since(last) > limits::CLOCK_LEAP {
+                return Ok(Some(last));
+            }
+            set_last_look(tx, now).await?;
+            Ok(None)
+        })
+    }
+
+    /// Believes the clock, by somebody's decision: retention goes on from `now`.
+    pub async fn believe_clock(&self, by: &str, now: Timestamp) -> Result<()> {
+        transaction!(self, |tx| {
+            let last = last_look(tx, now).await?;
+            set_last_look(tx, now).await?;
+            let detail = serde_json::json!({"before": last, "now": now});
+            audit::note(tx, (by, now), "clock.believe", "retention".to_owned(), detail).await
+        })
+    }
+
     /// Drops one piece of everything that is too old: at most `rows` rows of each kind, each kind in
     /// a transaction of its own, so that writers wait for a moment only.
     pub async fn drop_old(&self, keep: &Keep, now: Timestamp, rows: u32) -> Result<Dropped> {
@@ -108,17 +143,19 @@ impl Db {
         done.evidence = self.drop_rows(EVIDENCE, first_ms(keep.reports), rows).await?;
         done.roll_up = self.drop_rows(ROLL_UP, first_day(keep.roll_up), rows).await?;
         done.events = self.drop_rows(EVENTS, first_ms(keep.events), rows).await?;
+        let passed = self.drop_rows(PASSING, first_ms(keep.reports), rows).await?;
         done.quarantined = self.drop_rows(QUARANTINE, first_ms(keep.quarantine), rows).await?;
         self.ensure_report_partitions(now.day()..=now.day() + AHEAD).await?;
         let few = (rows / HEAVY).max(1);
         done.job_logs = self.drop_logs(first_ms(keep.job_log), few).await?;
         done.incidents = self.drop_incidents(first_ms(keep.incidents), few).await?;
         let full = |n: u64, most: i64| i64::try_from(n).is_ok_and(|n| n >= most);
-        done.more |= [done.reports, done.evidence, done.roll_up, done.events, done.quarantined]
-            .into_iter()
-            .any(|n| full(n, rows))
-            || full(done.job_logs, few)
-            || full(done.incidents, few);
+        done.more |=
+            [done.reports, done.evidence, done.roll_up, done.events, done.quarantined, passed]
+                .into_iter()
+                .any(|n| full(n, rows))
+                || full(done.job_logs, few)
+                || full(done.incidents, few);
         Ok(done)
     }
 
@@ -183,4 +220,19 @@ impl Db {
             on_read!(self, |c| sqlx::query_scalar(sql).bind(before).bind(most).fetch_all(c).await)?;
         Ok(ids)
     }
+}
+
+async fn last_look(tx: &mut Tx, now: Timestamp) -> Result<Timestamp> {
+    let text: String = on_tx!(tx, |c| sqlx::query_scalar(LAST_LOOK)
+        .bind(now.as_millis().to_string())
+        .fetch_one(c)
+        .await)?;
+    let at = At { table: "setting", id: &"retention_looked_ms" };
+    let ms = text.parse().map_err(|e: std::num::ParseIntError| at.bad("value", e))?;
+    Ok(Timestamp::from_millis(ms))
+}
+
+async fn set_last_look(tx: &mut Tx, now: Timestamp) -> Result<()> {
+    run!(tx, sqlx::query(SET_LAST_LOOK).bind(now.as_millis().to_string()))?;
+    Ok(())
 }

@@ -26,6 +26,45 @@ fn accepted_host(root: &Root, server: &Server) -> (Agent, String) {
     (agent, id)
 }
 
+/// What other knowledge would make of the incident, judged by the command line on what the server knows.
+fn backtest(server: &Server) {
+    let ask = |args: &[&str]| -> serde_json::Value {
+        let said = must(
+            command(ours("fleetmend"))
+                .args(["catalog", "backtest", "-o", "json"])
+                .args(args)
+                .env("FLEETMEND_URL", &server.people)
+                .env("FLEETMEND_TOKEN", &server.token),
+        );
+        serde_json::from_str(&said).expect("JSON")
+    };
+    let same = ask(&[]);
+    assert!(same["incidents"].as_u64() >= Some(1), "{same}");
+    assert_eq!(same["changed"], 0, "the same catalogue: {same}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../catalog/data");
+    for kind in std::fs::read_dir(&data).expect("the catalogue").flatten() {
+        let to = folder.path().join(kind.file_name());
+        std::fs::create_dir(&to).expect("made");
+        for file in std::fs::read_dir(kind.path()).expect("a folder").flatten() {
+            let text = std::fs::read_to_string(file.path()).expect("read");
+            let changed = text.replace(
+                "{ dpkg_interrupted = 0.7, maintainer_script_fails = 0.12, linux_disk_full = 0.05 }",
+                "{ linux_disk_full = 0.9 }",
+            );
+            std::fs::write(to.join(file.file_name()), changed).expect("written");
+        }
+    }
+    let other = ask(&["--catalog", &folder.path().display().to_string()]);
+    let first = &other["changes"][0];
+    assert_eq!(
+        (&first["kind"], &first["from"]),
+        (&json!("first_cause"), &json!("dpkg_interrupted")),
+        "{other}"
+    );
+    assert_ne!(other["candidate"], other["server"][0]);
+}
+
 #[test]
 fn an_interrupted_dpkg_is_found_repaired_and_proved() {
     let Some(root) = Root::copy() else { return };
@@ -43,6 +82,7 @@ fn an_interrupted_dpkg_is_found_repaired_and_proved() {
     let (_, detail) = api.get(&format!("/api/v1/incidents/{id}"));
     let evidence = detail["verdict"].to_string();
     assert!(evidence.contains("example-app"), "the proof names the package: {detail}");
+    backtest(&server);
 
     // The default ceiling is observe-only: the order is refused, and says so.
     let wish = json!({"max_risk": "disruptive", "reason": "test"});

@@ -141,6 +141,12 @@ impl Lint<'_> {
                 self.say(&place, format!("the remediation {id} does not exist"));
             }
         });
+        for id in cause.retries.iter().filter(|id| !cause.remediations.contains(id)) {
+            self.say(&place, format!("the retry {id} is not among its remediations"));
+        }
+        if !cause.retries.is_empty() && cause.retries.len() >= cause.remediations.len() {
+            self.say(&place, "all its remediations are retries: name what a person does first");
+        }
         self.own_probe(&place, cause);
         self.seeds(&place, &cause.seeds);
     }

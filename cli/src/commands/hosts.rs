@@ -11,6 +11,7 @@ use crate::output::{self, Column};
 const COLUMNS: &[Column] = &[
     ("NAME", "/name"),
     ("STATE", "/state"),
+    ("HEALTH", "/health"),
     ("CONNECTED", "/connected"),
     ("INCIDENTS", "/open_incidents"),
     ("SYSTEM", "/os_name"),
@@ -19,10 +20,20 @@ const COLUMNS: &[Column] = &[
     ("SIMULATED", "/simulated"),
     ("ID", "/id"),
 ];
+const PASSING: &[Column] = &[
+    ("PRODUCT", "/product"),
+    ("OPERATION", "/operation"),
+    ("CODE", "/code"),
+    ("SUBJECT", "/subject"),
+    ("FAILURES", "/failures"),
+    ("FIRST", "/first_at"),
+    ("LAST", "/last_at"),
+];
 const FIELDS: &[Column] = &[
     ("id", "/id"),
     ("name", "/name"),
     ("state", "/state"),
+    ("health", "/health"),
     ("connected", "/connected"),
     ("simulated", "/simulated"),
     ("system", "/os_name"),
@@ -76,7 +87,17 @@ fn show(ctx: &Context, host: &str) -> Result<()> {
     if ctx.output == Output::Table {
         let (incidents, _) = ctx.client.list(&format!("/incidents?host={}", encode(&id)), 100)?;
         output::line("")?;
-        output::table(&incidents, super::incidents::SHORT, "Nothing fails on this host.")?;
+        let nothing = match item["health"].as_str() {
+            Some("healthy") => "Nothing fails on this host.",
+            _ => "No incident stands on this host; nothing proves it healthy either.",
+        };
+        output::table(&incidents, super::incidents::SHORT, nothing)?;
+        let facts = ctx.client.get(&format!("/hosts/{}/facts", encode(&id)))?;
+        let passing = facts["passing"].as_array().cloned().unwrap_or_default();
+        if !passing.is_empty() {
+            output::line("\nCounted, and no incident yet: what usually goes by itself.")?;
+            output::table(&passing, PASSING, "")?;
+        }
     }
     Ok(())
 }

@@ -40,10 +40,13 @@ const FIELDS: &[Column] = &[
     ("code", "/code"),
     ("symbol", "/symbol"),
     ("subject", "/subject"),
+    ("meaning", "/meaning"),
+    ("seen", "/message"),
     ("reports", "/reports"),
     ("first report", "/opened_at"),
     ("last report", "/last_report_at"),
     ("earlier incident", "/previous"),
+    ("replaced by", "/successor/update"),
 ];
 const CAUSES: &[Column] = &[("CAUSE", "/name"), ("VERDICT", "/certainty"), ("SHARE", "/share")];
 const EVIDENCE: &[Column] = &[

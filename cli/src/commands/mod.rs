@@ -1,6 +1,7 @@
 //! The commands, one noun a file.
 
 pub(crate) mod audit;
+pub(crate) mod backtest;
 pub(crate) mod catalog;
 pub(crate) mod explain;
 pub(crate) mod hosts;

@@ -12,6 +12,8 @@ const FIELDS: &[Column] = &[
     ("  stale", "/hosts/stale"),
     ("  pending", "/hosts/pending"),
     ("  connected", "/hosts/connected"),
+    ("  healthy", "/hosts/healthy"),
+    ("  no data yet", "/hosts/no_data"),
     ("open incidents", "/incidents/open"),
     ("  opened in 24 h", "/incidents/opened_24h"),
     ("proved fixed in 7 d", "/incidents/fixed_7d"),

@@ -10,8 +10,8 @@ use fleetmend_core::token::Role;
 use fleetmend_store::NewApiToken;
 
 use super::{
-    AdminCommand, Cli, Command, ConfigCommand, NewToken, TokenCommand, migrate_store, recount,
-    serve,
+    AdminCommand, Cli, ClockCommand, Command, ConfigCommand, NewToken, TokenCommand, migrate_store,
+    recount, serve,
 };
 use crate::config::Config;
 use crate::enroll::token::{self, TokenWish};
@@ -50,6 +50,14 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
                 let done = recount::run(&shared.db, &*shared.clock).await;
                 shared.db.close().await;
                 done
+            }
+            Command::Clock(ClockCommand::Believe) => {
+                let shared = app::open(config, clock).await?;
+                let now = shared.clock.now();
+                let done = shared.db.believe_clock(ACTOR, now).await;
+                shared.db.close().await;
+                done?;
+                print(&format!("the clock is believed: {now}\n"))
             }
             Command::Health => Ok(()),
             Command::Config(ConfigCommand::Check { .. }) => {

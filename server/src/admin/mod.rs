@@ -38,6 +38,9 @@ enum Command {
     MigrateStore(migrate_store::MigrateStore),
     /// Count the numbers behind the trends anew from the reports, and say which were wrong.
     Recount,
+    /// The machine's clock.
+    #[command(subcommand)]
+    Clock(ClockCommand),
     /// The settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -57,6 +60,13 @@ enum ConfigCommand {
         #[arg(long)]
         connect: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ClockCommand {
+    /// Say that the clock is right although it moved more than 31 days since old things were last
+    /// dropped: they are dropped again from now on.
+    Believe,
 }
 
 #[derive(Debug, Subcommand)]

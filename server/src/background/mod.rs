@@ -33,6 +33,8 @@ pub struct Nudges {
     pub triage: Notify,
     /// A deadline may have come nearer.
     pub deadlines: Notify,
+    /// Something may be overdue.
+    pub overdue: Notify,
     /// Something may have grown old.
     pub retention: Notify,
     /// How every task did when it last ran.
@@ -44,6 +46,8 @@ const TRIAGE_PERIOD: Duration = Duration::from_secs(30);
 /// How often deadlines are looked at without a nudge.
 const DEADLINES_PERIOD: Duration = Duration::from_secs(15);
 
+/// How often what is overdue is looked for without a nudge.
+const OVERDUE_PERIOD: Duration = Duration::from_mins(1);
 /// How often old things are looked for without a nudge.
 const RETENTION_PERIOD: Duration = Duration::from_hours(1);
 
@@ -55,6 +59,17 @@ pub fn start(shared: &Shared, life: &Lifecycle) {
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
     life.spawn_part("background tasks", async move {
         drive(triage, TRIAGE_PERIOD, &nudges.triage, &nudges.board, &*clock, &soft).await;
+    });
+    let overdue = tasks::Overdue::new(
+        shared.db.clone(),
+        shared.clock.clone(),
+        shared.events.clone(),
+        shared.nudges.clone(),
+        shared.config.overdue.rules(),
+    );
+    let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
+    life.spawn_part("background tasks", async move {
+        drive(overdue, OVERDUE_PERIOD, &nudges.overdue, &nudges.board, &*clock, &soft).await;
     });
     let keep = shared.config.retention.keep();
     let retention = tasks::Retention::new(shared.db.clone(), shared.clock.clone(), keep);

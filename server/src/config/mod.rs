@@ -3,6 +3,7 @@
 //! Everything is checked before anything starts; a message names the setting and the remedy.
 
 mod database;
+mod overdue;
 mod overrides;
 mod retention;
 
@@ -10,10 +11,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fleetmend_core::incident::IncidentRules;
+use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
 use serde::{Deserialize, Serialize};
 
 pub use database::{DatabaseOverrides, DatabaseSettings};
+pub use overdue::{OverdueOverride, OverdueSettings, TransientSettings};
 pub use overrides::Overrides;
 pub use retention::Retention;
 
@@ -57,6 +61,10 @@ pub struct Config {
     pub log: String,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// After how long what was not done is overdue.
+    pub overdue: OverdueSettings,
+    /// When failures that go by themselves become an incident.
+    pub transient: TransientSettings,
     /// How long things are kept.
     pub retention: Retention,
     /// How the database is used.
@@ -80,6 +88,8 @@ impl Default for Config {
             agent_state_seconds: 300,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            overdue: OverdueSettings::default(),
+            transient: TransientSettings::default(),
             retention: Retention::default(),
             database: DatabaseSettings::default(),
         }
@@ -147,6 +157,16 @@ impl Config {
         Duration::from_hours(24 * u64::from(self.certificate_days))
     }
 
+    /// What decides whether a report is an incident.
+    pub fn incident_rules(&self, catalogue: &Catalogue) -> IncidentRules {
+        IncidentRules {
+            transient: IncidentRules::transient_of(catalogue),
+            failures: self.transient.failures.into(),
+            over: self.transient.over.duration(),
+            overdue: self.overdue.rules(),
+        }
+    }
+
     /// The settings as TOML, secrets left out.
     pub fn to_printable(&self) -> String {
         let mut shown = self.clone();
@@ -192,6 +212,8 @@ impl Config {
                 return Err(ConfigError::Value { setting, why });
             }
         }
+        self.overdue.check()?;
+        self.transient.check()?;
         self.retention.check()?;
         crate::telemetry::check_filter(&self.log)
             .map_err(|why| ConfigError::Value { setting: "log", why })
@@ -299,6 +321,12 @@ mod tests {
             ("[database]\nstatement_seconds = 99", "database.statement_seconds: 99"),
             ("[database]\nstatment_seconds = 9", "unknown field `statment_seconds`"),
             ("log = \"what=ever=\"", "log:"),
+            ("[overdue]\nscan = \"7w\"", "\"7w\" is not a span of time"),
+            ("[overdue]\nsilent = \"5m\"", "overdue.silent: 5m; from 15m"),
+            ("[overdue]\nbackup = \"5m\"", "overdue.backup: 5m; from 60m"),
+            ("[[overdue.override]]\nlabel = \"role\"", "overdue.override.label: \"role\": write"),
+            ("[[overdue.override]]\nlabel = \"a=b\"\nscn = \"1d\"", "unknown field `scn`"),
+            ("[transient]\nfailures = 0", "transient.failures: 0; from 1"),
             ("[retention]\nreports_days = 6", "retention.reports_days: 6 days; from 7 to 3650"),
             ("[retention]\nincidents_days = 59", "retention.incidents_days: 59 days; from 60"),
             ("[retention]\nreports_days = 401", "an incident is kept at least as long"),
@@ -308,6 +336,28 @@ mod tests {
             assert!(err.contains(part), "{toml}: {err}");
             assert!(!err.contains('\n') && !err.contains("secret"), "{err}");
         }
+    }
+
+    #[test]
+    fn thresholds_are_read_with_those_of_labels() {
+        let toml = "[overdue]\nscan = \"36h\"\nbackup = \"off\"\n\
+                    [[overdue.override]]\nlabel = \"role=server\"\nsilent = \"4h\"\nbackup = \"1d\"";
+        let config = load(toml, Overrides::default()).expect("valid");
+        let rules = config.overdue.rules();
+        let labels = [("role".to_owned(), "server".to_owned())].into();
+        let (usual, server) = (rules.usual, rules.of(&labels));
+        assert_eq!(
+            (usual.scan.to_string(), usual.backup.to_string()),
+            ("36h".into(), "off".into())
+        );
+        assert_eq!(
+            (server.silent.to_string(), server.backup.to_string()),
+            ("4h".into(), "1d".into())
+        );
+        assert_eq!(server.scan, usual.scan);
+        // What is printed can be read again.
+        let again = load(&config.to_printable(), Overrides::default()).expect("valid");
+        assert_eq!(again.overdue, config.overdue);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use fleetmend_core::token::Permission as P;
 
 use super::access::{LimitClass, Rule};
 use super::api::{
-    api_tokens, audit, catalog, enrollment_tokens, events, health, hosts, incidents, jobs, model,
-    problems, reports,
+    api_tokens, audit, backtest, catalog, enrollment_tokens, events, health, hosts, incidents,
+    jobs, model, problems, reports,
 };
 use super::docs;
 use super::route::{Face, Handler, Param, Route, Verb, shape};
@@ -367,6 +367,14 @@ pub static ROUTES: &[Route] = &[
         to!(audit::verify),
     )
     .gives(shape::<audit::AuditCheckView>),
+    get(
+        "/api/v1/catalog/backtest",
+        P::Read,
+        "List the incidents that stand with all that they are judged by, for judging them by another catalogue; at most 200 a page.",
+        to!(backtest::list),
+    )
+    .query(MAX_RISK)
+    .list(shape::<backtest::BacktestView>),
     // live, description
     get("/api/v1/events", P::Read, "Live hints as server-sent events.", to!(events::stream))
         .limit(LimitClass::Stream),

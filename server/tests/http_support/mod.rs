@@ -217,6 +217,36 @@ impl Site {
         host
     }
 
+    /// A lock that was held once on a host: what goes by itself.
+    pub async fn passing(&self, host: HostId, n: u128) {
+        let at = now().before(std::time::Duration::from_mins(90));
+        let failure = ReportedFailure {
+            id: id::<ReportId>(1_000 + n),
+            at,
+            failure: FailureReport {
+                product: Product::Apt,
+                operation: Operation::Install,
+                code: Some("apt.lock_held".parse().expect("a code")),
+                symbol: None,
+                kind: Kind::Failure,
+                subject: None,
+                time: SourceTime::utc(at),
+                source: Source::Apt,
+                provider: None,
+                event_id: None,
+                record_id: None,
+                line: Some(7),
+                count: None,
+                update_class: None,
+                message: "Could not get lock".into(),
+            },
+            evidence: Vec::new(),
+        };
+        let items = vec![(1, SpoolItem::Failure(Box::new(failure)).into())];
+        let batch = [HostItems { host, epoch: SpoolEpoch(id(8)), items }];
+        self.shared.db.ingest(&batch, now(), &mut || [9; 10]).await.expect("ingests");
+    }
+
     /// One interrupted dpkg on a host, reported, judged: its incident.
     pub async fn failure(&self, host: HostId, n: u128, message: &str) -> IncidentId {
         let db = &self.shared.db;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::host::{HostFacts, HostState};
 use fleetmend_core::ids::HostId;
+use fleetmend_core::overdue::Upkeep;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
 use uuid::Uuid;
@@ -18,7 +19,13 @@ statements! {
     SET_FACTS = "UPDATE host SET name = $2, os = $3, os_name = $4, os_build = $5, arch = $6, agent_version = $7, \
         boot_id = $8, simulated = $9, last_seen_ms = CASE WHEN last_seen_ms < $10 THEN $10 ELSE last_seen_ms END \
         WHERE id = $1";
-    SET_STATE = "UPDATE host SET state = $2, state_ms = $3, ceiling = $4 WHERE id = $1";
+    /// A restart of the host begins the wait for the next one anew. What changed gives the host its turn
+    /// to be looked at for what is overdue.
+    SET_STATE = "UPDATE host SET state = $2, state_ms = $3, ceiling = $4, \
+        watch_ms = CASE WHEN upkeep <> $5 OR state_ms IS NULL OR state_ms < lifecycle_ms THEN 0 ELSE watch_ms END, \
+        upkeep = $5, proved = $6, \
+        reboot_since_ms = CASE WHEN CAST($7 AS BIGINT) = 0 THEN NULL WHEN reboot_since_ms IS NULL OR reboot_since_ms < $8 THEN $3 ELSE reboot_since_ms END \
+        WHERE id = $1";
 }
 
 /// The latest answer wins, by the host's own clock.
@@ -63,6 +70,9 @@ impl Db {
     pub async fn save_state(&self, host: HostId, state: &HostState, now: Timestamp) -> Result<()> {
         transaction!(self, |tx| {
             let at = state.at.unwrap_or(now).min(now);
+            let upkeep = Upkeep::of(state);
+            // No boot is known: none began the wait anew.
+            let booted = upkeep.booted.map_or(0, Timestamp::as_millis);
             let done = run!(
                 tx,
                 sqlx::query(SET_STATE)
@@ -70,6 +80,10 @@ impl Db {
                     .bind(to_json(state)?)
                     .bind(at.as_millis())
                     .bind(&state.agent.ceiling)
+                    .bind(to_json(&upkeep)?)
+                    .bind(upkeep.proves_something())
+                    .bind(i64::from(upkeep.reboot.is_some()))
+                    .bind(booted)
             )?;
             if done == 0 {
                 return Err(StoreError::not_found("host", host));

@@ -3,6 +3,7 @@
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::host::{HostFacts, HostState};
 use fleetmend_core::ids::HostId;
+use fleetmend_core::overdue::health;
 use uuid::Uuid;
 
 use super::Host;
@@ -17,7 +18,7 @@ macro_rules! host_columns {
     () => {
         "h.id, h.name, h.os, h.os_name, h.os_build, h.arch, h.agent_version, h.boot_id, h.simulated, \
          h.lifecycle, h.lifecycle_reason, h.labels, h.enrolled_ms, h.last_seen_ms, h.token_id, h.ceiling, \
-         h.state_ms, h.lost_items, h.quarantined_items, \
+         h.state_ms, h.proved, h.lost_items, h.quarantined_items, \
          (SELECT COUNT(*) FROM incident i WHERE i.host_id = h.id AND i.ended_ms IS NULL AND i.state <> 'ignored') AS open_incidents, \
          (SELECT j.id FROM job j WHERE j.host_id = h.id AND j.ended_ms IS NULL AND j.state <> 'verifying') AS active_job"
     };
@@ -73,6 +74,7 @@ pub(super) struct HostRow {
     token_id: Option<Uuid>,
     ceiling: String,
     state_ms: Option<i64>,
+    proved: bool,
     lost_items: i64,
     quarantined_items: i64,
     open_incidents: i64,
@@ -83,8 +85,11 @@ impl TryFrom<HostRow> for Host {
     type Error = StoreError;
     fn try_from(row: HostRow) -> Result<Self> {
         let at = At { table: "host", id: &row.id };
+        let lifecycle = at.word("lifecycle", &row.lifecycle)?;
+        let open_incidents = count(row.open_incidents);
         Ok(Self {
             id: row.id.into(),
+            health: health(lifecycle, open_incidents, row.proved),
             facts: HostFacts {
                 name: row.name,
                 os: at.word("os", &row.os)?,
@@ -95,7 +100,7 @@ impl TryFrom<HostRow> for Host {
                 boot_id: row.boot_id,
                 simulated: row.simulated,
             },
-            lifecycle: at.word("lifecycle", &row.lifecycle)?,
+            lifecycle,
             lifecycle_reason: row.lifecycle_reason,
             labels: at.json("labels", &row.labels)?,
             enrolled: time(row.enrolled_ms),
@@ -103,7 +108,7 @@ impl TryFrom<HostRow> for Host {
             token: row.token_id.map(Into::into),
             ceiling: row.ceiling,
             state_at: row.state_ms.map(time),
-            open_incidents: count(row.open_incidents),
+            open_incidents,
             active_job: row.active_job.map(Into::into),
             lost_items: count(row.lost_items),
             quarantined_items: count(row.quarantined_items),

@@ -18,8 +18,8 @@ use crate::row::{At, to_json};
 use crate::sql::{ManyRows, chunks, statements};
 
 statements! {
-    SET = "UPDATE host SET lifecycle = $2, lifecycle_reason = $3, lifecycle_ms = $4 WHERE id = $1";
-    SET_LABELS = "UPDATE host SET labels = $2 WHERE id = $1";
+    SET = "UPDATE host SET lifecycle = $2, lifecycle_reason = $3, lifecycle_ms = $4, watch_ms = 0 WHERE id = $1";
+    SET_LABELS = "UPDATE host SET labels = $2, watch_ms = 0 WHERE id = $1";
     DROP_LABELS = "DELETE FROM host_label WHERE host_id = $1";
     ADD_LABEL = "INSERT INTO host_label (host_id, key, value) VALUES ($1, $2, $3)";
     NOTE = "INSERT INTO host_event (host_id, number, at_ms, kind, text) \

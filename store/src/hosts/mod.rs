@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use fleetmend_core::host::{HostFacts, Labels, Lifecycle};
 use fleetmend_core::ids::{EnrollmentTokenId, HostId, IncidentId, JobId};
+use fleetmend_core::overdue::Health;
 use fleetmend_core::time::Timestamp;
 
 use crate::error::StoreError;
@@ -26,6 +27,8 @@ pub struct Host {
     pub facts: HostFacts,
     /// Its place in its life.
     pub lifecycle: Lifecycle,
+    /// How it does, in a word; *healthy* only where something proves it.
+    pub health: Health,
     /// Why it is there.
     pub lifecycle_reason: String,
     /// Its labels.
@@ -160,6 +163,10 @@ fleetmend_core::words! {
         Recovery = "recovery",
         /// Items were lost.
         Gap = "gap",
+        /// Something was left undone for too long.
+        Overdue = "overdue",
+        /// An update that failed was replaced by a later one.
+        Superseded = "superseded",
         /// A failure was reported.
         Failure = "failure",
         /// A job was created.

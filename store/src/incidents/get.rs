@@ -4,7 +4,7 @@ use fleetmend_core::ids::IncidentId;
 use fleetmend_core::report::IncidentKey;
 use uuid::Uuid;
 
-use super::{Ignored, Incident, IncidentDetail};
+use super::{Ignored, Incident, IncidentDetail, Successor};
 use crate::backend::{Db, on_read};
 use crate::error::{Result, StoreError};
 use crate::jobs::JobFilter;
@@ -18,7 +18,7 @@ macro_rules! incident_head {
     () => {
         "SELECT i.id, i.host_id, h.name AS host_name, h.simulated, i.product, i.operation, i.code, i.subject, \
          i.symbol, i.update_class, i.message, i.state, i.opened_ms, i.first_seen_ms, i.last_seen_ms, i.ended_ms, i.reports, \
-         i.previous_id, i.verdict, i.cause, i.share, i.certainty, i.triage_wanted, i.triage_done, \
+         i.previous_id, i.successor_id, i.successor, i.verdict, i.cause, i.share, i.certainty, i.triage_wanted, i.triage_done, \
          i.ignored_reason, i.ignored_owner, i.ignored_until_ms \
          FROM incident i JOIN host h ON h.id = i.host_id"
     };
@@ -69,6 +69,8 @@ pub(super) struct Row {
     ended_ms: Option<i64>,
     reports: i64,
     previous_id: Option<Uuid>,
+    successor_id: Option<Uuid>,
+    successor: String,
     verdict: Option<String>,
     cause: String,
     share: f64,
@@ -101,6 +103,8 @@ impl TryFrom<Row> for Incident {
             ended: row.ended_ms.map(time),
             reports: count(row.reports),
             previous: row.previous_id.map(Into::into),
+            successor: some(row.successor)
+                .map(|update| Successor { incident: row.successor_id.map(Into::into), update }),
             verdict: row.verdict.as_deref().map(|text| at.json("verdict", text)).transpose()?,
             share: cause.is_some().then_some(row.share),
             cause,

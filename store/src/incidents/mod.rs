@@ -3,6 +3,7 @@
 pub(crate) mod decide;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod overdue;
 pub(crate) mod triage;
 
 use fleetmend_core::ids::{HostId, IncidentId};
@@ -48,6 +49,8 @@ pub struct Incident {
     pub reports: u64,
     /// The earlier incident that it is a return of.
     pub previous: Option<IncidentId>,
+    /// The update that replaced its own, where it is *superseded*.
+    pub successor: Option<Successor>,
     /// The ranked causes; `None` before triage.
     pub verdict: Option<Verdict>,
     /// The leading cause, where a named one leads.
@@ -60,6 +63,15 @@ pub struct Incident {
     pub untriaged: bool,
     /// Who ignores it, and why.
     pub ignored: Option<Ignored>,
+}
+
+/// The update that replaced the one that failed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Successor {
+    /// Its own incident, where it fails too.
+    pub incident: Option<IncidentId>,
+    /// Its KB.
+    pub update: String,
 }
 
 /// A decision to ignore.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::get::key;
 use super::{ToTriage, TriageRevision};
 use crate::backend::{Db, Tx, on_read, run, transaction};
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 use crate::row::{At, to_json};
 use crate::sql::{ManyRows, chunks, statements};
 
@@ -97,12 +97,15 @@ impl Db {
             })?;
             last = end;
         }
-        transaction!(self, |tx| {
-            run!(tx, sqlx::query(SET_SETTING).bind(CATALOGUE).bind(catalogue))?;
-            Ok::<_, StoreError>(())
-        })?;
+        transaction!(self, |tx| { set_setting(tx, CATALOGUE, catalogue).await })?;
         Ok(wanted)
     }
+}
+
+/// Keeps a single value.
+pub(super) async fn set_setting(tx: &mut Tx, name: &str, value: &str) -> Result<()> {
+    run!(tx, sqlx::query(SET_SETTING).bind(name).bind(value))?;
+    Ok(())
 }
 
 /// New evidence on a host may bear on every live incident of it. No host twice. Says how many wait.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fleetmend_core::ids::{HostId, IncidentId, JobId, SpoolEpoch};
+use fleetmend_core::incident::IncidentRules;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
@@ -76,7 +77,7 @@ impl Db {
                 outcomes.push(accept(items, source, position, &mut accepted));
             }
             let mut total = Effects::default();
-            store(tx, &accepted, now, &mut *random, &mut total, &mut outcomes).await?;
+            store(tx, &accepted, &self.rules, now, &mut *random, &mut total, &mut outcomes).await?;
             positions.retain(|key, position| before.get(key) != Some(&position.sequence));
             let moved: Vec<_> = positions.into_iter().collect();
             positions::write(tx, &moved, now).await?;
@@ -141,6 +142,7 @@ fn accept<'a>(
 async fn store(
     tx: &mut Tx,
     accepted: &[Accepted<'_>],
+    rules: &IncidentRules,
     now: Timestamp,
     random: Random<'_>,
     total: &mut Effects,
@@ -149,7 +151,7 @@ async fn store(
     let mut waiting = if accepted.is_empty() { vec![] } else { vec![accepted] };
     while let Some(items) = waiting.pop() {
         run!(&mut *tx, sqlx::query(SAVEPOINT))?;
-        let refused = match apply(tx, items, now, &mut *random).await {
+        let refused = match apply(tx, items, rules, now, &mut *random).await {
             Ok(effects) => {
                 run!(&mut *tx, sqlx::query(RELEASE))?;
                 total.incidents.extend(effects.incidents);
@@ -190,6 +192,7 @@ async fn store(
 async fn apply(
     tx: &mut Tx,
     items: &[Accepted<'_>],
+    rules: &IncidentRules,
     now: Timestamp,
     random: Random<'_>,
 ) -> Result<Effects> {
@@ -211,7 +214,7 @@ async fn apply(
                 queue.pop_front();
             }
         }
-        failures::store(tx, &leading, now, &mut *random, &mut effects).await?;
+        failures::store(tx, &leading, rules, now, &mut *random, &mut effects).await?;
         for (host, queue) in &mut queues {
             while let Some((place, item)) = queue.front().copied() {
                 if matches!(item, SpoolItem::Failure(_)) {

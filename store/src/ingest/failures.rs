@@ -6,47 +6,41 @@ use std::collections::BTreeMap;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::ids::{HostId, IncidentId};
-use fleetmend_core::incident::{IncidentState, recurs_within};
+use fleetmend_core::incident::IncidentRules;
 use fleetmend_core::limits;
-use fleetmend_core::report::{IncidentKey, Kind, ReportedFailure};
+use fleetmend_core::report::{IncidentKey, Kind, Operation, Recovery, ReportedFailure};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::update_class::UpdateClass;
 use uuid::Uuid;
 
-use super::Random;
 use super::apply::Effects;
+use super::{Random, opening, recovery, superseded};
 use crate::backend::{Tx, on_tx, run};
 use crate::error::Result;
 use crate::hosts::facts::save_evidence;
 use crate::incidents::triage::want_triage_of;
-use crate::row::{At, big, time, to_json};
-use crate::sql::{ManyRows, chunks, statements};
+use crate::row::{big, to_json};
+use crate::sql::{ManyRows, chunks};
 
-statements! {
-    MARK_RELAPSED = "UPDATE job SET relapsed_ms = $2 WHERE incident_id = $1 AND state = 'fixed' AND relapsed_ms IS NULL";
+/// Binds a group's key, with its number, to a query of either database.
+macro_rules! bind_key {
+    ($query:expr, $n:expr, $group:expr) => {
+        $query
+            .bind($crate::row::big($n as u64))
+            .bind($group.host.0)
+            .bind($group.key.product.as_str())
+            .bind($group.key.operation.as_str())
+            .bind($crate::ingest::failures::code_text($group.key.code.as_ref()))
+            .bind($group.key.subject.as_deref().unwrap_or_default())
+    };
 }
+pub(super) use bind_key;
 
 const LIVE: ManyRows = ManyRows {
     head: "WITH k (n, host_id, product, operation, code, subject) AS (VALUES",
     columns: 6,
     tail: ") SELECT k.n, i.id FROM k JOIN incident i ON i.host_id = k.host_id AND i.product = k.product \
         AND i.operation = k.operation AND i.code = k.code AND i.subject = k.subject WHERE i.ended_ms IS NULL",
-};
-const LAST_ENDED: ManyRows = ManyRows {
-    head: "WITH k (n, host_id, product, operation, code, subject) AS (VALUES",
-    columns: 6,
-    tail: ") SELECT k.n, i.id, i.state, i.ended_ms FROM k JOIN incident i ON i.host_id = k.host_id AND i.product = k.product \
-        AND i.operation = k.operation AND i.code = k.code AND i.subject = k.subject \
-        WHERE i.ended_ms IS NOT NULL AND i.ended_ms = ( \
-            SELECT MAX(e.ended_ms) FROM incident e WHERE e.host_id = k.host_id AND e.product = k.product \
-            AND e.operation = k.operation AND e.code = k.code AND e.subject = k.subject AND e.ended_ms IS NOT NULL) \
-        ORDER BY i.id",
-};
-const OPEN: ManyRows = ManyRows {
-    head: "INSERT INTO incident (id, host_id, product, operation, code, subject, symbol, update_class, message, state, opened_ms, \
-        first_seen_ms, last_seen_ms, reports, previous_id) VALUES",
-    columns: 15,
-    tail: "",
 };
 const COUNT: ManyRows = ManyRows {
     head: "WITH t (id, first_ms, last_ms, n, symbol, update_class, message) AS (VALUES",
@@ -74,7 +68,7 @@ const ROLL_UP: ManyRows = ManyRows {
 
 /// The many-rows statements of this file.
 #[cfg(test)]
-pub(crate) const MANY: &[ManyRows] = &[LIVE, LAST_ENDED, OPEN, COUNT, REPORT, ROLL_UP];
+pub(crate) const MANY: &[ManyRows] = &[LIVE, COUNT, REPORT, ROLL_UP];
 
 /// How far back the roll-ups go; what is older, or dated ahead, counts for the day it came.
 const ROLL_UP_DAYS: i64 = limits::ROLL_UP_DAYS as i64;
@@ -90,20 +84,21 @@ pub(super) struct RollUpKey {
 
 /// Reports of one host with one key.
 #[derive(Debug)]
-struct Group<'a> {
-    host: HostId,
-    key: IncidentKey,
+pub(super) struct Group<'a> {
+    pub(super) host: HostId,
+    pub(super) key: IncidentKey,
     /// Their places among the failures, each with its moment.
-    members: Vec<(usize, Timestamp)>,
+    pub(super) members: Vec<(usize, Timestamp)>,
     /// The latest of them.
-    latest: &'a ReportedFailure,
-    incident: Option<IncidentId>,
+    pub(super) latest: &'a ReportedFailure,
+    pub(super) incident: Option<IncidentId>,
 }
 
 /// Stores failures of many hosts, each host's in its order.
 pub(super) async fn store(
     tx: &mut Tx,
     failures: &[(HostId, &ReportedFailure)],
+    rules: &IncidentRules,
     now: Timestamp,
     random: Random<'_>,
     effects: &mut Effects,
@@ -114,7 +109,7 @@ pub(super) async fn store(
     let mut groups = group(failures, now);
     let mut incidents: Vec<Option<IncidentId>> = vec![None; failures.len()];
     count_in_live(tx, &mut groups).await?;
-    open_new(tx, &mut groups, now, random).await?;
+    opening::open_new(tx, &mut groups, rules, now, random).await?;
     for group in &groups {
         let Some(incident) = group.incident else { continue };
         effects.incidents.insert(incident);
@@ -125,7 +120,31 @@ pub(super) async fn store(
     }
     write_reports(tx, failures, &incidents, now).await?;
     count_for_roll_up(failures, now, effects);
+    for group in groups.iter().filter(|group| group.incident.is_some()) {
+        if superseded::may_replace(group.key.product, &group.latest.failure.message) {
+            let at = moment(group.latest, now);
+            superseded::settle(tx, group.host, None, at, effects).await?;
+        }
+    }
+    for (host, failure) in failures {
+        if let Some(success) = success(failure) {
+            recovery::store(tx, *host, &success, now, effects).await?;
+        }
+    }
     keep_evidence(tx, failures, effects).await
+}
+
+/// What a report of a success ends: failures of the same product, operation and subject. An
+/// installation without a subject says nothing of others.
+fn success(reported: &ReportedFailure) -> Option<Recovery> {
+    let report = &reported.failure;
+    let one_of_many =
+        matches!(report.operation, Operation::Install | Operation::Uninstall | Operation::Download);
+    if report.kind != Kind::Success || (one_of_many && report.subject.is_none()) {
+        return None;
+    }
+    let key = IncidentKey { code: None, ..report.incident_key() };
+    Some(Recovery { key, at: reported.at, message: report.message.clone() })
 }
 
 /// A moment that lies no further ahead than clocks may differ.
@@ -155,20 +174,7 @@ fn group<'a>(failures: &[(HostId, &'a ReportedFailure)], now: Timestamp) -> Vec<
     groups.into_values().collect()
 }
 
-/// Binds a group's key, with its number, to a query of either database.
-macro_rules! bind_key {
-    ($query:expr, $n:expr, $group:expr) => {
-        $query
-            .bind(big($n as u64))
-            .bind($group.host.0)
-            .bind($group.key.product.as_str())
-            .bind($group.key.operation.as_str())
-            .bind(code_text($group.key.code.as_ref()))
-            .bind($group.key.subject.as_deref().unwrap_or_default())
-    };
-}
-
-fn code_text(code: Option<&FailureCode>) -> String {
+pub(super) fn code_text(code: Option<&FailureCode>) -> String {
     code.map(ToString::to_string).unwrap_or_default()
 }
 
@@ -214,115 +220,19 @@ async fn count_in_live(tx: &mut Tx, groups: &mut [Group<'_>]) -> Result<()> {
 }
 
 impl Group<'_> {
-    fn span(&self) -> (Timestamp, Timestamp) {
+    pub(super) fn span(&self) -> (Timestamp, Timestamp) {
         let times = || self.members.iter().map(|(_, at)| *at);
         (times().min().unwrap_or_default(), times().max().unwrap_or_default())
     }
 
     /// Of the latest report: one that tells none leaves what is known.
-    fn update_class(&self) -> &'static str {
+    pub(super) fn update_class(&self) -> &'static str {
         self.latest.failure.update_class.map_or("", UpdateClass::as_str)
     }
 
-    fn symbol(&self) -> &str {
+    pub(super) fn symbol(&self) -> &str {
         self.latest.failure.symbol.as_deref().unwrap_or_default()
     }
-}
-
-/// What is known of the last incident with a key.
-#[derive(Debug, Clone, Copy)]
-struct Ended {
-    id: IncidentId,
-    state: IncidentState,
-    at: Timestamp,
-}
-
-/// Opens incidents for the keys without a live one. Reports from before the end of the last
-/// incident are old news and open nothing.
-async fn open_new(
-    tx: &mut Tx,
-    groups: &mut [Group<'_>],
-    now: Timestamp,
-    random: Random<'_>,
-) -> Result<()> {
-    let without: Vec<usize> = (0..groups.len()).filter(|n| groups[*n].incident.is_none()).collect();
-    let ended = last_ended(tx, groups, &without).await?;
-    let mut opened = Vec::new();
-    for n in without {
-        let last = ended.get(&n).copied();
-        let group = &mut groups[n];
-        if let Some(last) = last {
-            group.members.retain(|(_, at)| *at > last.at);
-        }
-        if group.members.is_empty() {
-            continue;
-        }
-        let (first, _) = group.span();
-        let previous = last.filter(|last| {
-            matches!(last.state, IncidentState::Fixed | IncidentState::Resolved)
-                && first.since(last.at) <= recurs_within(group.key.operation)
-        });
-        group.incident = Some(IncidentId::at(now, random()));
-        opened.push((n, previous.map(|last| last.id)));
-    }
-    for piece in chunks(&opened) {
-        let sql = OPEN.sql(tx, piece.len());
-        run!(&mut *tx, {
-            let mut query = sqlx::query(sql);
-            for (n, previous) in piece {
-                let group = &groups[*n];
-                let (first, last) = group.span();
-                let state =
-                    if previous.is_some() { IncidentState::Recurred } else { IncidentState::Open };
-                query = query
-                    .bind(group.incident.map(|id| id.0))
-                    .bind(group.host.0)
-                    .bind(group.key.product.as_str())
-                    .bind(group.key.operation.as_str())
-                    .bind(code_text(group.key.code.as_ref()))
-                    .bind(group.key.subject.as_deref().unwrap_or_default())
-                    .bind(group.symbol())
-                    .bind(group.update_class())
-                    .bind(&group.latest.failure.message)
-                    .bind(state.as_str())
-                    .bind(now.as_millis())
-                    .bind(first.as_millis())
-                    .bind(last.as_millis())
-                    .bind(big(group.members.len() as u64))
-                    .bind(previous.map(|id| id.0));
-            }
-            query
-        })?;
-    }
-    for previous in opened.iter().filter_map(|(_, previous)| *previous) {
-        run!(&mut *tx, sqlx::query(MARK_RELAPSED).bind(previous.0).bind(now.as_millis()))?;
-    }
-    Ok(())
-}
-
-async fn last_ended(
-    tx: &mut Tx,
-    groups: &[Group<'_>],
-    wanted: &[usize],
-) -> Result<BTreeMap<usize, Ended>> {
-    let mut ended = BTreeMap::new();
-    for piece in chunks(wanted) {
-        let sql = LAST_ENDED.sql(tx, piece.len());
-        let found = on_tx!(&mut *tx, |c| {
-            let mut query = sqlx::query_as::<_, (i64, Uuid, String, i64)>(sql);
-            for n in piece {
-                query = bind_key!(query, *n, groups[*n]);
-            }
-            query.fetch_all(c).await
-        })?;
-        for (n, id, state, at) in found {
-            let state = At { table: "incident", id: &id }.word("state", &state)?;
-            if let Ok(n) = usize::try_from(n) {
-                ended.insert(n, Ended { id: id.into(), state, at: time(at) });
-            }
-        }
-    }
-    Ok(ended)
 }
 
 async fn write_reports(

@@ -4,9 +4,12 @@
 pub(crate) mod apply;
 pub(crate) mod failures;
 pub(crate) mod job_news;
+pub(crate) mod opening;
+pub(crate) mod passing;
 pub(crate) mod positions;
 pub(crate) mod quarantine;
 pub(crate) mod recovery;
+pub(crate) mod superseded;
 
 use fleetmend_core::ids::{HostId, IncidentId, JobId, SpoolEpoch};
 use fleetmend_core::spool_item::SpoolItem;

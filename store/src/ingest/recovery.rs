@@ -2,13 +2,15 @@
 
 use fleetmend_core::ids::{HostId, IncidentId};
 use fleetmend_core::incident::{IncidentEvent, IncidentState};
-use fleetmend_core::report::Recovery;
+use fleetmend_core::report::{Operation, Recovery};
 use fleetmend_core::spool_item::Gap;
+use fleetmend_core::supersede::MonthlyUpdate;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::{limits, words};
 use uuid::Uuid;
 
 use super::apply::Effects;
+use super::{passing, superseded};
 use crate::backend::{Tx, on_tx, run};
 use crate::error::Result;
 use crate::hosts::TimelineKind;
@@ -46,7 +48,12 @@ pub(super) async fn store(
         .bind(at.as_millis())
         .fetch_all(c)
         .await)?;
-    if rows.is_empty() {
+    let passed = passing::passed(tx, host, recovery, at).await?;
+    let installed = MonthlyUpdate::find(&recovery.message).filter(|_| {
+        let Recovery { key, message, .. } = recovery;
+        key.operation == Operation::Install && superseded::may_replace(key.product, message)
+    });
+    if rows.is_empty() && passed == 0 && installed.is_none() {
         return Ok(());
     }
     for (id, state, active_jobs) in rows {
@@ -60,6 +67,9 @@ pub(super) async fn store(
             )?;
         }
         effects.incidents.insert(IncidentId::from(id));
+    }
+    if installed.is_some() {
+        superseded::settle(tx, host, installed.as_ref(), at, effects).await?;
     }
     let key = &recovery.key;
     let text = format!("{} {} works again: {}", key.product, key.operation, recovery.message);

@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 
 use fleetmend_core::evidence::Answer;
-use fleetmend_core::ids::{ApiTokenId, JobId, WebSessionId};
+use fleetmend_core::host::OsFamily;
+use fleetmend_core::ids::{ApiTokenId, HostId, JobId, WebSessionId};
+use fleetmend_core::incident::IncidentRules;
 use fleetmend_core::job::{JobLog, JobState, JobUpdate, StepReport, StepState};
+use fleetmend_core::overdue::OverdueRules;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::token::{Role, TokenKind};
 use fleetmend_tests::postgres::{Cluster, Database};
 
 use super::{
-    at, evidence, fails, failure, hash, hosts, id, incidents, job, job_says, meddle, migrated,
-    random, recovers, send, token,
+    at, evidence, facts, fails, failure, hash, hosts, id, incidents, job, job_says, meddle,
+    migrated, random, recovers, send, token,
 };
 use crate::{
     AuditCheck, AuditFilter, Db, HostFilter, JobFilter, NewApiToken, NewSession, PageRequest,
@@ -95,8 +98,22 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
     };
     db.create_session(&session).await.expect("session");
     db.triage_all_again("7").await.expect("marks");
+    passes_and_watches(&db, all[2]).await;
     db.close().await;
     (folder, path)
+}
+
+/// A failure that is no incident yet, and a build that was seen.
+async fn passes_and_watches(db: &Db, host: HostId) {
+    let transient = ["apt.net".parse().expect("a code")].into();
+    let rules = IncidentRules { transient, ..IncidentRules::default() };
+    let ruled = db.clone().with_rules(rules);
+    send(&ruled, host, [fails(failure(700, "apt.net", None, at(7)))], at(7)).await;
+    let mut windows = facts("pc");
+    (windows.os, windows.os_build) = (OsFamily::Windows, "10.0.19045.3570".to_owned());
+    db.save_facts(host, &windows, at(7)).await.expect("saves");
+    let rules = OverdueRules::default();
+    db.watch_hosts(&rules, at(7), 10, &mut random()).await.expect("watches");
 }
 
 /// All that people can see of a store, as text.
@@ -107,6 +124,7 @@ async fn seen(db: &Db) -> String {
     for host in &hosts {
         lines.push(format!("{:?}", db.timeline(host.id, None, 1_000).await.expect("timeline")));
         lines.push(format!("{:?}", db.evidence(host.id).await.expect("evidence")));
+        lines.push(format!("{:?}", db.passing_failures(host.id).await.expect("passing")));
         lines
             .push(format!("{}", db.spool_position(host.id, super::EPOCH).await.expect("position")));
     }
@@ -164,7 +182,7 @@ async fn everything_is_moved_and_nothing_twice() {
         empty.is_empty(),
         "fill these tables in the test too, or nobody sees them lost: {empty:?}"
     );
-    assert!(moved.iter().any(|m| m.table == "report" && m.rows == 603), "{moved:?}");
+    assert!(moved.iter().any(|m| m.table == "report" && m.rows == 604), "{moved:?}");
 
     let source = Db::connect(&format!("sqlite://{}", from.display())).await.expect("opens");
     assert_eq!(seen(&to).await, seen(&source).await);

@@ -28,7 +28,7 @@ contract! {
         let problems = db.problems(now, 10).await.expect("reads");
         let told: Vec<_> = problems.iter().map(|p| (p.code.as_deref(), p.hosts, p.incidents)).collect();
         assert_eq!(told, [(Some("apt.lock_held"), 3, 6), (Some("0x80070003"), 1, 1)]);
-        assert_eq!((problems[0].trend.len(), problems[0].trend[13], problems[0].trend[11]), (14, 3, 3));
+        assert_eq!((problems[0].trend.len(), problems[0].trend[13], problems[0].trend[11]), (14, 6, 3));
         assert_eq!((problems[0].first_seen, problems[0].last_seen), (now.before(2 * DAY), now));
         assert_eq!(db.problems(now, 1).await.expect("reads").len(), 1);
 
@@ -37,8 +37,23 @@ contract! {
         }
         let problems = db.problems(now, 10).await.expect("reads");
         assert_eq!((problems.len(), problems[0].cause.as_deref(), problems[0].incidents), (1, Some("apt.cause"), 7));
-        assert_eq!(problems[0].trend[13], 4, "all codes of the cause");
+        assert_eq!(problems[0].trend[13], 7, "all codes of the cause");
         assert!(incidents(db).await.iter().any(|i| i.id == problems[0].sample));
+    }
+
+    async fn causes_that_share_a_code_each_have_a_trend_of_their_own(db) {
+        let all = hosts(db, 3).await;
+        let now = at(20);
+        for (n, host) in (1..).zip(&all) {
+            send(db, *host, [fails(failure(n, "apt.lock_held", None, now))], now).await;
+        }
+        for (n, waiting) in db.incidents_to_triage(10).await.expect("reads").iter().enumerate() {
+            let cause = if n == 0 { "apt.one" } else { "apt.two" };
+            db.save_verdict(waiting, &verdict(Some(cause), 0.9)).await.expect("saves");
+        }
+        let problems = db.problems(now, 10).await.expect("reads");
+        let told: Vec<_> = problems.iter().map(|p| (p.cause.as_deref(), p.trend[13])).collect();
+        assert_eq!(told, [(Some("apt.two"), 2), (Some("apt.one"), 1)]);
     }
 
     async fn trends_have_every_day_and_the_summary_counts(db) {

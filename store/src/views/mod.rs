@@ -41,8 +41,21 @@ pub struct Problem {
     pub certainty: Option<Certainty>,
     /// One of its incidents, to look at.
     pub sample: IncidentId,
-    /// Failures a day of the last 14, oldest first, the last is today.
+    /// Its incidents that stood at the end of each of the last 14 days, oldest first, the last is
+    /// today: now. Where a cause leads they are that cause's, whatever other causes share its codes.
     pub trend: Vec<u64>,
+}
+
+impl Problem {
+    /// What makes it a problem of its own.
+    pub fn key(&self) -> ProblemKey {
+        ProblemKey {
+            cause: self.cause.clone(),
+            code: self.code.clone(),
+            product: self.product,
+            operation: self.operation,
+        }
+    }
 }
 
 /// Failures of one day.
@@ -61,6 +74,10 @@ pub struct Summary {
     pub hosts: BTreeMap<Lifecycle, u64>,
     /// Simulated hosts among them.
     pub simulated: u64,
+    /// Accepted hosts on which nothing fails and something is known to have worked.
+    pub healthy: u64,
+    /// Hosts of which nothing is known to have worked: no data yet.
+    pub no_data: u64,
     /// Hosts that stopped reporting.
     pub silent: u64,
     /// Incidents that stand.

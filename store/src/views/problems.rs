@@ -8,7 +8,7 @@ use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::Certainty;
 use uuid::Uuid;
 
-use super::{DayCount, Problem};
+use super::{DayCount, Problem, ProblemKey};
 use crate::backend::{Db, on_read};
 use crate::error::Result;
 use crate::row::{At, count, some, time};
@@ -31,16 +31,11 @@ statements! {
             MIN(first_seen_ms) AS first_ms, MAX(last_seen_ms) AS last_ms, \
             CAST(MAX(CASE certainty WHEN 'confirmed' THEN 3 WHEN 'likely' THEN 2 WHEN 'possible' THEN 1 ELSE 0 END) AS BIGINT) AS certainty_rank \
             FROM live GROUP BY cause, named_by, product, operation) \
-        SELECT g.cause, g.named_by, g.product, g.operation, g.hosts, g.incidents, g.first_ms, g.last_ms, g.certainty_rank, \
+        SELECT g.cause, g.product, g.operation, g.hosts, g.incidents, g.first_ms, g.last_ms, g.certainty_rank, \
             s.id AS sample, s.code, s.symbol \
         FROM grouped g JOIN placed s ON s.cause = g.cause AND s.named_by = g.named_by AND s.product = g.product \
             AND s.operation = g.operation AND s.place = 1 \
         ORDER BY g.hosts DESC, g.incidents DESC, g.last_ms DESC, g.cause, g.named_by, g.product, g.operation LIMIT $1");
-    TRENDS = concat!("WITH live AS (", live!(), "), \
-        kinds AS (SELECT DISTINCT cause, named_by, product, operation, code FROM live) \
-        SELECT k.cause, k.named_by, k.product, k.operation, d.day, CAST(SUM(d.reports) AS BIGINT) AS reports \
-        FROM kinds k JOIN report_day d ON d.product = k.product AND d.operation = k.operation AND d.code = k.code \
-        WHERE d.day > $1 GROUP BY k.cause, k.named_by, k.product, k.operation, d.day");
     TREND = "SELECT day, CAST(SUM(reports) AS BIGINT) AS reports FROM report_day WHERE day > $1 GROUP BY day ORDER BY day";
 }
 
@@ -53,20 +48,14 @@ impl Db {
         let limit = i64::from(limit.clamp(1, limits::PAGE_MAX));
         let rows: Vec<Row> =
             on_read!(self, |c| sqlx::query_as(PROBLEMS).bind(limit).fetch_all(c).await)?;
-        let first = now.day() - i64::from(DAYS);
-        let days: Vec<TrendRow> =
-            on_read!(self, |c| sqlx::query_as(TRENDS).bind(first).fetch_all(c).await)?;
-        let mut trends: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
-        for row in days {
-            let trend = trends
-                .entry((row.cause, row.named_by, row.product, row.operation))
-                .or_insert_with(|| vec![0; DAYS as usize]);
-            let place = usize::try_from(row.day - first - 1).ok();
-            if let Some(day) = place.and_then(|place| trend.get_mut(place)) {
-                *day += count(row.reports);
-            }
+        let mut problems = rows.into_iter().map(Row::read).collect::<Result<Vec<_>>>()?;
+        let keys: Vec<ProblemKey> = problems.iter().map(Problem::key).collect();
+        for (problem, trend) in
+            problems.iter_mut().zip(self.problem_trends(&keys, DAYS, now).await?)
+        {
+            problem.trend = trend.standing;
         }
-        rows.into_iter().map(|row| row.read(&mut trends)).collect()
+        Ok(problems)
     }
 
     /// Failures a day over the whole fleet, of the last `days`, oldest first; days without
@@ -81,23 +70,9 @@ impl Db {
     }
 }
 
-/// Cause, code, product, operation.
-type Key = (String, String, String, String);
-
-#[derive(Debug, sqlx::FromRow)]
-struct TrendRow {
-    cause: String,
-    named_by: String,
-    product: String,
-    operation: String,
-    day: i64,
-    reports: i64,
-}
-
 #[derive(Debug, sqlx::FromRow)]
 struct Row {
     cause: String,
-    named_by: String,
     product: String,
     operation: String,
     hosts: i64,
@@ -111,15 +86,14 @@ struct Row {
 }
 
 impl Row {
-    fn read(self, trends: &mut BTreeMap<Key, Vec<u64>>) -> Result<Problem> {
+    fn read(self) -> Result<Problem> {
         let at = At { table: "incident", id: &self.sample };
         let (product, operation) =
             (at.word("product", &self.product)?, at.word("operation", &self.operation)?);
-        let key = (self.cause.clone(), self.named_by, self.product, self.operation);
         Ok(Problem {
             product,
             operation,
-            trend: trends.remove(&key).unwrap_or_else(|| vec![0; DAYS as usize]),
+            trend: Vec::new(),
             cause: some(self.cause),
             code: some(self.code),
             symbol: some(self.symbol),

@@ -14,6 +14,12 @@ use crate::sql::statements;
 
 statements! {
     HOSTS = "SELECT lifecycle, simulated, COUNT(*) FROM host GROUP BY lifecycle, simulated ORDER BY lifecycle, simulated";
+    /// One row: active hosts that something proves well and on which nothing stands; hosts of which
+    /// nothing proves anything.
+    HEALTH = "SELECT \
+        (SELECT COUNT(*) FROM host h WHERE h.lifecycle = 'active' AND h.proved = $1 AND NOT EXISTS ( \
+            SELECT 1 FROM incident i WHERE i.host_id = h.id AND i.ended_ms IS NULL AND i.state <> 'ignored')), \
+        (SELECT COUNT(*) FROM host h WHERE h.lifecycle IN ('pending', 'active', 'stale') AND h.proved <> $1)";
     /// One row: open, opened since $1, fixed since $2, active jobs, untriaged.
     COUNTS = "SELECT \
         (SELECT COUNT(*) FROM incident WHERE ended_ms IS NULL AND state <> 'ignored'), \
@@ -36,6 +42,8 @@ impl Db {
                 .bind(now.before(7 * DAY).as_millis())
                 .fetch_one(c)
                 .await)?;
+        let (healthy, no_data): (i64, i64) =
+            on_read!(self, |c| sqlx::query_as(HEALTH).bind(true).fetch_one(c).await)?;
         let mut by_state: BTreeMap<Lifecycle, u64> = BTreeMap::new();
         let mut simulated = 0;
         for (lifecycle, is_simulated, n) in hosts {
@@ -47,6 +55,8 @@ impl Db {
             silent: by_state.get(&Lifecycle::Stale).copied().unwrap_or(0),
             hosts: by_state,
             simulated,
+            healthy: count(healthy),
+            no_data: count(no_data),
             open_incidents: count(open),
             opened_since_yesterday: count(opened),
             fixed_in_7_days: count(fixed),

@@ -1,11 +1,13 @@
 //! The tasks, one a file.
 
 mod deadlines;
+mod overdue;
 mod retention;
 #[cfg(test)]
 mod tests;
 mod triage;
 
 pub use deadlines::Deadlines;
+pub use overdue::Overdue;
 pub use retention::Retention;
 pub use triage::Triage;

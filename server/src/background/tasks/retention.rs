@@ -26,7 +26,15 @@ impl Retention {
     }
 
     async fn drop_piece(&self) -> Result<Status, StoreError> {
-        let dropped = self.db.drop_old(&self.keep, self.clock.now(), PIECE).await?;
+        let now = self.clock.now();
+        if let Some(last) = self.db.note_retention(now).await? {
+            let words = format!(
+                "nothing is dropped: the clock says {now}, and at the last look it was {last}. If it is right \
+                 (the server was off for so long), run `fleetmend-server clock believe`; else put it right"
+            );
+            return Ok(Status { outcome: Outcome::Failed(words), acted: 0 });
+        }
+        let dropped = self.db.drop_old(&self.keep, now, PIECE).await?;
         if dropped.days > 0 {
             tracing::info!(days = dropped.days, "whole days of reports were dropped");
         }

@@ -17,7 +17,7 @@ use fleetmend_store::{
 };
 use uuid::Uuid;
 
-use super::{Deadlines, Retention, Triage};
+use super::{Deadlines, Overdue, Retention, Triage};
 use crate::background::{BackgroundTask as _, Outcome};
 use crate::events::{Event, Events};
 
@@ -174,7 +174,7 @@ async fn the_kind_of_update_decides_what_is_behind_a_code() {
             IncidentFilter { subject: Some(subject.to_owned()), ..IncidentFilter::default() };
         let page = fleet.db.incidents(&about, &PageRequest::default()).await.expect("lists");
         let verdict = page.items[0].verdict.clone().expect("judged");
-        let first = verdict.causes[0].cause.as_ref().map(|c| c.as_str());
+        let first = verdict.causes[0].cause.as_ref().map(fleetmend_core::words::Slug::as_str);
         assert_eq!(first, Some(cause), "{subject}");
     }
 }
@@ -198,7 +198,10 @@ async fn old_reports_go_and_what_still_stands_stays() {
     fleet.fail().await;
     let keep = crate::config::Retention::default().keep();
     let mut task = Retention::new(fleet.db.clone(), fleet.clock.clone(), keep);
-    fleet.clock.advance(Duration::from_hours(24 * 90));
+    for _ in 0..3 {
+        assert_eq!(task.activate().await.acted, 0);
+        fleet.clock.advance(Duration::from_hours(24 * 30));
+    }
     assert_eq!(task.activate().await.acted, 0, "the ninetieth day before is kept");
     fleet.clock.advance(Duration::from_hours(24));
     let status = task.activate().await;
@@ -212,9 +215,69 @@ async fn old_reports_go_and_what_still_stands_stays() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_years_ahead_drops_nothing_until_it_is_believed() {
+    let fleet = fleet().await;
+    fleet.fail().await;
+    let keep = crate::config::Retention::default().keep();
+    let mut task = Retention::new(fleet.db.clone(), fleet.clock.clone(), keep);
+    let right = fleet.clock.now();
+    assert_eq!(task.activate().await.outcome, Outcome::Done);
+    fleet.clock.advance(Duration::from_hours(24 * 365 * 3));
+    for _ in 0..2 {
+        let Outcome::Failed(why) = task.activate().await.outcome else { panic!("it dropped") };
+        assert!(why.contains("nothing is dropped") && why.contains("clock believe"), "{why}");
+    }
+    fleet.clock.set(right);
+    assert_eq!(task.activate().await, crate::background::Status::done(0), "back, and well");
+    fleet.clock.advance(Duration::from_hours(24 * 365 * 3));
+    fleet.db.believe_clock("test", fleet.clock.now()).await.expect("believes");
+    assert!(task.activate().await.acted > 0, "somebody said that it is right");
+}
+
+#[tokio::test]
 async fn a_task_whose_database_is_gone_says_so() {
     let fleet = fleet().await;
     fleet.db.close().await;
     let mut task = Deadlines::new(fleet.db.clone(), fleet.clock.clone(), Events::default());
     assert!(matches!(task.activate().await.outcome, Outcome::Away(why) if !why.is_empty()));
+}
+
+#[tokio::test]
+async fn what_is_overdue_opens_and_ends_and_a_change_of_the_thresholds_counts_at_once() {
+    use fleetmend_core::host::HostState;
+    use fleetmend_core::overdue::{Limit, OverdueRules};
+
+    let fleet = fleet().await;
+    let events = Events::default();
+    let mut heard = events.listen();
+    let nudges = Arc::new(crate::background::Nudges::default());
+    let task = |rules| {
+        let (db, clock) = (fleet.db.clone(), fleet.clock.clone());
+        Overdue::new(db, clock, events.clone(), nudges.clone(), rules)
+    };
+    let mut usual = task(OverdueRules::default());
+    let well = |at| HostState {
+        last_scan: Some(at),
+        last_backup: Some(at),
+        at: Some(at),
+        ..HostState::default()
+    };
+    let tell = async || {
+        let now = fleet.clock.now();
+        fleet.db.save_state(fleet.host, &well(now), now).await.expect("saves");
+        fleet.db.touch_hosts(&[(fleet.host, now)]).await.expect("touches");
+    };
+    tell().await;
+    assert_eq!(usual.activate().await.acted, 0);
+    fleet.clock.advance(Duration::from_hours(24 * 3));
+    assert_eq!(usual.activate().await.acted, 1, "nothing was heard of it for three days");
+    assert!(matches!(heard.try_recv(), Ok(Event::Incident { id: Some(_) })));
+    assert_eq!(usual.activate().await.acted, 0, "idempotent");
+    tell().await;
+    assert_eq!(usual.activate().await.acted, 1, "it is back");
+
+    let mut strict = OverdueRules::default();
+    fleet.clock.advance(Duration::from_hours(2));
+    strict.usual.scan = Limit::After("1h".parse().expect("a span"));
+    assert_eq!(task(strict).activate().await.acted, 1, "by the new threshold, at once");
 }

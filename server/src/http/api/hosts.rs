@@ -21,6 +21,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     ("id", "/id"),
     ("name", "/name"),
     ("state", "/state"),
+    ("health", "/health"),
     ("connected", "/connected"),
     ("simulated", "/simulated"),
     ("os", "/os"),
@@ -122,7 +123,8 @@ pub(crate) async fn facts(call: Call) -> Answer {
     let state = call.db().host_state(id).await?;
     let state = state.map(|s| serde_json::to_value(s).map_err(Problem::internal)).transpose()?;
     let evidence = call.db().evidence(id).await?.into_iter().map(Into::into).collect();
-    ok(&FactsView { state, evidence })
+    let passing = call.db().passing_failures(id).await?.into_iter().map(Into::into).collect();
+    ok(&FactsView { state, evidence, passing })
 }
 
 /// Shows a host's history, newest first. The cursor is the time before which it goes on.

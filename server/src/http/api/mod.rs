@@ -2,6 +2,7 @@
 
 pub(crate) mod api_tokens;
 pub(crate) mod audit;
+pub(crate) mod backtest;
 pub(crate) mod catalog;
 pub(crate) mod enrollment_tokens;
 pub(crate) mod events;

@@ -59,6 +59,10 @@ pub(crate) struct HostCounts {
     pub(crate) pending: u64,
     /// Held back until a person decides.
     pub(crate) quarantined: u64,
+    /// Accepted, nothing fails on them, and something is known to have worked.
+    pub(crate) healthy: u64,
+    /// Nothing is known to have worked on them: no data yet.
+    pub(crate) no_data: u64,
     /// Connected to this server now.
     pub(crate) connected: u64,
     /// Simulated, among all.
@@ -105,6 +109,8 @@ pub(crate) async fn summary(call: Call) -> Answer {
             stale: state(Lifecycle::Stale),
             pending: state(Lifecycle::Pending),
             quarantined: state(Lifecycle::Quarantined),
+            healthy: summary.healthy,
+            no_data: summary.no_data,
             connected: shared.registry.connected() as u64,
             simulated: summary.simulated,
         },

@@ -116,6 +116,8 @@ fn lane_of(kind: TimelineKind) -> Lane {
         TimelineKind::Enrolled
         | TimelineKind::Lifecycle
         | TimelineKind::Labels
+        | TimelineKind::Overdue
+        | TimelineKind::Superseded
         | TimelineKind::Gap => Lane::Life,
     }
 }

@@ -5,8 +5,12 @@ use fleetmend_core::evidence::Evidence;
 use fleetmend_core::host::{HostState, Lifecycle};
 use fleetmend_core::ids::HostId;
 use fleetmend_core::incident::IncidentState;
-use fleetmend_store::{Host, Incident, IncidentFilter, Job, JobFilter, PageRequest, TimelineEntry};
+use fleetmend_core::overdue::Health;
+use fleetmend_store::{
+    Host, Incident, IncidentFilter, Job, JobFilter, PageRequest, PassingFailure, TimelineEntry,
+};
 
+use super::incidents::meaning;
 use super::list::Foot;
 use super::verdict::{self, Causes};
 use super::{Choice, Frame, choices, history, html, see};
@@ -43,11 +47,15 @@ struct HostPage {
     p: Frame,
     host: Host,
     connected: bool,
+    /// Whether something proves it well and nothing fails.
+    is_healthy: bool,
     can_accept: bool,
     can_revoke: bool,
     /// Why it gets no orders now; empty where it may.
     blocks: Vec<String>,
     incidents: Vec<Card>,
+    /// What failed and is no incident yet.
+    passing: Vec<PassingFailure>,
     lanes: String,
     /// Whether older entries are not shown.
     timeline_cut: bool,
@@ -61,6 +69,8 @@ struct HostPage {
 #[derive(Debug)]
 struct Card {
     incident: Incident,
+    /// What its code means.
+    meaning: String,
     causes: Causes,
 }
 
@@ -107,17 +117,20 @@ pub(crate) async fn page(call: Call) -> Answer {
         lanes: history::lanes(&host, &timeline, p.t, p.now),
         timeline_cut: timeline.len() == ROWS as usize,
         connected,
+        is_healthy: host.health == Health::Healthy,
         can_accept: matches!(host.lifecycle, Lifecycle::Pending | Lifecycle::Quarantined),
         can_revoke: host.lifecycle != Lifecycle::Revoked,
         incidents: incidents
             .items
             .into_iter()
             .map(|incident| Card {
+                meaning: meaning(&incident, catalogue, p.t),
                 causes: verdict::causes(incident.verdict.as_ref(), &evidence, catalogue, p.t),
                 incident,
             })
             .collect(),
         timeline,
+        passing: call.db().passing_failures(id).await?,
         jobs: call.db().jobs(&jobs, &PageRequest::first(20)).await?.items,
         facts: facts(&p, &host, state.as_ref()),
         state,

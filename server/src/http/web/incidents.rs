@@ -48,6 +48,8 @@ struct Row {
 struct IncidentPage {
     p: Frame,
     incident: Incident,
+    /// What its code means; empty where that is not known.
+    meaning: String,
     causes: Causes,
     plan: Vec<PlanCard>,
     can_order: bool,
@@ -124,6 +126,12 @@ fn no_leader(incident: &Incident, catalogue: &Catalogue, t: Words) -> String {
     }
 }
 
+/// What an incident's code means, in the reader's language; empty where that is not known.
+pub(super) fn meaning(incident: &Incident, catalogue: &Catalogue, t: Words) -> String {
+    let entry = incident.key.code.as_ref().and_then(|code| catalogue.codes.get(code));
+    entry.map(|code| code.meaning.get(t.0).to_owned()).unwrap_or_default()
+}
+
 /// An incident's page.
 pub(crate) async fn page(call: Call) -> Answer {
     let detail = incidents::find(&call, call.id()?).await?;
@@ -145,6 +153,7 @@ pub(crate) async fn page(call: Call) -> Answer {
         String::new()
     };
     html(&IncidentPage {
+        meaning: meaning(&detail.incident, catalogue, t),
         causes: verdict::causes(detail.incident.verdict.as_ref(), &evidence, catalogue, t),
         plan: plan.steps.iter().map(|step| PlanCard::new(step, catalogue, t)).collect(),
         can_order: why_not.is_empty(),

@@ -25,6 +25,7 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
         | ("job", "fixed")
         | ("step", "done" | "already_done")
         | ("host", "active")
+        | ("health", "healthy")
         | ("answer", "no")
         | ("risk", "safe")
         | ("token", "usable")
@@ -35,14 +36,14 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// Failures a day as a small line of bars, from zero; the last is today. The day of the onset (the
-/// first after days without any) is marked.
+/// Incidents standing at the end of each day as a small line of bars, from zero; the last is now. The
+/// day of the onset (the first after days without any) is marked.
 pub(crate) fn spark(trend: &[u64], t: Words) -> String {
     use std::fmt::Write as _;
     let most = trend.iter().copied().max().unwrap_or(0).max(1);
-    let total: u64 = trend.iter().sum();
+    let now = trend.last().copied().unwrap_or(0);
     let onset = trend.iter().position(|n| *n > 0).filter(|at| *at > 0);
-    let said = t.f2("spark.said", t.num(total), trend.len());
+    let said = t.f2("spark.said", t.num(now), trend.len());
     let width = trend.len() * 8;
     let mut svg = format!(
         "<svg class=\"spark\" width=\"{width}\" height=\"28\" viewBox=\"0 0 {width} 28\" role=\"img\" aria-label=\"{said}\"><title>{said}</title>"

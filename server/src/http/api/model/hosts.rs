@@ -29,6 +29,9 @@ pub(crate) struct HostView {
     pub(crate) name: String,
     /// Its place in its life: pending, active, stale, quarantined, revoked, retired.
     pub(crate) state: &'static str,
+    /// How it does: healthy only where something is known to have worked and no incident stands;
+    /// failing where one stands; unknown where there is no data yet, or it is silent.
+    pub(crate) health: &'static str,
     /// Why it is there.
     pub(crate) state_reason: String,
     /// Whether its agent is connected to this server now.
@@ -70,6 +73,7 @@ impl HostView {
             id: host.id.to_string(),
             name: host.facts.name,
             state: host.lifecycle.as_str(),
+            health: host.health.as_str(),
             state_reason: host.lifecycle_reason,
             connected,
             simulated: host.facts.simulated,
@@ -125,6 +129,47 @@ pub(crate) struct FactsView {
     pub(crate) state: Option<Value>,
     /// The newest answer of each probe.
     pub(crate) evidence: Vec<EvidenceView>,
+    /// What failed and usually goes by itself: counted, and no incident yet.
+    pub(crate) passing: Vec<PassingView>,
+}
+
+/// Failures that usually go by themselves, without a success between them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct PassingView {
+    /// What failed.
+    pub(crate) product: &'static str,
+    /// What it was doing.
+    pub(crate) operation: &'static str,
+    /// The code.
+    pub(crate) code: Option<String>,
+    /// The code's symbol.
+    pub(crate) symbol: Option<String>,
+    /// What it was about.
+    pub(crate) subject: Option<String>,
+    /// The last one's words.
+    pub(crate) message: String,
+    /// How many.
+    pub(crate) failures: u64,
+    /// The first of them.
+    pub(crate) first_at: Time,
+    /// The last of them.
+    pub(crate) last_at: Time,
+}
+
+impl From<store::PassingFailure> for PassingView {
+    fn from(passing: store::PassingFailure) -> Self {
+        Self {
+            product: passing.key.product.as_str(),
+            operation: passing.key.operation.as_str(),
+            code: passing.key.code.map(|code| code.to_string()),
+            symbol: passing.symbol,
+            subject: passing.key.subject,
+            message: passing.message,
+            failures: passing.failures,
+            first_at: time(passing.first),
+            last_at: time(passing.last),
+        }
+    }
 }
 
 /// One fact about a host.

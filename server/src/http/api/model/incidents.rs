@@ -1,6 +1,7 @@
 //! Incidents, their verdicts, and the reports behind them.
 
 use fleetmend_core::knowledge::{Catalogue, Lang};
+use fleetmend_core::overdue::OverdueKind;
 use fleetmend_core::update_class::UpdateClass;
 use fleetmend_store as store;
 use serde::Serialize;
@@ -41,7 +42,11 @@ pub(crate) struct IncidentView {
     pub(crate) update_class: Option<&'static str>,
     /// What it was about: a KB, a package, a path.
     pub(crate) subject: Option<String>,
-    /// The last report's words.
+    /// What the code means; null where the catalogue does not know it.
+    pub(crate) meaning: Option<String>,
+    /// Whether nobody reported it: something was left undone for too long.
+    pub(crate) overdue: bool,
+    /// The last report's words, or what is overdue since when.
     pub(crate) message: String,
     /// Where it stands.
     pub(crate) state: &'static str,
@@ -61,8 +66,19 @@ pub(crate) struct IncidentView {
     pub(crate) ended_at: Option<Time>,
     /// The earlier incident that it is a return of.
     pub(crate) previous: Option<String>,
+    /// The update that replaced its own, where it is superseded.
+    pub(crate) successor: Option<SuccessorView>,
     /// Who ignores it, why and until when.
     pub(crate) ignored: Option<IgnoredView>,
+}
+
+/// The update that replaced the one that failed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct SuccessorView {
+    /// Its KB.
+    pub(crate) update: String,
+    /// Its own incident; null where it went in.
+    pub(crate) incident: Option<String>,
 }
 
 /// A decision to ignore.
@@ -85,7 +101,10 @@ impl IncidentView {
             certainty: incident.certainty.map_or("possible", |c| c.as_str()),
             share: round(incident.share.unwrap_or_default()),
         });
+        let entry = incident.key.code.as_ref().and_then(|code| catalogue.codes.get(code));
         Self {
+            meaning: entry.map(|code| code.meaning.en.clone()),
+            overdue: OverdueKind::of(incident.key.code.as_ref()).is_some(),
             id: incident.id.to_string(),
             host: HostRef {
                 id: incident.host.to_string(),
@@ -108,6 +127,10 @@ impl IncidentView {
             last_report_at: time(incident.last_seen),
             ended_at: times(incident.ended),
             previous: incident.previous.map(|id| id.to_string()),
+            successor: incident.successor.map(|successor| SuccessorView {
+                update: successor.update,
+                incident: successor.incident.map(|id| id.to_string()),
+            }),
             ignored: incident.ignored.map(|i| IgnoredView {
                 reason: i.reason,
                 owner: i.owner,

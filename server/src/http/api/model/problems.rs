@@ -37,7 +37,7 @@ pub(crate) struct ProblemView {
     pub(crate) last_seen: Time,
     /// One of its incidents.
     pub(crate) sample: String,
-    /// Failures a day of the last 14 days, oldest first; the last is today.
+    /// Its incidents that stood at the end of each of the last 14 days, oldest first; the last is today.
     pub(crate) trend: Vec<u64>,
     /// The remediation that comes first against its cause.
     pub(crate) remediation: Option<RemediationRef>,

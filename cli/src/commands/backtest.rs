@@ -1,0 +1,212 @@
+//! `fleetmend catalog backtest`: what another catalogue would make of the incidents that stand. The
+//! server sends what is known, page by page; the judging is done here.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use fleetmend_core::backtest::{Backtest, Case, Judged};
+use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::host::OsFamily;
+use fleetmend_core::ids::EvidenceId;
+use fleetmend_core::knowledge::{Catalogue, Risk};
+use fleetmend_core::report::IncidentKey;
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::update_class::UpdateClass;
+use fleetmend_core::words::Slug;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::args::{Backtest as Args, Output};
+use crate::client::ClientError;
+use crate::output::{self, Column};
+
+/// Files of a catalogue that are read.
+const FILES: usize = 1_000;
+/// The largest of them, in bytes.
+const FILE_BYTES: u64 = 4 << 20;
+
+const COLUMNS: &[Column] = &[
+    ("CHANGE", "/kind"),
+    ("INCIDENTS", "/incidents"),
+    ("FROM", "/from"),
+    ("TO", "/to"),
+    ("EXAMPLES", "/shown"),
+];
+
+/// An incident as the server sends it.
+#[derive(Debug, Deserialize)]
+struct Sent {
+    incident: String,
+    host: SentHost,
+    os: OsFamily,
+    #[serde(flatten)]
+    key: IncidentKey,
+    update_class: Option<UpdateClass>,
+    evidence: Vec<SentAnswer>,
+    tried: Vec<SentTried>,
+    judged: Judged,
+    catalogue: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct SentHost {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct SentAnswer {
+    id: EvidenceId,
+    probe: Slug,
+    subject: Option<String>,
+    answer: Answer,
+    at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+struct SentTried {
+    remediation: Slug,
+    version: u32,
+}
+
+/// Runs the command.
+pub(crate) fn run(ctx: &Context, args: &Args) -> Result<()> {
+    let read;
+    let candidate = match &args.catalog {
+        Some(folder) => {
+            read = load(folder)?;
+            &read
+        }
+        None => fleetmend_catalog::builtin(),
+    };
+    let risk: Risk =
+        args.max_risk.parse().map_err(|e| ClientError::Usage(format!("max_risk: {e}")))?;
+    let path = format!("/catalog/backtest?max_risk={risk}");
+    let mut test = Backtest::default();
+    let mut servers = std::collections::BTreeSet::new();
+    let total = ctx.client.each(&path, args.limit, |item| {
+        let sent: Sent = serde_json::from_value(item)?;
+        let name = format!("{} ({})", sent.incident, sent.host.name);
+        servers.insert(sent.catalogue.clone());
+        let before = sent.judged.clone();
+        let after = Judged::new(candidate, &case(sent), risk);
+        test.compare(&name, &before, &after);
+        Ok(())
+    })?;
+    print(ctx, candidate, &servers.into_iter().collect::<Vec<_>>(), &test, total)
+}
+
+fn case(sent: Sent) -> Case {
+    let evidence = sent.evidence.into_iter().map(|e| Evidence {
+        id: e.id,
+        probe: e.probe,
+        subject: e.subject,
+        answer: e.answer,
+        proof: String::new(),
+        value: None,
+        at: e.at,
+    });
+    Case {
+        key: sent.key,
+        update_class: sent.update_class,
+        os: sent.os,
+        evidence: evidence.collect(),
+        tried: sent.tried.into_iter().map(|t| (t.remediation, t.version)).collect(),
+    }
+}
+
+fn print(
+    ctx: &Context,
+    candidate: &Catalogue,
+    servers: &[String],
+    test: &Backtest,
+    total: u64,
+) -> Result<()> {
+    let changes: Vec<Value> = test
+        .changes()
+        .into_iter()
+        .map(|change| {
+            let shown = change.examples.join(", ");
+            let mut value = serde_json::to_value(change)?;
+            value["shown"] = json!(shown);
+            Ok(value)
+        })
+        .collect::<Result<_>>()?;
+    match ctx.output {
+        Output::Json => {
+            let changes: Vec<Value> = changes
+                .into_iter()
+                .map(|mut change| {
+                    change.as_object_mut().map(|fields| fields.remove("shown"));
+                    change
+                })
+                .collect();
+            return output::json(&json!({
+                "candidate": candidate.version,
+                "server": servers,
+                "incidents": test.incidents,
+                "changed": test.changed,
+                "total": total,
+                "changes": changes,
+            }));
+        }
+        Output::Csv => return output::csv(&changes, COLUMNS),
+        Output::Table => {}
+    }
+    let same = "Nothing would change.";
+    output::table(&changes, COLUMNS, same)?;
+    output::line(&format!(
+        "\n{} of {} incidents would change with the catalogue {} (the server's: {}).",
+        test.changed,
+        test.incidents,
+        candidate.version,
+        if servers.is_empty() { "unknown".to_owned() } else { servers.join(", ") }
+    ))?;
+    if total > test.incidents {
+        output::line(&format!(
+            "({} of {total} were looked at; --limit {total} takes all)",
+            test.incidents
+        ))?;
+    }
+    Ok(())
+}
+
+/// Reads and checks a catalogue: the TOML files of a folder and of the folders in it.
+fn load(folder: &Path) -> Result<Catalogue> {
+    let mut files = Vec::new();
+    collect(folder, folder, &mut files, 2)?;
+    files.sort();
+    if files.is_empty() {
+        let shown = folder.display();
+        return Err(ClientError::Usage(format!("--catalog {shown}: no .toml file is there")).into());
+    }
+    let texts: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    fleetmend_catalog::load(&texts).map_err(|problems| {
+        let shown: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
+        anyhow::anyhow!(
+            "the catalogue is not in order, {} problems: {}",
+            problems.len(),
+            shown.join(" / ")
+        )
+    })
+}
+
+fn collect(top: &Path, folder: &Path, files: &mut Vec<(String, String)>, depth: u32) -> Result<()> {
+    let shown = |path: &PathBuf| format!("--catalog {}", path.display());
+    let entries = std::fs::read_dir(folder).with_context(|| shown(&folder.to_owned()))?;
+    for entry in entries {
+        let path = entry.with_context(|| shown(&folder.to_owned()))?.path();
+        if path.is_dir() && depth > 1 {
+            collect(top, &path, files, depth - 1)?;
+        } else if path.extension().is_some_and(|ext| ext == "toml") {
+            let size = std::fs::metadata(&path).with_context(|| shown(&path))?.len();
+            if size > FILE_BYTES || files.len() >= FILES {
+                bail!("{}: at most {FILES} files of {FILE_BYTES} bytes are read", shown(&path));
+            }
+            let text = std::fs::read_to_string(&path).with_context(|| shown(&path))?;
+            let name = path.strip_prefix(top).unwrap_or(&path).display().to_string();
+            files.push((name, text));
+        }
+    }
+    Ok(())
+}
