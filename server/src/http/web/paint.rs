@@ -96,6 +96,6 @@ mod tests {
         assert_eq!(svg.matches("<rect").count(), 4);
         assert!(svg.contains("height=\"24\""), "the most is full height");
         assert!(svg.contains("class=\"onset\" x1=\"16\""));
-        assert!(svg.contains("5 failures"), "{svg}");
+        assert!(svg.contains("4 incidents stand now"), "{svg}");
     }
 }
