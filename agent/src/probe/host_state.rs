@@ -9,6 +9,7 @@ use fleetmend_core::host::{Disk, HostState, OsFamily, ServiceState, UpdateAuthor
 use fleetmend_core::time::Timestamp;
 
 use super::packages::last_update;
+use super::processes::{self, Process};
 use super::{below, system, units, windows};
 use crate::collect::live::dpkg::Dpkg;
 use crate::collect::live::{Zone, added, stanzas};
@@ -28,6 +29,24 @@ const DISKS: [&str; 12] = [
     "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "ntfs", "ntfs3", "exfat",
     "overlay",
 ];
+/// What a host is for others while such a program runs on it.
+const ROLES: [(&str, &str); 12] = [
+    ("corosync", "cluster"),
+    ("kubelet", "kubernetes_node"),
+    ("k3s", "kubernetes_node"),
+    ("libvirtd", "hypervisor"),
+    ("pvedaemon", "hypervisor"),
+    ("samba", "domain_controller"),
+    ("postgres", "database"),
+    ("mysqld", "database"),
+    ("mariadbd", "database"),
+    ("mongod", "database"),
+    ("bareos-dir", "backup_server"),
+    ("bacula-dir", "backup_server"),
+];
+/// Programs that repairs must not meet.
+const AT_WORK: [&str; 8] =
+    ["dpkg", "apt-get", "apt", "unattended-upgr", "dnf", "zypper", "restic", "borg"];
 /// Disks told of.
 const DISKS_MAX: usize = 64;
 
@@ -46,7 +65,12 @@ pub async fn host_state(platform: &dyn Platform, now: Timestamp) -> HostState {
     state.booted_at = booted_at(root);
     state.last_scan = last_update(root).map(|(at, _)| at);
     state.last_install = last_install(root);
-    state.roles.extend(container(root).then(|| "container".to_owned()));
+    let running: Vec<Process> = processes::all(root).into_iter().flatten().collect();
+    state.roles = roles(root, &running);
+    let at_work = at_work(&running);
+    if !at_work.is_empty() {
+        state.more.insert("at work".to_owned(), cut(&at_work.join(", ")));
+    }
     match Dpkg::read(root) {
         Ok(Some(dpkg)) => {
             state.updates.push(format!("{} packages installed", dpkg.installed));
@@ -95,7 +119,7 @@ async fn services(platform: &dyn Platform) -> Result<Vec<ServiceState>, String> 
 /// Who manages updates, and what proves it.
 fn authority(root: &Path, services: &[ServiceState]) -> (UpdateAuthority, String) {
     if !root.join("var/lib/dpkg/status").exists() {
-        return (UpdateAuthority::Unknown, "no dpkg here".to_owned());
+        return (UpdateAuthority::Unknown, dnf_automatic(root));
     }
     if let Some((file, line)) = periodic_upgrade(root) {
         let on = is_on(&line);
@@ -112,6 +136,21 @@ fn authority(root: &Path, services: &[ServiceState]) -> (UpdateAuthority, String
         UpdateAuthority::None,
         "no APT::Periodic::Unattended-Upgrade in /etc/apt/apt.conf.d".to_owned(),
     )
+}
+
+/// What a host without dpkg says of dnf's own automatic updates.
+fn dnf_automatic(root: &Path) -> String {
+    let file = "etc/dnf/automatic.conf";
+    let Ok(text) = fs::read_to_string(root.join(file)) else {
+        return "no dpkg and no dnf-automatic here".to_owned();
+    };
+    let line = text.lines().map(str::trim).rfind(|line| line.starts_with("apply_updates"));
+    let folder = "etc/systemd/system/timers.target.wants";
+    let timers = fs::read_dir(root.join(folder)).into_iter().flatten().flatten().take(500);
+    let mut timers = timers.map(|e| e.file_name().to_string_lossy().into_owned());
+    let timer = timers.find(|name| name.starts_with("dnf-automatic"));
+    let timer = timer.map_or("no timer of it is enabled".to_owned(), |t| format!("{t} is enabled"));
+    format!("/{file}: {}; {timer}", line.unwrap_or("apply_updates is not set"))
 }
 
 /// Whether a line of apt's configuration switches something on.
@@ -154,6 +193,23 @@ fn booted_at(root: &Path) -> Option<Timestamp> {
     let text = fs::read_to_string(root.join("proc/stat")).ok()?;
     let seconds: i64 = text.lines().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?;
     Some(Timestamp::from_millis(seconds.saturating_mul(1_000)))
+}
+
+/// What the host does for others, by the programs that run.
+fn roles(root: &Path, running: &[Process]) -> Vec<String> {
+    let runs = |program: &str| running.iter().any(|process| process.is(program));
+    let by_program = ROLES.iter().filter(|(program, _)| runs(program));
+    let mut roles: Vec<&str> = by_program.map(|(_, role)| *role).collect();
+    roles.extend(container(root).then_some("container"));
+    roles.sort_unstable();
+    roles.dedup();
+    roles.into_iter().map(str::to_owned).collect()
+}
+
+/// Those programs at work that repairs must not meet.
+fn at_work(running: &[Process]) -> Vec<&'static str> {
+    let runs = |program: &&str| running.iter().any(|process| process.is(program));
+    AT_WORK.into_iter().filter(runs).collect()
 }
 
 fn container(root: &Path) -> bool {
@@ -224,6 +280,44 @@ mod tests {
         fs::write(folder.join("99off"), "APT::Periodic::Unattended-Upgrade \"0\";\n")
             .expect("written");
         assert_eq!(authority(root.path(), &[]).0, UpdateAuthority::None);
+    }
+
+    #[test]
+    fn roles_and_work_are_told_by_what_runs() {
+        let root = tempfile::tempdir().expect("a folder");
+        let running = || processes::all(root.path()).into_iter().flatten().collect::<Vec<_>>();
+        assert_eq!(roles(root.path(), &running()), Vec::<String>::new());
+        for (id, name) in
+            [("10", "postgres"), ("11", "mariadbd"), ("12", "corosync"), ("13", "restic")]
+        {
+            let folder = root.path().join("proc").join(id);
+            fs::create_dir_all(&folder).expect("made");
+            fs::write(folder.join("comm"), format!("{name}\n")).expect("written");
+        }
+        assert_eq!(roles(root.path(), &running()), ["cluster", "database"]);
+        assert_eq!(at_work(&running()), ["restic"]);
+    }
+
+    #[test]
+    fn a_host_of_dnf_says_what_updates_it() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (found, proof) = authority(root.path(), &[]);
+        assert_eq!(
+            (found, proof.as_str()),
+            (UpdateAuthority::Unknown, "no dpkg and no dnf-automatic here")
+        );
+        let wants = root.path().join("etc/systemd/system/timers.target.wants");
+        fs::create_dir_all(&wants).expect("made");
+        fs::create_dir_all(root.path().join("etc/dnf")).expect("made");
+        let text = "[commands]\n# apply_updates = no\napply_updates = yes\n";
+        fs::write(root.path().join("etc/dnf/automatic.conf"), text).expect("written");
+        let proof = authority(root.path(), &[]).1;
+        assert_eq!(
+            proof,
+            "/etc/dnf/automatic.conf: apply_updates = yes; no timer of it is enabled"
+        );
+        fs::write(wants.join("dnf-automatic.timer"), "").expect("written");
+        assert!(authority(root.path(), &[]).1.ends_with("; dnf-automatic.timer is enabled"));
     }
 
     #[cfg(unix)]

@@ -44,12 +44,16 @@ impl Process {
     }
 }
 
-/// A process of this program.
-pub(super) fn named(root: &Path, program: &str) -> io::Result<Option<Process>> {
+/// The living processes.
+pub(super) fn all(root: &Path) -> io::Result<impl Iterator<Item = Process>> {
     let ids = fs::read_dir(root.join("proc"))?.flatten().filter_map(|entry| {
         let name = entry.file_name();
         name.to_str()?.parse::<u32>().ok()
     });
-    let mut processes = ids.take(MOST).filter_map(|id| Process::read(root, id));
-    Ok(processes.find(|process| process.is(program)))
+    Ok(ids.take(MOST).filter_map(|id| Process::read(root, id)))
+}
+
+/// A process of this program.
+pub(super) fn named(root: &Path, program: &str) -> io::Result<Option<Process>> {
+    Ok(all(root)?.find(|process| process.is(program)))
 }
