@@ -20,6 +20,7 @@ use crate::execute::ceiling::Ceiling;
 use crate::execute::{Executor, Fittings, NaturalRun};
 use crate::identity::{Identity, IdentityError};
 use crate::link::{Link, Wishes};
+use crate::looks::Looks;
 use crate::platform::Platform;
 use crate::probe::{About, host_state};
 use crate::prober::{HostProber, Prober};
@@ -67,6 +68,7 @@ struct Running {
     evidence: Arc<Mutex<EvidenceStore>>,
     executor: Arc<Executor>,
     wishes: Arc<Wishes>,
+    looks: Arc<Looks>,
 }
 
 impl App {
@@ -91,6 +93,7 @@ impl App {
             clock: Arc::clone(&self.clock),
         });
         let evidence = Arc::new(Mutex::new(EvidenceStore::open(&state)));
+        let looks = Arc::new(Looks::default());
         let executor = Arc::new(Executor::open(Fittings {
             host: identity.host,
             platform: Arc::clone(&self.platform),
@@ -102,6 +105,7 @@ impl App {
             ceiling_file: self.config.ceiling_file.clone(),
             evidence: Arc::clone(&evidence),
             recheck_every: self.config.recheck_every,
+            looks: Arc::clone(&looks),
         })?);
         let (told, host_state) = watch::channel(None);
         let wishes = Arc::new(Wishes::default());
@@ -127,6 +131,7 @@ impl App {
             evidence,
             executor: Arc::clone(&executor),
             wishes,
+            looks,
         };
         tracing::info!(host.id = %identity.host, version = env!("CARGO_PKG_VERSION"), "agent runs");
         let work = async {
@@ -158,7 +163,9 @@ impl Running {
         let mut live = Live::open_after(&root, &self.live_state, self.config.catalogue, in_spool)
             .looking_back(self.config.first_look);
         let mut said: Vec<String> = Vec::new();
+        let _looking = self.looks.run();
         while !stop.is_cancelled() {
+            let look = self.looks.begin();
             let rest = self.executor.at_rest();
             live.mended(&self.executor.mended());
             let observed = tokio::select! {
@@ -182,14 +189,18 @@ impl Running {
                 () = stop.cancelled() => return,
             };
             // What the spool did not take is found again.
-            if !during_job
-                && let Err(error) = tell(&items, &mut live, &self.spool, self.clock.now())
-            {
-                tracing::warn!(%error, "what was found is not kept, and is looked for again");
+            if !during_job {
+                match tell(&items, &mut live, &self.spool, self.clock.now()) {
+                    Ok(()) => self.looks.end(look),
+                    Err(error) => {
+                        tracing::warn!(%error, "what was found is not kept, and is looked for again");
+                    }
+                }
             }
             let every = self.config.collect_every.unwrap_or_else(|| self.wishes.collect_every());
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
+                () = self.looks.wanted() => {}
                 () = stop.cancelled() => return,
             }
         }

@@ -13,6 +13,7 @@ pub mod evidence_store;
 pub mod execute;
 pub mod identity;
 pub mod link;
+pub mod looks;
 pub mod order;
 pub mod platform;
 pub mod probe;

@@ -108,6 +108,7 @@ impl Executor {
             ceiling_file: fittings.ceiling_file,
             evidence: fittings.evidence,
             recheck_every: fittings.recheck_every,
+            looks: fittings.looks,
             quarantine: state.dir("quarantine")?,
             outputs: state.dir("steps")?,
             turns: AtomicU64::new(0),

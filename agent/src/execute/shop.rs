@@ -25,6 +25,7 @@ use super::book::Book;
 use super::journal::{self, Journal};
 use super::runner::Came;
 use crate::evidence_store::EvidenceStore;
+use crate::looks::Looks;
 use crate::platform::Platform;
 use crate::prober::Prober;
 use crate::spool::SharedSpool;
@@ -56,6 +57,8 @@ pub(super) struct Shop {
     pub(super) evidence: Arc<Mutex<EvidenceStore>>,
     /// How often what blocks a job is looked at again.
     pub(super) recheck_every: Duration,
+    /// A look of the collectors before a step moves what they read.
+    pub(super) looks: Arc<Looks>,
     /// Where quarantined things are kept.
     pub(super) quarantine: PathBuf,
     /// Where the programs of steps leave their output and outcome.
@@ -93,6 +96,8 @@ pub struct Fittings {
     pub evidence: Arc<Mutex<EvidenceStore>>,
     /// How often what blocks a job is looked at again.
     pub recheck_every: Duration,
+    /// Looks of the collectors on demand.
+    pub looks: Arc<Looks>,
 }
 
 impl Shop {

@@ -15,6 +15,7 @@ use fleetmend_core::knowledge::{Cause, Remediation, Verification};
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
 use fleetmend_core::report::Product;
+use fleetmend_core::step::{Action, Step};
 use fleetmend_core::words::Slug;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,9 @@ use crate::state::{self, StateError};
 
 /// Beyond a step's own time: for its checks.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How long the logs may take to be read before a job moves them.
+const LOOK: Duration = Duration::from_mins(2);
 
 /// A job at work.
 pub(crate) struct Runner<'a> {
@@ -189,6 +193,10 @@ impl<'a> Runner<'a> {
                 Answer::Yes => note = format!("the cause is there: {}", seen.proof),
             }
         }
+        tokio::select! {
+            () = self.read_before_it_is_moved() => {}
+            () = stop.cancelled() => return Ok(Some(Came::Stopped)),
+        }
         let now = self.shop.clock.now();
         let begun = self.shop.begin(now).map_err(StateError::into_io);
         if let Err(error) = begun.and_then(|()| self.journal.add(Entry::Running { at: now })) {
@@ -200,6 +208,17 @@ impl<'a> Runner<'a> {
         }
         self.tell(JobState::Running, &note, None, Vec::new(), None);
         Ok(None)
+    }
+
+    /// Has the logs read before a step moves the folder they lie in: what they tell of is history
+    /// afterwards. Where that takes too long the job goes on: what is moved is kept.
+    async fn read_before_it_is_moved(&self) {
+        let moves = |step: &Step| {
+            matches!(step.action, Action::FileRename { .. } | Action::FileQuarantine { .. })
+        };
+        if self.remediation.steps.iter().any(moves) && !self.shop.looks.look(LOOK).await {
+            tracing::debug!(job.id = %self.order().job, "logs not read before the job's steps");
+        }
     }
 
     async fn blocker(&self) -> Option<String> {

@@ -29,6 +29,28 @@ async fn things_are_renamed_and_quarantined_not_deleted() {
 }
 
 #[tokio::test]
+async fn a_log_is_read_before_its_folder_is_moved() {
+    let world = World::new(vec![rename("pkg/logs")]);
+    world.write("var/lib/pkg/logs/one");
+    let order = world.order(1);
+    let collectors = async {
+        let _looking = world.looks.run();
+        world.looks.wanted().await;
+        let look = world.looks.begin();
+        assert!(world.path("var/lib/pkg/logs/one").exists(), "not moved before it is read");
+        world.looks.end(look);
+        std::future::pending::<()>().await;
+    };
+    let updates = tokio::select! {
+        updates = async { tokio::task::yield_now().await; world.run(&order).await } => updates,
+        () = collectors => Vec::new(),
+    };
+    assert_eq!(end(&updates).0, JobState::Fixed);
+    assert_eq!(world.looks.begin(), 1, "one look was asked for");
+    assert!(!world.path("var/lib/pkg/logs/one").exists());
+}
+
+#[tokio::test]
 async fn no_link_is_followed_on_the_way() {
     let world = World::new(vec![rename("pkg/link/victim")]);
     let outside = tempfile::tempdir().expect("temp");

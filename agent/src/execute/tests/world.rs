@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::collect::live::Live;
 use crate::evidence_store::EvidenceStore;
 use crate::execute::{Executor, Fittings};
+use crate::looks::Looks;
 use crate::order::OrderKey;
 use crate::platform::{Exit, Platform, Program};
 use crate::probe::About;
@@ -263,6 +264,7 @@ pub(super) struct World {
     pub(super) authority: Authority,
     pub(super) catalogue: &'static Catalogue,
     pub(super) host: HostId,
+    pub(super) looks: Arc<Looks>,
 }
 
 impl World {
@@ -318,6 +320,7 @@ impl World {
             prober: lasting.then(|| Arc::new(Mended(effects)) as Arc<dyn Prober>),
             dir: dir.to_owned(),
             _temp: None,
+            looks: Arc::default(),
         };
         world.answer("test.fault", &[Answer::Yes, Answer::No]);
         world.ceiling("risk = \"dangerous\"\nreboot = true");
@@ -378,6 +381,7 @@ impl World {
             state,
             ceiling_file: self.ceiling_file(),
             recheck_every: Duration::from_millis(1),
+            looks: Arc::clone(&self.looks),
         })
         .expect("opens")
     }
