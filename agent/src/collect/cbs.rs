@@ -13,7 +13,7 @@ use fleetmend_core::time::SourceTime;
 use fleetmend_core::update_class::UpdateClass;
 
 use super::draft::{Draft, Recovered, Sink, slug};
-use super::lines::{self, Line, Needles, Read64};
+use super::lines::{self, Done, Line, Needles, Spot, Text};
 use super::stamp;
 use super::text::{after, body, failing, holds, hresult, lossy, until, word};
 
@@ -23,7 +23,7 @@ const SESSIONS: usize = 4_096;
 const FILES_PER_RUN: usize = 65_536;
 
 /// Reads a whole CBS.log.
-pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read64> {
+pub(crate) fn collect(text: Text<impl Read>, sink: &mut Sink<'_>) -> io::Result<Done> {
     let needles = Needles::new(&[
         "finalized. ",
         "Processing complete",
@@ -34,9 +34,11 @@ pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read
         "signaled for shutdown",
     ]);
     let mut parser = Parser::default();
-    let read = lines::visit(reader, &needles, stamp::comma, |line| parser.line(line, sink))?;
+    let growing = text.growing;
+    let read = lines::visit(text, &needles, stamp::comma, |line| parser.line(line, sink))?;
+    let open = if growing { parser.leave(read.end.stamp) } else { None };
     parser.end(sink);
-    Ok(read)
+    Ok(Done { read, open })
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +58,8 @@ struct Session {
     operation: Option<Operation>,
     /// The last package that failed in it.
     package: Option<Held>,
+    /// Its first line that mattered; `None` once it has ended.
+    begun: Option<Spot>,
 }
 
 /// A failed package, held until its session ends.
@@ -75,12 +79,14 @@ struct Summary {
     /// Corruptions found, with line, time and words.
     detected: Option<(u64, u64, Option<i64>, String)>,
     repaired: u64,
+    begun: Spot,
 }
 
 /// An SFC run.
 #[derive(Debug, Default)]
 struct Run {
     files: HashSet<u64>,
+    begun: Spot,
     line: u64,
     stamp: Option<i64>,
     message: String,
@@ -99,7 +105,8 @@ impl Parser {
                 b"Detect and Repair" => Operation::Repair,
                 _ => return,
             };
-            self.summary = Some(Summary { operation, detected: None, repaired: 0 });
+            let begun = line.spot();
+            self.summary = Some(Summary { operation, detected: None, repaired: 0, begun });
         } else if let Some(rest) = text.strip_prefix(b"Total Detected Corruption:") {
             if let (Some(summary), Some(count)) =
                 (&mut self.summary, stamp::number(rest.trim_ascii()))
@@ -116,7 +123,7 @@ impl Parser {
             self.unrepairable(rest, text, line);
         } else if holds(text, "Client requests SFP repair object") {
             self.close_run(sink);
-            self.run = Some(Run::default());
+            self.run = Some(Run { begun: line.spot(), ..Run::default() });
         } else if holds(text, "TiWorker signaled for shutdown") {
             self.close_run(sink);
         }
@@ -140,6 +147,7 @@ impl Parser {
         });
         // The same id may come again: what kind of session it is stays known.
         session.package = None;
+        session.begun = None;
         if session.operation.is_some() {
             self.sessions.insert(id.to_vec(), session);
         } else {
@@ -157,7 +165,7 @@ impl Parser {
                 _ => return,
             };
             if let Some(id) = after(kind, "):").map(|id| word(id.trim_ascii_start())) {
-                self.session(id, sink).operation = Some(operation);
+                self.session(id, line, sink).operation = Some(operation);
             }
             return;
         }
@@ -177,10 +185,10 @@ impl Parser {
             stamp: line.stamp,
             message: lossy(text),
         };
-        self.session(id, sink).package = Some(held);
+        self.session(id, line, sink).package = Some(held);
     }
 
-    fn session(&mut self, id: &[u8], sink: &mut Sink<'_>) -> &mut Session {
+    fn session(&mut self, id: &[u8], line: Line<'_>, sink: &mut Sink<'_>) -> &mut Session {
         if !self.sessions.contains_key(id) {
             if self.order.len() >= SESSIONS
                 && let Some(oldest) = self.order.pop_front()
@@ -193,7 +201,9 @@ impl Parser {
             }
             self.order.push_back(id.to_vec());
         }
-        self.sessions.entry(id.to_vec()).or_default()
+        let session = self.sessions.entry(id.to_vec()).or_default();
+        session.begun.get_or_insert(line.spot());
+        session
     }
 
     /// `[l:36{18}]'F' of C, Version = …`; the quotes may be double.
@@ -206,7 +216,7 @@ impl Parser {
             Some((until(file, end), until(component, ", ")))
         });
         let key = self.hash.hash_one(named.unwrap_or((rest, b"")));
-        let run = self.run.get_or_insert_default();
+        let run = self.run.get_or_insert_with(|| Run { begun: line.spot(), ..Run::default() });
         if run.files.len() < FILES_PER_RUN {
             run.files.insert(key);
         }
@@ -234,11 +244,30 @@ impl Parser {
         }
     }
 
+    /// Takes out what a growing log may still decide; gives the first line that it depends on.
+    fn leave(&mut self, latest: Option<i64>) -> Option<Spot> {
+        let open = |begun: &Spot| lines::may_be_decided(begun.stamp, latest);
+        let mut first = Vec::new();
+        self.sessions.retain(|_, session| {
+            let begun = session.begun.filter(open);
+            first.extend(begun);
+            begun.is_none()
+        });
+        if let Some(summary) = self.summary.take_if(|summary| open(&summary.begun)) {
+            first.push(summary.begun);
+        }
+        if let Some(run) = self.run.take_if(|run| open(&run.begun)) {
+            first.push(run.begun);
+        }
+        first.into_iter().min_by_key(|spot| spot.offset)
+    }
+
     fn end(mut self, sink: &mut Sink<'_>) {
         self.close_run(sink);
         self.close_summary(false, sink);
         for id in std::mem::take(&mut self.order) {
-            if let Some(Session { operation, package: Some(held) }) = self.sessions.remove(&id) {
+            if let Some(Session { operation, package: Some(held), .. }) = self.sessions.remove(&id)
+            {
                 sink.failure(unfinished(operation, held));
             }
         }

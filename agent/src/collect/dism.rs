@@ -11,7 +11,7 @@ use fleetmend_core::report::{Operation, Product, Source};
 use fleetmend_core::time::SourceTime;
 
 use super::draft::{Draft, Sink};
-use super::lines::{self, Needles, Read64};
+use super::lines::{self, Done, Needles, Spot, Text};
 use super::stamp;
 use super::text::{after, body, failing, holds, hresult, lossy};
 
@@ -19,10 +19,11 @@ use super::text::{after, body, failing, holds, hresult, lossy};
 const PROCESSES: usize = 4_096;
 
 /// Reads a whole DISM.log.
-pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read64> {
+pub(crate) fn collect(text: Text<impl Read>, sink: &mut Sink<'_>) -> io::Result<Done> {
     let needles = Needles::new(&[", Error "]);
-    let mut running: HashMap<u64, Operation> = HashMap::new();
-    lines::visit(reader, &needles, stamp::comma, |line| {
+    let mut running: HashMap<u64, (Operation, Spot)> = HashMap::new();
+    let growing = text.growing;
+    let read = lines::visit(text, &needles, stamp::comma, |line| {
         let body = body(line.bytes);
         if body.level != b"Error" || body.component != b"DISM" {
             return;
@@ -36,7 +37,7 @@ pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read
             running.clear();
         }
         // What a line says first in the list below holds for the run, whichever line says it.
-        let operation = [operation(body.text), running.get(&pid).copied()]
+        let operation = [operation(body.text), running.get(&pid).map(|known| known.0)]
             .into_iter()
             .flatten()
             .min_by_key(|o| rank(*o));
@@ -47,7 +48,8 @@ pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read
             .and_then(failing);
         let Some(code) = code else {
             if let Some(operation) = operation {
-                running.insert(pid, operation);
+                let begun = running.get(&pid).map_or_else(|| line.spot(), |known| known.1);
+                running.insert(pid, (operation, begun));
             }
             return;
         };
@@ -66,7 +68,10 @@ pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read
             update_class: None,
             message: lossy(body.text),
         });
-    })
+    })?;
+    let open = |begun: &Spot| growing && lines::may_be_decided(begun.stamp, read.end.stamp);
+    let begun = running.into_values().map(|(_, begun)| begun);
+    Ok(Done { read, open: begun.filter(open).min_by_key(|spot| spot.offset) })
 }
 
 /// What an error line says of the command it belongs to.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fleetmend_core::code::FailureCode;
-use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::knowledge::{Binding, Catalogue};
 use fleetmend_core::limits;
 use fleetmend_core::report::{
     FailureReport, IncidentKey, Kind, Operation, Product, Recovery, Source,
@@ -12,6 +12,8 @@ use fleetmend_core::report::{
 use fleetmend_core::time::SourceTime;
 use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::{Slug, cut};
+
+use super::Collected;
 
 /// Failures kept of one file.
 pub const REPORTS_PER_FILE: usize = 100_000;
@@ -105,6 +107,16 @@ impl<'c> Sink<'c> {
         Self { catalogue, reports: Vec::new(), recovered: BTreeMap::new(), dropped: 0 }
     }
 
+    /// Whether the catalogue says what is behind this code in this context.
+    pub fn binds(&self, product: Product, operation: Operation, code: &FailureCode) -> bool {
+        let fits = |b: &Binding| {
+            b.product == product
+                && b.code.as_ref() == Some(code)
+                && b.operation.is_none_or(|own| own == operation)
+        };
+        self.catalogue.bindings.iter().any(fits)
+    }
+
     /// Takes a failure; gives the kind the catalogue calls it.
     pub fn failure(&mut self, draft: Draft) -> Kind {
         self.keep(draft.finish(self.catalogue))
@@ -130,6 +142,12 @@ impl<'c> Sink<'c> {
     /// Counts something passed over because a bound was reached.
     pub fn dropped(&mut self) {
         self.dropped += 1;
+    }
+
+    /// What was found in a file of this kind.
+    pub(super) fn collected(self, source: Source, bytes: u64, damaged: u64) -> Collected {
+        let (reports, recovered, dropped) = self.finish();
+        Collected { source: Some(source), reports, recovered, bytes, damaged, dropped }
     }
 
     /// What was found: failures by their place in the file, latest successes, things dropped.

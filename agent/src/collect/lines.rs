@@ -7,6 +7,7 @@
 use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter, memmem, memrchr};
+use serde::{Deserialize, Serialize};
 
 /// Bytes read at once; also the longest line that is looked at whole.
 const BLOCK: usize = 256 * 1024;
@@ -14,6 +15,65 @@ const BLOCK: usize = 256 * 1024;
 const LONG_LINE: usize = 64 * 1024;
 /// The mark that some programs put at the start of a UTF-8 file.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// A place in a text log, before a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spot {
+    /// Bytes before it.
+    pub offset: u64,
+    /// Lines before it.
+    pub lines: u64,
+    /// The wall clock (milliseconds) of the last stamped line before it.
+    pub stamp: Option<i64>,
+}
+
+/// A text log, or what follows a place in it.
+#[derive(Debug)]
+pub(crate) struct Text<R> {
+    /// Stands at the place.
+    pub reader: R,
+    /// The place where the reader stands.
+    pub from: Spot,
+    /// Whether more may still be written: then a line without end is not looked at, and what is not
+    /// decided at the end of the file is left open.
+    pub growing: bool,
+}
+
+impl<R: Read> Text<R> {
+    /// A log that nobody writes to any more.
+    pub(crate) fn whole(reader: R) -> Self {
+        Self { reader, from: Spot::default(), growing: false }
+    }
+}
+
+/// What is not decided stays open for so long, by the log's own clock: 6 hours.
+const OPEN_FOR_MS: i64 = 6 * 3_600_000;
+
+/// What was read of a log, and where the next look has to begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// What was read.
+    pub read: Read64,
+    /// The first line that something undecided depends on.
+    pub open: Option<Spot>,
+}
+
+impl Done {
+    /// Where the next look begins.
+    pub(crate) fn next(self) -> Spot {
+        let end = self.read.end;
+        self.open.filter(|open| open.offset < end.offset).unwrap_or(end)
+    }
+}
+
+/// Whether something of this time may still be decided in a log that has come to `latest`.
+pub(crate) fn may_be_decided(since: Option<i64>, latest: Option<i64>) -> bool {
+    match (since, latest) {
+        (Some(since), Some(latest)) => latest - since <= OPEN_FOR_MS,
+        _ => false,
+    }
+}
 
 /// One line that holds a wanted word.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +84,15 @@ pub(crate) struct Line<'a> {
     pub bytes: &'a [u8],
     /// The wall clock (milliseconds) of this line, or of the last stamped one before it.
     pub stamp: Option<i64>,
+    /// Bytes before it.
+    pub offset: u64,
+}
+
+impl Line<'_> {
+    /// The place before it.
+    pub(crate) fn spot(&self) -> Spot {
+        Spot { offset: self.offset, lines: self.number - 1, stamp: self.stamp }
+    }
 }
 
 /// What was read.
@@ -35,6 +104,8 @@ pub(crate) struct Read64 {
     pub lines: u64,
     /// Lines too long to be looked at whole.
     pub cut: u64,
+    /// The place behind the last line that was looked at.
+    pub end: Spot,
 }
 
 /// The words a log is searched for.
@@ -51,13 +122,15 @@ impl Needles {
 /// Hands every line that holds one of `needles` to `visit`, in order. `stamp` reads the time at the
 /// start of a line.
 pub(crate) fn visit(
-    reader: impl Read,
+    text: Text<impl Read>,
     needles: &Needles,
     stamp: fn(&[u8]) -> Option<i64>,
     visit: impl FnMut(Line<'_>),
 ) -> io::Result<Read64> {
-    let mut pass = Pass { needles, stamp, visit, read: Read64::default(), known: None };
-    pass.run(reader)?;
+    let read = Read64 { lines: text.from.lines, ..Read64::default() };
+    let mut pass = Pass { needles, stamp, visit, read, known: text.from.stamp };
+    let end = pass.run(text.reader, text.from.offset, text.growing)?;
+    pass.read.end = Spot { offset: end, lines: pass.read.lines, stamp: pass.known };
     Ok(pass.read)
 }
 
@@ -78,7 +151,8 @@ struct Pass<'n, V> {
 }
 
 impl<V: FnMut(Line<'_>)> Pass<'_, V> {
-    fn run(&mut self, mut reader: impl Read) -> io::Result<()> {
+    /// Gives the place behind the last line that was looked at, in bytes.
+    fn run(&mut self, mut reader: impl Read, start: u64, growing: bool) -> io::Result<u64> {
         let mut block = vec![0; BLOCK];
         let mut filled = 0;
         // Inside a line whose head was already looked at.
@@ -91,6 +165,8 @@ impl<V: FnMut(Line<'_>)> Pass<'_, V> {
             };
             self.read.bytes += got as u64;
             filled += got;
+            // Where the buffer begins in the log.
+            let base = start + self.read.bytes - filled as u64;
             let mut from = 0;
             if skipping {
                 from = memchr(b'\n', &block[..filled]).map_or(filled, |at| {
@@ -100,19 +176,22 @@ impl<V: FnMut(Line<'_>)> Pass<'_, V> {
                 });
             }
             if got == 0 {
+                if growing {
+                    return Ok(base + from as u64);
+                }
                 if filled > from {
-                    self.block(&block[from..filled]);
+                    self.block(&block[from..filled], base + from as u64);
                     self.read.lines += u64::from(block[filled - 1] != b'\n');
                 } else if skipping {
                     self.read.lines += 1;
                 }
-                return Ok(());
+                return Ok(base + filled as u64);
             }
             let mut end = memrchr(b'\n', &block[from..filled]).map_or(from, |at| from + at + 1);
             if end > from {
-                self.block(&block[from..end]);
+                self.block(&block[from..end], base + from as u64);
             } else if filled == block.len() {
-                self.block(&block[from..from + LONG_LINE.min(filled - from)]);
+                self.block(&block[from..from + LONG_LINE.min(filled - from)], base + from as u64);
                 self.read.cut += 1;
                 skipping = true;
                 end = filled;
@@ -122,8 +201,9 @@ impl<V: FnMut(Line<'_>)> Pass<'_, V> {
         }
     }
 
-    /// Looks through whole lines (the last may lack its end) and counts them.
-    fn block(&mut self, block: &[u8]) {
+    /// Looks through whole lines (the last may lack its end) and counts them. `at` is where they
+    /// begin in the log.
+    fn block(&mut self, block: &[u8], at: u64) {
         let mut next: Vec<Option<usize>> = self.needles.0.iter().map(|n| n.find(block)).collect();
         let mut done = 0;
         while let Some(hit) = next.iter().flatten().min().copied() {
@@ -132,7 +212,12 @@ impl<V: FnMut(Line<'_>)> Pass<'_, V> {
             self.read.lines += newlines(&block[done..start]);
             let bytes = bare(&block[start..end]);
             self.known = (self.stamp)(bytes).or_else(|| self.last_stamp(&block[done..start]));
-            let line = Line { number: self.read.lines + 1, bytes, stamp: self.known };
+            let line = Line {
+                number: self.read.lines + 1,
+                bytes,
+                stamp: self.known,
+                offset: at + start as u64,
+            };
             (self.visit)(line);
             self.read.lines += newlines(&block[start..end]);
             done = end;
@@ -184,7 +269,7 @@ mod tests {
     fn all(text: &[u8], piece: usize) -> (Vec<(u64, String, Option<i64>)>, Read64) {
         let mut seen = Vec::new();
         let needles = Needles::new(&["needle", "pin"]);
-        let read = visit(Pieces(text, piece), &needles, stamp::comma, |line| {
+        let read = visit(Text::whole(Pieces(text, piece)), &needles, stamp::comma, |line| {
             let words = String::from_utf8_lossy(line.bytes).chars().take(40).collect();
             seen.push((line.number, words, line.stamp));
         })
@@ -209,6 +294,32 @@ mod tests {
             assert_eq!(read.lines, 7);
             assert_eq!(read.bytes, text.len() as u64);
         }
+    }
+
+    #[test]
+    fn a_log_that_grows_is_read_on_from_any_of_its_lines() {
+        let text = b"1970-01-01 00:00:01, Info needle\nplain\nneedle two\n1970-01-01 00:00:02, pin\nneedle, not yet";
+        let needles = Needles::new(&["needle", "pin"]);
+        let look = |from: Spot, text: &[u8]| {
+            let mut seen = Vec::new();
+            let at = usize::try_from(from.offset).expect("small");
+            let text = Text { reader: Pieces(&text[at..], 7), from, growing: true };
+            let read = visit(text, &needles, stamp::comma, |line| {
+                seen.push((line.number, line.stamp, line.spot()));
+            });
+            (seen, read.expect("memory can be read").end)
+        };
+        let (all, end) = look(Spot::default(), text);
+        assert_eq!(all.iter().map(|s| s.0).collect::<Vec<_>>(), [1, 3, 4]);
+        assert_eq!((end.lines, end.stamp), (4, Some(2_000)), "the last line has no end yet");
+        for n in 0..all.len() {
+            let (rest, again) = look(all[n].2, text);
+            assert_eq!(rest, all[n..], "from line {}", all[n].0);
+            assert_eq!(again, end);
+        }
+        let more = [&text[..], b" but now\n"].concat();
+        let (rest, _) = look(end, &more);
+        assert_eq!(rest.iter().map(|s| (s.0, s.1)).collect::<Vec<_>>(), [(5, Some(2_000))]);
     }
 
     #[test]

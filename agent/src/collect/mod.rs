@@ -11,6 +11,7 @@ mod cbs;
 mod copied;
 mod dism;
 mod evtx;
+mod follow;
 pub(crate) mod lines;
 mod recognise;
 mod reporting_events;
@@ -28,10 +29,11 @@ use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::report::{FailureReport, Source};
 
 pub use draft::Recovered;
-pub use evtx::ReadEvents;
+pub(crate) use evtx::Mark;
 pub use recognise::{HEAD, recognise};
 
 use draft::Sink;
+use lines::{Done, Text};
 
 /// What was found in one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,12 +52,21 @@ pub struct Collected {
     pub dropped: u64,
 }
 
+impl Collected {
+    /// Adds what stood in the file before this one.
+    fn put_before(&mut self, mut earlier: Self) {
+        earlier.reports.append(&mut self.reports);
+        earlier.recovered.append(&mut self.recovered);
+        (self.reports, self.recovered) = (earlier.reports, earlier.recovered);
+        self.bytes += earlier.bytes;
+        self.damaged += earlier.damaged;
+        self.dropped += earlier.dropped;
+    }
+}
+
 /// Reads one file, whatever kind it turns out to be.
 pub fn file(path: &Path, catalogue: &Catalogue) -> io::Result<Collected> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
+    let mut file = open(path)?;
     let mut head = Vec::with_capacity(HEAD);
     file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
@@ -64,30 +75,39 @@ pub fn file(path: &Path, catalogue: &Catalogue) -> io::Result<Collected> {
     read(source, file, catalogue)
 }
 
-/// Reads a source of a known kind.
+/// Reads a source of a known kind, whole.
 pub fn read(source: Source, reader: impl Read, catalogue: &Catalogue) -> io::Result<Collected> {
     let mut sink = Sink::new(catalogue);
-    let (bytes, damaged) = if source == Source::Evtx {
-        let read = evtx::collect(reader, &mut sink)?;
-        (read.bytes, read.bad_chunks + read.bad_records)
-    } else {
-        let text = utf16::Utf8::new(reader)?;
-        let read = match source {
-            Source::Cbs => cbs::collect(text, &mut sink),
-            Source::ReportingEvents => reporting_events::collect(text, &mut sink),
-            Source::WindowsUpdate => windows_update::collect(text, &mut sink),
-            Source::Dism => dism::collect(text, &mut sink),
-            Source::Setup => setup::collect(text, &mut sink),
-            Source::Apt | Source::Dpkg | Source::Dnf | Source::Zypper => {
-                let (bytes, cut) = copied::collect(text, &mut sink)?;
-                Ok(lines::Read64 { bytes, cut, ..lines::Read64::default() })
-            }
-            Source::Evtx | Source::Systemd | Source::Probe | Source::Job => {
-                return Ok(Collected::default());
-            }
-        }?;
-        (read.bytes, read.cut)
-    };
-    let (reports, recovered, dropped) = sink.finish();
-    Ok(Collected { source: Some(source), reports, recovered, bytes, damaged, dropped })
+    if source == Source::Evtx {
+        let read = evtx::collect(reader, Mark::default(), &mut sink)?;
+        return Ok(sink.collected(source, read.bytes, read.bad_chunks + read.bad_records));
+    }
+    let text = Text::whole(utf16::Utf8::new(reader)?);
+    let done = text_log(source, text, &mut sink)?;
+    Ok(sink.collected(source, done.read.bytes, done.read.cut))
+}
+
+/// Opens a file, and nothing else: a pipe would be waited for, and a device has no end.
+fn open(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    File::open(path)
+}
+
+/// Reads a text log with the reader of its kind.
+fn text_log(source: Source, text: Text<impl Read>, sink: &mut Sink<'_>) -> io::Result<Done> {
+    match source {
+        Source::Cbs => cbs::collect(text, sink),
+        Source::ReportingEvents => reporting_events::collect(text, sink),
+        Source::WindowsUpdate => windows_update::collect(text, sink),
+        Source::Dism => dism::collect(text, sink),
+        Source::Setup => setup::collect(text, sink),
+        Source::Apt | Source::Dpkg | Source::Dnf | Source::Zypper => {
+            let (bytes, cut) = copied::collect(text.reader, sink)?;
+            let read = lines::Read64 { bytes, cut, ..lines::Read64::default() };
+            Ok(Done { read, open: Some(lines::Spot::default()) })
+        }
+        Source::Evtx | Source::Systemd | Source::Probe | Source::Job => Ok(Done::default()),
+    }
 }

@@ -88,6 +88,7 @@ fn by_name(name: &str) -> Option<Source> {
         ("cbspersist", Source::Cbs),
         ("setupact", Source::Setup),
         ("setuperr", Source::Setup),
+        ("bluebox", Source::Setup),
         ("dism", Source::Dism),
         ("cbs", Source::Cbs),
     ]

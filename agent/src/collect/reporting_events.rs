@@ -8,14 +8,16 @@ use fleetmend_core::time::SourceTime;
 use fleetmend_core::update_class::UpdateClass;
 
 use super::draft::{Draft, Recovered, Sink};
-use super::lines::{self, Line, Needles, Read64};
+use super::lines::{self, Done, Line, Needles, Spot, Text};
 use super::stamp;
 use super::text::lossy;
 
 /// Reads a whole ReportingEvents.log (already as UTF-8).
-pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read64> {
+pub(crate) fn collect(text: Text<impl Read>, sink: &mut Sink<'_>) -> io::Result<Done> {
     let needles = Needles::new(&["Failure", "Success"]);
-    lines::visit(reader, &needles, |_| None, |line| row(line, sink))
+    let read = lines::visit(text, &needles, |_| None, |line| row(line, sink))?;
+    // What was told depends on lines far before: it is read from its beginning at every look.
+    Ok(Done { read, open: Some(Spot::default()) })
 }
 
 fn row(line: Line<'_>, sink: &mut Sink<'_>) {

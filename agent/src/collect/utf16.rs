@@ -27,6 +27,21 @@ enum Mode {
 
 const PIECE: usize = 64 * 1024;
 
+/// Whether a file with this beginning is in UTF-16.
+pub(crate) fn is_wide(head: &[u8]) -> bool {
+    mode(head.get(..4).unwrap_or(head)) != Mode::Plain
+}
+
+fn mode(first: &[u8]) -> Mode {
+    match first {
+        [0xFF, 0xFE, ..] => Mode::Little,
+        [0xFE, 0xFF, ..] => Mode::Big,
+        [a, 0, b, 0] if *a != 0 && *b != 0 => Mode::Little,
+        [0, a, 0, b] if *a != 0 && *b != 0 => Mode::Big,
+        _ => Mode::Plain,
+    }
+}
+
 impl<R: Read> Utf8<R> {
     /// Looks at the first bytes and chooses.
     pub(crate) fn new(mut inner: R) -> io::Result<Self> {
@@ -41,13 +56,7 @@ impl<R: Read> Utf8<R> {
             }
         }
         raw.truncate(got);
-        let mode = match raw.as_slice() {
-            [0xFF, 0xFE, ..] => Mode::Little,
-            [0xFE, 0xFF, ..] => Mode::Big,
-            [a, 0, b, 0] if *a != 0 && *b != 0 => Mode::Little,
-            [0, a, 0, b] if *a != 0 && *b != 0 => Mode::Big,
-            _ => Mode::Plain,
-        };
+        let mode = mode(&raw);
         if matches!(raw.as_slice(), [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
             raw.drain(..2);
         }

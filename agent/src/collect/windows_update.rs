@@ -12,7 +12,7 @@ use fleetmend_core::time::SourceTime;
 use fleetmend_core::update_class::UpdateClass;
 
 use super::draft::{Draft, Sink};
-use super::lines::{self, Line, Needles, Read64};
+use super::lines::{self, Done, Line, Needles, Spot, Text};
 use super::stamp;
 use super::text::{after, failing, hex8, holds, hresult, lossy, until};
 
@@ -26,7 +26,7 @@ const REBOOT_PENDING: u32 = 0x8024_2014;
 const ALL_FAILED: u32 = 0x8024_0022;
 
 /// Reads a whole WindowsUpdate.log.
-pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read64> {
+pub(crate) fn collect(text: Text<impl Read>, sink: &mut Sink<'_>) -> io::Result<Done> {
     let needles = Needles::new(&[
         "END * ",
         "END ** ",
@@ -39,7 +39,9 @@ pub(crate) fn collect(reader: impl Read, sink: &mut Sink<'_>) -> io::Result<Read
         "  UpdateId = ",
     ]);
     let mut parser = Parser::default();
-    lines::visit(reader, &needles, stamp_of, |line| parser.line(line, sink))
+    let read = lines::visit(text, &needles, stamp_of, |line| parser.line(line, sink))?;
+    // What was told depends on lines far before: it is read from its beginning at every look.
+    Ok(Done { read, open: Some(Spot::default()) })
 }
 
 #[derive(Debug, Default)]

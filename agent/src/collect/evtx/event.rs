@@ -2,10 +2,7 @@
 //! `UserData`, named and unnamed fields.
 
 use fleetmend_core::time::{SourceTime, Timestamp};
-use memchr::memmem;
 use serde_json::Value;
-
-use crate::collect::text;
 
 /// Fields kept of one event.
 const FIELDS: usize = 256;
@@ -57,76 +54,12 @@ impl Event {
     }
 }
 
-/// Finds the marks of a rendered record's first words. Made once: making a searcher costs more than
-/// searching so little text.
-#[derive(Debug)]
-pub(crate) struct Marks {
-    name: memmem::Finder<'static>,
-    id: memmem::Finder<'static>,
-    text: memmem::Finder<'static>,
-    level: memmem::Finder<'static>,
-}
-
-impl Marks {
-    pub(crate) fn new() -> Self {
-        Self {
-            name: memmem::Finder::new("\"Name\":\""),
-            id: memmem::Finder::new("\"EventID\":"),
-            text: memmem::Finder::new("\"#text\":"),
-            level: memmem::Finder::new("\"Level\":"),
-        }
-    }
-
-    /// Provider, id and level, as far as the first words tell them without being read whole.
-    pub(crate) fn head<'j>(&self, json: &'j [u8]) -> Option<Head<'j>> {
-        let after = |mark: &memmem::Finder<'_>, text: &'j [u8]| {
-            mark.find(text).map(|at| &text[at + mark.needle().len()..])
-        };
-        let rest = after(&self.name, &json[..json.len().min(2_048)])?;
-        let provider = &rest[..memchr::memchr(b'"', rest)?];
-        let id = after(&self.id, &rest[provider.len()..])?;
-        let level = after(&self.level, id).and_then(digits);
-        let id = if id.starts_with(b"{") { after(&self.text, id)? } else { id };
-        Some(Head { provider, id: digits(id)?, level: level.unwrap_or(0) })
-    }
-}
-
-/// What the first words of a record tell.
+/// What tells whether a record can be of use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head<'a> {
-    pub(crate) provider: &'a [u8],
-    pub(crate) id: u64,
-    pub(crate) level: u64,
-}
-
-/// A successful installation or scan, which logs hold by the hundred: only what names the update,
-/// without reading the rest. `None` where that is not plain text.
-pub(crate) fn brief(head: Head<'_>, record: u64, header_ms: i64, json: &[u8]) -> Option<Event> {
-    let mut fields = Vec::new();
-    for (name, mark) in [("updateTitle", "\"updateTitle\":\""), ("updateGuid", "\"updateGuid\":\"")]
-    {
-        if let Some(rest) = text::after(json, mark) {
-            let value = text::until(rest, "\"");
-            if value.contains(&b'\\') {
-                return None;
-            }
-            fields.push((name.to_owned(), text::lossy(value)));
-        }
-    }
-    Some(Event {
-        provider: text::lossy(head.provider),
-        id: u32::try_from(head.id).ok()?,
-        level: u8::try_from(head.level).ok()?,
-        record,
-        time: SourceTime::utc(Timestamp::from_millis(header_ms)),
-        fields,
-    })
-}
-
-/// The number at the start.
-fn digits(text: &[u8]) -> Option<u64> {
-    let len = text.iter().take(10).take_while(|b| b.is_ascii_digit()).count();
-    crate::collect::stamp::number(&text[..len])
+    pub(crate) provider: &'a str,
+    pub(crate) id: u32,
+    pub(crate) level: u8,
 }
 
 /// Reads a rendered record. `header_ms` is the time in the record's header.
@@ -240,18 +173,6 @@ mod tests {
         ] {
             assert_eq!(read(1, 0, bad.as_bytes()), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn the_head_is_read_without_the_rest() {
-        let json = br##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"volsnap"}},"EventID":{"#attributes":{"Qualifiers":49158},"#text":36},"Level":2,broken"##;
-        let wanted = Head { provider: b"volsnap", id: 36, level: 2 };
-        let marks = Marks::new();
-        assert_eq!(marks.head(json), Some(wanted));
-        let json =
-            br##"{"Event":{"System":{"Provider":{"#attributes":{"Name":"x"}},"EventID":20}}}"##;
-        assert_eq!(marks.head(json).map(|h| (h.id, h.level)), Some((20, 0)));
-        assert_eq!(marks.head(b"{}"), None);
     }
 
     #[test]
