@@ -9,7 +9,7 @@ mod rules;
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ::evtx::{EvtxChunkData, ParserSettings};
 
@@ -46,7 +46,7 @@ pub(crate) fn collect(
     since: Mark,
     sink: &mut Sink<'_>,
 ) -> io::Result<ReadEvents> {
-    let names = raw::Names::new();
+    static NAMES: LazyLock<raw::Names> = LazyLock::new(raw::Names::new);
     let settings = Arc::new(ParserSettings::new().num_threads(1).indent(false));
     let mut read = ReadEvents::default();
     let mut header = vec![0; FILE_HEADER];
@@ -69,12 +69,20 @@ pub(crate) fn collect(
             continue;
         }
         read.chunks += 1;
-        let (wanted, walked) = raw::look(&chunk, since, &names);
+        let (wanted, walked) = raw::look(&chunk, since, &NAMES);
         read.cleared |= walked.cleared;
         if walked.last.record > read.last.record {
             read.last = walked.last;
         }
         if wanted == Wanted::None {
+            continue;
+        }
+        if let Wanted::These(_, brief) = &wanted {
+            for event in brief {
+                rules::apply(event, sink);
+            }
+        }
+        if matches!(&wanted, Wanted::These(places, _) if places.is_empty()) {
             continue;
         }
         // The parser is another's code and the bytes are anyone's: its panic costs one chunk.
@@ -117,7 +125,7 @@ impl Part {
                 continue;
             };
             let wanted = match &self.wanted {
-                Wanted::These(places) => places.binary_search(&record.binxml_offset).is_ok(),
+                Wanted::These(places, _) => places.binary_search(&record.binxml_offset).is_ok(),
                 _ => record.event_record_id > self.since.record,
             };
             if !wanted {

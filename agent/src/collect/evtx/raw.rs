@@ -6,7 +6,9 @@
 //! names that they or their values hold. In doubt a record is wanted: the library reads it, and the
 //! rules judge what it reads. (Structures: libyal/libevtx, *Windows XML Event Log format*.)
 
-use super::event::Head;
+use fleetmend_core::time::{SourceTime, Timestamp};
+
+use super::event::{Event, Head};
 use super::rules;
 
 /// Bytes of a chunk's header.
@@ -19,6 +21,12 @@ const FRAGMENT: [u8; 4] = [0x0F, 1, 1, 0];
 const TEMPLATE: u8 = 0x0C;
 /// The type of a value that is text in UTF-16.
 const TEXT: u8 = 0x01;
+/// The type of a value that is an identifier.
+const GUID: u8 = 0x0F;
+/// The type of a value that is binary XML.
+const FRAGMENT_VALUE: u8 = 0x21;
+/// 1970 in steps of 100 ns since 1601.
+const EPOCH: i64 = 116_444_736_000_000_000;
 
 /// A place in an event file: the last record that was looked at. Numbers begin again when a log is
 /// cleared, so the number alone does not tell.
@@ -36,8 +44,9 @@ pub(crate) struct Mark {
 pub(super) enum Wanted {
     /// None of its records.
     None,
-    /// The records whose binary XML begins at these places, in order.
-    These(Vec<u64>),
+    /// The records whose binary XML begins at these places, in order; and what was read without the
+    /// library already.
+    These(Vec<u64>, Vec<Event>),
     /// The walk broke off where records should be: only the library, which finds its way again, can
     /// tell.
     All,
@@ -57,7 +66,7 @@ pub(super) struct Walked {
 /// Which records of `chunk` after `since` can be of use.
 pub(super) fn look(chunk: &[u8], since: Mark, names: &Names) -> (Wanted, Walked) {
     let mut walked = Walked { end: HEADER, ..Walked::default() };
-    let mut wanted = Vec::new();
+    let (mut wanted, mut brief) = (Vec::new(), Vec::new());
     let mut templates = Vec::new();
     let free = u32_at(chunk, 48).map_or(0, |n| n as usize).min(chunk.len());
     while let Some(record) = Record::at(chunk, walked.end) {
@@ -73,14 +82,19 @@ pub(super) fn look(chunk: &[u8], since: Mark, names: &Names) -> (Wanted, Walked)
         if record.mark.record == since.record && record.mark.time != since.time {
             walked.cleared = true;
         }
-        if record.mark.record > since.record && record.matters(chunk, names, &mut templates) {
+        if record.mark.record <= since.record {
+            continue;
+        }
+        if let Some(event) = record.brief(names) {
+            brief.push(event);
+        } else if record.matters(chunk, names, &mut templates) {
             wanted.push(record.xml_at as u64);
         }
     }
     let wanted = match wanted {
         _ if walked.end < free => Wanted::All,
-        none if none.is_empty() => Wanted::None,
-        some => Wanted::These(some),
+        none if none.is_empty() && brief.is_empty() => Wanted::None,
+        some => Wanted::These(some, brief),
     };
     (wanted, walked)
 }
@@ -122,6 +136,31 @@ impl<'c> Record<'c> {
             known.len() - 1
         });
         known[at].1.as_ref().is_none_or(|providers| providers.iter().any(|p| ours(p)))
+    }
+
+    /// A success of the update client, read from the values of its own template, which stands in a
+    /// value of `System`'s: the only text is the title, the first identifier the update's.
+    fn brief(&self, names: &Names) -> Option<Event> {
+        let values = self.values()?;
+        let (id, level) = self.id_and_level(&values)?;
+        let provider = names.one(values.texts().next()?)?;
+        let provider = rules::brief(Head { provider, id, level })?;
+        let inner = values.each().find(|v| v.kind == FRAGMENT_VALUE)?.data;
+        let at = self.xml_at + (inner.as_ptr() as usize - self.xml.as_ptr() as usize);
+        let own = Self { size: 0, mark: self.mark, xml_at: at, xml: inner }.values()?;
+        let mut fields = Vec::new();
+        if let Some(title) = own.texts().next() {
+            let units = trimmed(title).chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]]));
+            let title = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER));
+            fields.push(("updateTitle".to_owned(), title.collect()));
+        }
+        if let Some(guid) = own.each().find(|v| v.kind == GUID) {
+            fields.push(("updateGuid".to_owned(), guid_text(guid.data)?));
+        }
+        let time = i64::try_from(self.mark.time).ok()?.checked_sub(EPOCH)? / 10_000;
+        let time = SourceTime::utc(Timestamp::from_millis(time));
+        let provider = provider.to_owned();
+        Some(Event { provider, id, level, record: self.mark.record, time, fields })
     }
 
     /// The values of its template; `None` where it is written in another form.
@@ -213,6 +252,14 @@ impl Names {
         let holds = |(_, wide): &&(&str, Vec<u8>)| memchr::memmem::find(&lower, wide).is_some();
         self.0.iter().filter(holds).map(|(name, _)| *name).collect()
     }
+}
+
+/// An identifier as the library renders it.
+fn guid_text(bytes: &[u8]) -> Option<String> {
+    let (a, b, c) = (u32_at(bytes, 0)?, u32_at(bytes, 4)?, bytes.get(8..16)?);
+    let rest = hex::encode_upper(c);
+    let (b, second) = (b & 0xFFFF, b >> 16);
+    Some(format!("{a:08X}-{b:04X}-{second:04X}-{}-{}", &rest[..4], &rest[4..]))
 }
 
 /// Text in UTF-16 without the zero that may end it.

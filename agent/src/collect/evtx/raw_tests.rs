@@ -88,8 +88,8 @@ fn records_are_chosen_by_the_values_of_system() {
     let (vss, _) = chunk.record(Err(place), &system(4, 12_289, 2, Some("vss")));
     chunk.record(Err(place), &system(5, 12_289, 3, Some("VSS")));
     // The zero that may end a text.
-    let (ended, _) = chunk.record(Err(place), &system(6, 19, 4, Some(&format!("{WUC}\0"))));
-    assert_eq!(chunk.look(), Wanted::These(vec![failed, vss, ended]));
+    let (ended, _) = chunk.record(Err(place), &system(6, 24, 4, Some(&format!("{WUC}\0"))));
+    assert_eq!(chunk.look(), Wanted::These(vec![failed, vss, ended], Vec::new()));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_provider_may_stand_in_the_template() {
     let (failed, _) = chunk.record(Err(place), &system(2, 36, 2, None));
     let (_, other) = chunk.record(Ok(&wide("Somebody-Else")), &system(3, 36, 2, None));
     chunk.record(Err(other), &system(4, 36, 2, None));
-    assert_eq!(chunk.look(), Wanted::These(vec![failed]));
+    assert_eq!(chunk.look(), Wanted::These(vec![failed], Vec::new()));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_is_not_understood_is_read() {
     let (plain, _) = chunk.record(Ok(b"x"), &[]);
     let at = usize::try_from(plain).expect("small");
     chunk.bytes[at + 4] = 0x01;
-    assert_eq!(chunk.look(), Wanted::These(vec![odd, lost, plain]));
+    assert_eq!(chunk.look(), Wanted::These(vec![odd, lost, plain], Vec::new()));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_header_behind_its_records_hides_none_of_this_round() {
     chunk.next = 1_000;
     chunk.record(Ok(b"x"), &system(1_000, 20, 2, Some(WUC)));
     let (wanted, walked) = chunk.look_as(known, Mark::default());
-    assert_eq!(wanted, Wanted::These(vec![new]));
+    assert_eq!(wanted, Wanted::These(vec![new], Vec::new()));
     assert_eq!((walked.end, walked.last), (end, Mark { record: 2, time: 20 }));
 }
 
@@ -154,7 +154,7 @@ fn a_mark_passes_over_what_was_seen_and_notices_a_cleared_log() {
     let free = chunk.bytes.len();
     let since = |record, time| chunk.look_as(free, Mark { record, time });
     let (wanted, walked) = since(1, 10);
-    assert_eq!((wanted, walked.cleared), (Wanted::These(vec![second]), false));
+    assert_eq!((wanted, walked.cleared), (Wanted::These(vec![second], Vec::new()), false));
     assert_eq!(since(2, 20).0, Wanted::None);
     assert!(since(1, 11).1.cleared);
 }

@@ -7,7 +7,7 @@ use fleetmend_core::evidence::{Answer, Finding};
 
 use super::Found;
 use super::machine::size_of;
-use crate::collect::lines::{Line, Needles, visit};
+use crate::collect::lines::{Line, Needles, Text, visit};
 use crate::collect::stamp;
 use crate::collect::utf16::Utf8;
 use crate::platform::Platform;
@@ -86,7 +86,9 @@ fn log(platform: &dyn Platform) -> Result<Option<Said>, String> {
         file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
         let needles = Needles::new(&["Operation: Detect", "ed Corruption:", "[SR] "]);
         let mut said = Said::default();
-        visit(Utf8::new(file.take(TAIL))?, &needles, stamp::comma, |line| said.line(line))?;
+        visit(Text::whole(Utf8::new(file.take(TAIL))?), &needles, stamp::comma, |line| {
+            said.line(line);
+        })?;
         Ok(said)
     };
     read().map(Some).map_err(|e| format!("CBS.log cannot be read: {e}"))

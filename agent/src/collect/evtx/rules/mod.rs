@@ -105,6 +105,14 @@ pub(crate) fn may_matter(head: Head<'_>) -> bool {
     RULES.iter().any(|rule| rule.reads(head))
 }
 
+/// The provider's name as the table has it, where the event is a success of the update client: logs
+/// hold them by the hundred, and its title and its identifier are all that is read of one.
+pub(crate) fn brief(head: Head<'_>) -> Option<&'static str> {
+    let client = RULES[0].provider;
+    let ours = client.eq_ignore_ascii_case(head.provider);
+    (ours && matches!(head.id, 19 | 23 | 26 | 41)).then_some(client)
+}
+
 /// The names of the providers that are read.
 pub(crate) fn providers() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|rule| rule.provider)
@@ -171,8 +179,10 @@ fn worked(
     subject: Option<String>,
     sink: &mut Sink<'_>,
 ) {
+    let about = subject.as_deref().unwrap_or_default();
+    let message = format!("{} {}: {about}", event.provider, event.id);
     let key = IncidentKey { product, operation, code: None, subject };
-    sink.success(Recovered { key, time: event.time, message: event.words() });
+    sink.success(Recovered { key, time: event.time, message });
 }
 
 #[cfg(test)]
