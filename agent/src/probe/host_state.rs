@@ -15,14 +15,20 @@ use crate::collect::live::dpkg::Dpkg;
 use crate::collect::live::{Zone, added, stanzas};
 use crate::platform::Platform;
 
-/// Units that update the system, and what runs them.
-const UNITS: [&str; 6] = [
+/// Units that update the system, what runs them, and those of backup products whose records nobody
+/// reads here.
+const UNITS: [&str; 11] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "unattended-upgrades.service",
     "packagekit.service",
     "cron.service",
     "systemd-timesyncd.service",
+    "acronis_mms.service",
+    "bacula-fd.service",
+    "bareos-fd.service",
+    "duplicati.service",
+    "urbackupclientbackend.service",
 ];
 /// File systems that hold a system's own data.
 const DISKS: [&str; 12] = [

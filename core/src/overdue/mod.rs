@@ -7,7 +7,7 @@ mod upkeep;
 
 pub use judge::{Judgement, Overdue, Watched, judge};
 pub use thresholds::{LabelRule, Limit, OverdueRules, Thresholds};
-pub use upkeep::{Upkeep, build_of};
+pub use upkeep::{Upkeep, build_of, foreign_backup};
 
 use crate::code::FailureCode;
 use crate::host::Lifecycle;

@@ -39,17 +39,22 @@ const FOREIGN_BACKUP: [(&str, &str); 12] = [
     ("veeamendpointbackupsvc", "Veeam Agent"),
 ];
 
+/// The backup product that a service of this name belongs to, where it is one whose records no
+/// collector reads.
+pub fn foreign_backup(service: &str) -> Option<&'static str> {
+    let name = service.to_lowercase();
+    let found = FOREIGN_BACKUP.iter().find(|(begins, _)| name.starts_with(begins));
+    found.map(|(_, product)| *product)
+}
+
 impl Upkeep {
     /// What a state says.
     pub fn of(state: &HostState) -> Self {
         let mut foreign_backup: Vec<String> = state
             .services
             .iter()
-            .filter_map(|service| {
-                let name = service.name.to_lowercase();
-                FOREIGN_BACKUP.iter().find(|(begins, _)| name.starts_with(begins))
-            })
-            .map(|(_, product)| (*product).to_owned())
+            .filter_map(|service| foreign_backup(&service.name))
+            .map(str::to_owned)
             .collect();
         foreign_backup.sort();
         foreign_backup.dedup();

@@ -27,10 +27,17 @@ const BY_SERVICE: [(&str, &str); 12] = [
     ("DPM", "backup_server"),
 ];
 
-/// The roles found, by name, each once.
-pub(super) async fn roles(platform: &dyn Platform) -> Result<Vec<String>, String> {
+/// The names of all services that are installed, drivers among them.
+pub(super) async fn services(platform: &dyn Platform) -> Result<Vec<String>, String> {
     let key = platform.registry_key(Hive::LocalMachine, SERVICES).await.map_err(told)?;
-    let services = key.ok_or("the registry has no services")?.keys;
+    Ok(key.ok_or("the registry has no services")?.keys)
+}
+
+/// The roles found, by name, each once.
+pub(super) async fn roles(
+    platform: &dyn Platform,
+    services: &[String],
+) -> Result<Vec<String>, String> {
     let has = |name: &str| services.iter().any(|s| s.eq_ignore_ascii_case(name));
     let mut roles: Vec<&str> =
         BY_SERVICE.iter().filter(|(service, _)| has(service)).map(|(_, role)| *role).collect();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use fleetmend_core::host::{Disk, HostState, ServiceState, UpdateAuthority};
 use fleetmend_core::limits;
+use fleetmend_core::overdue::foreign_backup;
 use fleetmend_core::time::{SourceTime, Timestamp};
 use fleetmend_core::words::cut;
 
@@ -85,8 +86,17 @@ pub(crate) async fn host_state(platform: &dyn Platform, now: Timestamp) -> HostS
         Ok(why) => state.pending_reboot = why,
         Err(why) => note(&mut state, "pending reboot", &why),
     }
-    match roles::roles(platform).await {
-        Ok(roles) => state.roles = roles,
+    let mut names: Vec<String> = SERVICES.iter().map(|&name| name.to_owned()).collect();
+    match roles::services(platform).await {
+        Ok(services) => {
+            match roles::roles(platform, &services).await {
+                Ok(roles) => state.roles = roles,
+                Err(why) => note(&mut state, "roles", &why),
+            }
+            // That one of another vendor is there is all that can be told of its backups.
+            names.extend(services.into_iter().filter(|name| foreign_backup(name).is_some()));
+            names.truncate(limits::STATE_ROWS);
+        }
         Err(why) => note(&mut state, "roles", &why),
     }
     let (authority, proof) = match authority::authority(platform).await {
@@ -96,13 +106,13 @@ pub(crate) async fn host_state(platform: &dyn Platform, now: Timestamp) -> HostS
     state.update_authority = Some(authority);
     state.update_authority_proof = Some(cut(&proof, limits::FACT_BYTES).to_owned());
     let mut at_work = Vec::new();
-    for name in SERVICES {
-        let Ok(seen) = platform.service(name, ServiceCall::Look).await else { continue };
-        if AT_WORK.contains(&name) && seen.runs() {
-            at_work.push(name.to_owned());
+    for name in names {
+        let Ok(seen) = platform.service(&name, ServiceCall::Look).await else { continue };
+        if AT_WORK.contains(&name.as_str()) && seen.runs() {
+            at_work.push(name.clone());
         }
         state.services.push(ServiceState {
-            name: name.to_owned(),
+            name,
             state: seen.state.to_string(),
             start: seen.start.to_string(),
         });

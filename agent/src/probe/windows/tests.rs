@@ -286,12 +286,18 @@ then.service.vmms = { state = 'running', start = 'auto' }
 then.service.'MSSQL$ERP' = { state = 'running', start = 'auto' }
 then.service.MSExchangeIS = { state = 'running', start = 'auto' }
 then.service.VeeamBackupSvc = { state = 'running', start = 'auto' }
+then.service.VeeamEndpointBackupSvc = { state = 'running', start = 'auto' }
 then.registry.'HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server'.TSAppCompat = 1
 ";
     let patch: Patch = toml::from_str(change).expect("reads");
     let base = healthy().expect("recorded").remove("server").expect("there");
     let (_root, host) = lay_out(base.with(&patch).expect("reads"));
-    let roles = host_state(&host, NOW).await.roles;
+    let state = host_state(&host, NOW).await;
+    assert!(
+        state.services.iter().any(|service| service.name == "VeeamEndpointBackupSvc"),
+        "a backup product that cannot be read is at least named"
+    );
+    let roles = state.roles;
     let expected = [
         "backup_server",
         "cluster",
