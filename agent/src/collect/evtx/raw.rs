@@ -147,14 +147,15 @@ impl<'c> Record<'c> {
         let provider = rules::brief(Head { provider, id, level })?;
         let inner = values.each().find(|v| v.kind == FRAGMENT_VALUE)?.data;
         let at = self.xml_at + (inner.as_ptr() as usize - self.xml.as_ptr() as usize);
-        let own = Self { size: 0, mark: self.mark, xml_at: at, xml: inner }.values()?;
+        let own = template(inner, at)?;
         let mut fields = Vec::new();
         if let Some(title) = own.texts().next() {
             let units = trimmed(title).chunks_exact(2).map(|u| u16::from_le_bytes([u[0], u[1]]));
             let title = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER));
             fields.push(("updateTitle".to_owned(), title.collect()));
         }
-        if let Some(guid) = own.each().find(|v| v.kind == GUID) {
+        // A scan names the service there, not an update.
+        if let Some(guid) = own.each().find(|v| v.kind == GUID && id != 26) {
             fields.push(("updateGuid".to_owned(), guid_text(guid.data)?));
         }
         let time = i64::try_from(self.mark.time).ok()?.checked_sub(EPOCH)? / 10_000;
@@ -165,17 +166,7 @@ impl<'c> Record<'c> {
 
     /// The values of its template; `None` where it is written in another form.
     fn values(&self) -> Option<Values<'c>> {
-        let xml = self.xml;
-        if !xml.starts_with(&FRAGMENT) || xml.get(4)? & 0x0F != TEMPLATE {
-            return None;
-        }
-        // The template itself stands before the values where it is used for the first time.
-        let own = u32_at(xml, 10)? as usize == self.xml_at + 14;
-        let skipped = if own { 24 + definition(xml.get(14..)?)?.len() } else { 0 };
-        let table = xml.get(14 + skipped..)?;
-        let count = u32_at(table, 0)? as usize;
-        let kinds = table.get(4..4 + count.checked_mul(4)?)?;
-        Some(Values { kinds, data: &table[4 + count * 4..] })
+        template(self.xml.strip_prefix(&FRAGMENT)?, self.xml_at + FRAGMENT.len())
     }
 
     /// Id and level, where the values are those of the usual template of `System`: the record's own
@@ -192,6 +183,20 @@ impl<'c> Record<'c> {
 /// The providers of ours that stand in templates, by the templates' places; `None` where a template
 /// cannot be read.
 type Templates = Vec<(u32, Option<Vec<&'static str>>)>;
+
+/// The values of a template that is used at this place in the chunk.
+fn template(xml: &[u8], at: usize) -> Option<Values<'_>> {
+    if xml.first()? & 0x0F != TEMPLATE {
+        return None;
+    }
+    // The template itself stands before the values where it is used for the first time.
+    let own = u32_at(xml, 6)? as usize == at + 10;
+    let skipped = if own { 24 + definition(xml.get(10..)?)?.len() } else { 0 };
+    let table = xml.get(10 + skipped..)?;
+    let count = u32_at(table, 0)? as usize;
+    let kinds = table.get(4..4 + count.checked_mul(4)?)?;
+    Some(Values { kinds, data: &table[4 + count * 4..] })
+}
 
 /// The body of a template's definition.
 fn definition(at: &[u8]) -> Option<&[u8]> {
