@@ -15,7 +15,10 @@ use fleetmend_agent::link::address::ServerAddress;
 use fleetmend_agent::platform::Platform;
 use fleetmend_agent::scan;
 use fleetmend_agent::state::{self, StateDir};
+use fleetmend_core::dry_run::dry_run;
+use fleetmend_core::knowledge::Lang;
 use fleetmend_core::time::{Clock, SystemClock};
+use fleetmend_core::words::Slug;
 use fleetmend_proto::trust::TokenText;
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +66,14 @@ enum Command {
     Status(Form),
     /// Walks the way to the server and says where it ends.
     Doctor(Form),
+    /// Says what a remediation would do, step by step, and does nothing. Needs no server.
+    DryRun {
+        /// Its name in the catalogue, such as clear_update_cache.
+        remediation: Slug,
+        /// The language: en or ru.
+        #[arg(long, default_value_t = Lang::En)]
+        lang: Lang,
+    },
     /// Forgets who this host is: before an image is cloned, or to enrol anew.
     Generalize,
     /// Runs a step's program for an agent that may be stopped meanwhile; for the agent itself only.
@@ -170,6 +181,13 @@ async fn go(cli: Cli) -> anyhow::Result<ExitCode> {
             if doctor::failed(&checks) {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        Command::DryRun { remediation, lang } => {
+            let catalogue = fleetmend_catalog::builtin();
+            let Some(known) = catalogue.remediations.get(&remediation) else {
+                anyhow::bail!("this agent's catalogue has no remediation {remediation}");
+            };
+            commands::print(&dry_run(catalogue, known, lang).to_string())?;
         }
         Command::Generalize => {
             let was = generalize::generalize(&StateDir::open(&config.state_dir)?)?;

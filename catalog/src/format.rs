@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::host::{OsFamily, UpdateAuthority};
 use fleetmend_core::knowledge::{
-    Binding, Cause, CodeEntry, Confidence, Indication, Probe, RebootNeed, Remediation, Retry, Risk,
-    Strength, Text, Verification,
+    Binding, Cause, CodeEntry, Confidence, Indication, NetworkCost, Probe, RebootNeed, Remediation,
+    Retry, Risk, Strength, Text, Verification,
 };
 use fleetmend_core::probe::Question;
 use fleetmend_core::report::{Kind, Operation, Product};
@@ -102,6 +102,8 @@ pub(crate) struct RemediationForm {
     #[serde(default = "never")]
     reboot: RebootNeed,
     minutes: u32,
+    #[serde(default = "no_network")]
+    network: NetworkCost,
     #[serde(default)]
     authorities: Vec<UpdateAuthority>,
     #[serde(default)]
@@ -123,6 +125,10 @@ fn nothing() -> Strength {
 
 fn never() -> RebootNeed {
     RebootNeed::Never
+}
+
+fn no_network() -> NetworkCost {
+    NetworkCost::None
 }
 
 fn expert() -> String {
@@ -184,6 +190,7 @@ impl From<RemediationForm> for Remediation {
             risk: form.risk,
             reboot: form.reboot,
             minutes: form.minutes,
+            network: form.network,
             authorities: form.authorities,
             steps: form.step,
             guide: form.guide,

@@ -25,6 +25,16 @@ words! {
     }
 }
 
+impl Lang {
+    /// Of two texts, the one in this language.
+    pub const fn pick<'t>(self, en: &'t str, ru: &'t str) -> &'t str {
+        match self {
+            Self::En => en,
+            Self::Ru => ru,
+        }
+    }
+}
+
 /// A text in both languages of the product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -268,6 +278,18 @@ impl Verification {
     }
 }
 
+words! {
+    /// What a remediation costs on the network.
+    pub enum NetworkCost ("network cost") {
+        /// Next to nothing.
+        None = "none",
+        /// Some megabytes: a search, a list.
+        Small = "small",
+        /// Hundreds of megabytes or more: limited per site.
+        Large = "large",
+    }
+}
+
 /// What is done against a cause: a versioned list of typed steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remediation {
@@ -287,6 +309,8 @@ pub struct Remediation {
     pub reboot: RebootNeed,
     /// Minutes it usually takes: its cost in the plan.
     pub minutes: u32,
+    /// What it costs on the network.
+    pub network: NetworkCost,
     /// The update authorities it is compatible with; empty for all.
     pub authorities: Vec<UpdateAuthority>,
     /// Its steps; empty for *guided* and *refused*.

@@ -5,6 +5,7 @@
 
 pub mod backtest;
 pub mod code;
+pub mod dry_run;
 pub mod evidence;
 pub mod host;
 pub mod ids;

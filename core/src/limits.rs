@@ -92,6 +92,12 @@ pub const STEP_LOG_BYTES: usize = 256 * 1024;
 pub const LOG_CHUNK_BYTES: usize = 16 * 1024;
 /// Steps of one remediation.
 pub const STEPS: usize = 64;
+/// Minutes for which one step may switch the firewall off.
+pub const SUSPEND_MINUTES: u32 = 10;
+/// Minutes for which one step may exclude places from the virus scanner.
+pub const EXCLUDE_MINUTES: u32 = 60;
+/// Places that one step excludes from the virus scanner.
+pub const EXCLUDED_PLACES: usize = 8;
 /// How long undo data is kept.
 pub const UNDO_KEPT: Duration = Duration::from_hours(720);
 /// Times a job goes on after the agent was stopped under it.

@@ -26,6 +26,7 @@ fn remediation(id: &str, risk: Risk, minutes: u32, reboot: RebootNeed) -> Remedi
         risk,
         reboot,
         minutes,
+        network: crate::knowledge::NetworkCost::None,
         authorities: Vec::new(),
         steps: if by_hand { Vec::new() } else { vec![step] },
         guide: Vec::new(),

@@ -192,6 +192,17 @@ pub struct IncidentKey {
     pub subject: Option<String>,
 }
 
+impl IncidentKey {
+    /// The one update (`KB5031356`) that it is about, where it is about one.
+    pub fn update(&self) -> Option<&str> {
+        let kb = self.subject.as_deref()?;
+        let digits = kb.strip_prefix("KB")?;
+        let number = (6..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        (number && matches!(self.product, Product::WindowsUpdate | Product::Servicing))
+            .then_some(kb)
+    }
+}
+
 /// A failure on its way to the server: the report, its moment in UTC, and what the agent found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedFailure {

@@ -69,7 +69,10 @@ fn unattended(machine: &Machine, error: &str) {
 fn apt_is_repaired_by_its_own_means() {
     let Some(machine) = Machine::boot() else { return };
     // A small /var, so that it can be filled.
-    sh(&machine, "mount -t tmpfs -o size=300m tmpfs /mnt; cp -a /var/. /mnt/; mount --move /mnt /var");
+    sh(
+        &machine,
+        "mount -t tmpfs -o size=300m tmpfs /mnt; cp -a /var/. /mnt/; mount --move /mnt /var",
+    );
     let with = |line: &str| sh(&machine, &format!("{REPOSITORY}\n{line}"));
     with(
         "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*\n\

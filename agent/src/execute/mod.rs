@@ -11,6 +11,7 @@ mod journal;
 mod natural;
 mod next;
 mod output;
+mod pauses;
 mod purge;
 mod runner;
 mod shop;
@@ -24,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetmend_core::ids::JobId;
@@ -44,6 +45,7 @@ pub use self::book::{Book, NAME as BOOK_FILE};
 use self::ceiling::{Ceiling, Objection, halted};
 use self::journal::{Journal, Progress};
 pub use self::natural::NaturalRun;
+use self::pauses::Pauses;
 use self::runner::{Came, Runner};
 pub use self::shop::Fittings;
 use self::shop::{Shop, update};
@@ -98,7 +100,10 @@ impl Executor {
     pub fn open(fittings: Fittings) -> Result<Self, StateError> {
         let state = fittings.state;
         let journals = state.dir("journal")?;
+        let pauses =
+            Pauses::open(&state, Arc::clone(&fittings.platform), Arc::clone(&fittings.clock));
         let shop = Shop {
+            pauses,
             host: fittings.host,
             platform: fittings.platform,
             prober: fittings.prober,
@@ -231,8 +236,18 @@ impl Executor {
         all.iter().filter_map(open).take(limits::OPEN_JOBS).collect()
     }
 
-    /// Works until `stop`; a step that runs is waited for.
+    /// Works until `stop`; a step that runs is waited for. What an earlier agent left paused ends
+    /// first of all, and what this one pauses ends with it.
     pub async fn run(&self, stop: &CancellationToken) {
+        self.shop.pauses.end_all().await;
+        tokio::select! {
+            () = self.shop.pauses.guard(self.shop.recheck_every) => {}
+            () = self.work_through(stop) => {}
+        }
+        self.shop.pauses.end_all().await;
+    }
+
+    async fn work_through(&self, stop: &CancellationToken) {
         let mut purge_at = Instant::now();
         while !stop.is_cancelled() {
             self.wake();

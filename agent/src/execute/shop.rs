@@ -23,6 +23,7 @@ use fleetmend_faults::{Point, crash_point};
 use super::Offered;
 use super::book::Book;
 use super::journal::{self, Journal};
+use super::pauses::Pauses;
 use super::runner::Came;
 use crate::evidence_store::EvidenceStore;
 use crate::looks::Looks;
@@ -69,6 +70,8 @@ pub(super) struct Shop {
     pub(super) turns: AtomicU64,
     /// What jobs mended and the collectors have not heard of.
     pub(super) mended: Mutex<Vec<IncidentKey>>,
+    /// What leaves the host less protected for a while.
+    pub(super) pauses: Pauses,
     /// How the host's own runs ended.
     pub(super) natural: super::natural::Runs,
 }

@@ -13,14 +13,17 @@ use fleetmend_core::words::Slug;
 use tokio::time::{Instant, sleep};
 
 use super::output::StepLog;
-use super::steps::is_unit;
+use super::steps::{is_unit, update};
 use crate::collect::live::lock;
-use crate::platform::{Exit, Platform, Program};
+use crate::platform::{Exit, Platform, Program, UpdateCall};
 use crate::probe::About;
 use crate::prober::Prober;
 
 /// How long one program of a proof may take.
 const PROGRAM_TIME: Duration = Duration::from_mins(10);
+
+/// How long a search for updates may take.
+const SCAN_TIME: Duration = Duration::from_mins(30);
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
@@ -67,9 +70,7 @@ pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Cou
         Verification::ZypperRefresh => zypper_refresh(court).await,
         Verification::SystemdUnit => systemd_unit(court).await,
         Verification::OwnProbe => return own_probe(own.as_ref()),
-        Verification::UpdateScan => Err(Proof::Unproved(
-            "a search for updates cannot be repeated by this agent on this system".to_owned(),
-        )),
+        Verification::UpdateScan => update_scan(court).await,
         Verification::NextRun => Err(Proof::NextRun),
     };
     match (repeated, own) {
@@ -175,6 +176,22 @@ async fn zypper_refresh(court: &Court<'_>) -> Result<String, Proof> {
     }
     let said = first_words(&refresh.text());
     Err(Proof::NotCured(format!("zypper refresh ended with {:?}: {said}", refresh.status)))
+}
+
+/// Searches for updates once more, through the host's own update authority.
+async fn update_scan(court: &Court<'_>) -> Result<String, Proof> {
+    let scan = tokio::time::timeout(SCAN_TIME, court.platform.update(UpdateCall::Scan, None));
+    let outcome = match scan.await {
+        Err(_) => return Err(Proof::Unproved("the search gave no answer in time".to_owned())),
+        Ok(Err(error)) => {
+            return Err(Proof::Unproved(format!("no search can be made: {error}")));
+        }
+        Ok(Ok(outcome)) => outcome,
+    };
+    match update::judge(UpdateCall::Scan, &outcome, None) {
+        Ok(applied) => Ok(applied.detail),
+        Err(error) => Err(Proof::NotCured(error.to_string())),
+    }
 }
 
 /// Starts the unit once more: a new invocation must end, or run, without a failure. One that ran

@@ -13,6 +13,7 @@ mod linux;
 pub mod recorded;
 mod told;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -297,13 +298,24 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Has the host's update agent do one thing through the host's own update authority.
-    async fn update(&self, _call: UpdateCall) -> io::Result<Outcome> {
+    /// Has the host's update agent do one thing through the host's own update authority; with `only`
+    /// (`KB5031356`), to that update alone.
+    async fn update(&self, _call: UpdateCall, _only: Option<&str>) -> io::Result<Outcome> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Runs the backup that the host is set up to run.
     async fn backup(&self) -> io::Result<Outcome> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The restore points: names by number.
+    async fn restore_points(&self) -> io::Result<BTreeMap<u32, String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Removes a restore point.
+    async fn restore_point_remove(&self, _number: u32) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -1,7 +1,9 @@
 //! Rules for the steps of a remediation.
 
 use fleetmend_core::host::OsFamily;
-use fleetmend_core::knowledge::{RebootNeed, Remediation};
+use fleetmend_core::knowledge::{RebootNeed, Remediation, Risk};
+use fleetmend_core::limits;
+use fleetmend_core::probe::Question;
 use fleetmend_core::step::{Action, Place, StartType};
 
 use super::Lint;
@@ -10,6 +12,7 @@ use super::Lint;
 const TIMEOUT_S: u32 = 14_400;
 /// Success that wants a restart, as Windows' tools say it.
 const REBOOT_REQUIRED: i32 = 3_010;
+const WINDOWS: OsFamily = OsFamily::Windows;
 
 impl Lint<'_> {
     pub(super) fn steps(&mut self, place: &str, r: &Remediation) {
@@ -18,7 +21,14 @@ impl Lint<'_> {
             if !(1..=TIMEOUT_S).contains(&step.timeout_s) {
                 self.say(&at, format!("timeout_s must be 1 to {TIMEOUT_S}"));
             }
+            if step.action.system().is_some_and(|os| os != r.os) {
+                self.say(&at, format!("there is no such step on {}", r.os));
+            }
             self.action(&at, &step.action, r);
+        }
+        let costs = r.steps.iter().map(|s| s.action.network()).max();
+        if costs.is_some_and(|costs| costs > r.network) {
+            self.say(place, "its steps cost more on the network than network says");
         }
         for (index, step) in r.steps.iter().enumerate() {
             let Action::ServiceStop { service } = &step.action else { continue };
@@ -39,10 +49,16 @@ impl Lint<'_> {
             Action::ServiceStart { service }
             | Action::ServiceStop { service }
             | Action::ServiceRestart { service } => self.service(at, service, r.os),
-            Action::ServiceSetStart { service, start } => {
+            Action::ServiceSetStart { service, start, on } => {
                 self.service(at, service, r.os);
-                if *start == StartType::Disabled {
+                if on.iter().map(|o| o.start).chain([*start]).any(|s| s == StartType::Disabled) {
                     self.say(at, "a service is never disabled");
+                }
+                let numbers = |build: &str| {
+                    build.split('.').all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+                };
+                if on.iter().any(|o| !numbers(&o.build)) || (!on.is_empty() && r.os != WINDOWS) {
+                    self.say(at, "on holds builds of Windows, such as 6.1");
                 }
             }
             Action::FileRename { place }
@@ -93,11 +109,61 @@ impl Lint<'_> {
                     self.say(at, format!("the probe {probe} has no answer on {}", r.os));
                 }
             }
+            Action::FirewallSuspend { minutes } => {
+                self.pause(at, *minutes, limits::SUSPEND_MINUTES, r);
+            }
+            Action::AntivirusExclude { places, minutes } => {
+                self.pause(at, *minutes, limits::EXCLUDE_MINUTES, r);
+                if !(1..=limits::EXCLUDED_PLACES).contains(&places.len()) {
+                    self.say(at, format!("1 to {} places are excluded", limits::EXCLUDED_PLACES));
+                }
+                for place in places {
+                    self.place(at, place);
+                }
+                if places
+                    .iter()
+                    .any(|p| !matches!(p, Place::Below { base, .. } if base.system() == WINDOWS))
+                {
+                    self.say(at, "what is excluded is named here, below a folder of Windows");
+                }
+            }
+            Action::ReparseList { evidence } | Action::ReparseDetach { evidence } => {
+                self.has_probe(at, evidence);
+                let probe = self.cat.probes.get(evidence);
+                if probe.is_some_and(|p| !matches!(p.question, Question::LibraryReparse { .. })) {
+                    self.say(at, format!("{evidence} does not look for reparse points"));
+                }
+                if matches!(action, Action::ReparseDetach { .. }) && r.risk < Risk::Dangerous {
+                    self.say(at, "taking a volume off its folder is dangerous");
+                }
+            }
+            Action::UpdateInstall {} => {
+                if r.reboot == RebootNeed::Never {
+                    self.say(at, "an update may want a restart: reboot is at least maybe");
+                }
+            }
+            Action::BackupRun { .. }
+            | Action::UpdateScan {}
+            | Action::UpdateDownload {}
+            | Action::RestorePointCreate {} => {}
             Action::Reboot {} => {
                 if r.reboot != RebootNeed::Always {
                     self.say(at, "it restarts the host: reboot must be always");
                 }
             }
+        }
+    }
+
+    /// A step that leaves the host less protected for a while.
+    fn pause(&mut self, at: &str, minutes: u32, most: u32, r: &Remediation) {
+        if !(1..=most).contains(&minutes) {
+            self.say(at, format!("minutes must be 1 to {most}"));
+        }
+        if r.risk < Risk::Dangerous {
+            self.say(at, "it leaves the host less protected: the remediation is dangerous");
+        }
+        if r.steps.last().is_some_and(|s| s.action.pauses().is_some()) {
+            self.say(at, "no step follows that it would be for");
         }
     }
 

@@ -303,6 +303,61 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "do = \"file.restore\"\nplace = { base = \"var_lib\", path = \"x\" }",
         "nothing of this remediation moved it away",
     ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"firewall.suspend\"\nminutes = 5",
+        "the remediation is dangerous",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"firewall.suspend\"\nminutes = 11",
+        "minutes must be 1 to 10",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"antivirus.exclude\"\nplaces = []\nminutes = 61",
+        "minutes must be 1 to 60",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"antivirus.exclude\"\nplaces = []\nminutes = 5",
+        "1 to 8 places are excluded",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"antivirus.exclude\"\nplaces = [{ base = \"etc\", path = \"x\" }]\nminutes = 5",
+        "below a folder of Windows",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"reparse.list\"\nevidence = \"cache\"",
+        "does not look for reparse points",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"reparse.detach\"\nevidence = \"cache\"",
+        "taking a volume off its folder is dangerous",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"reparse.list\"\nevidence = \"gone\"",
+        "the probe gone does not exist",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"update.download\"",
+        "cost more on the network",
+    ),
+    (
+        "do = \"service.stop\"\nservice = \"wuauserv\"",
+        "do = \"service.set_start\"\nstart = \"manual\"\non = [{ build = \"ten\", start = \"auto\" }]\nservice = \"wuauserv\"",
+        "on holds builds of Windows",
+    ),
+    (
+        "do = \"tool.run\"\ntool = \"dpkg.configure_all\"",
+        "do = \"update.scan\"",
+        "there is no such step on linux",
+    ),
 ];
 
 #[test]

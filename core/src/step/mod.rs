@@ -1,18 +1,26 @@
 //! The closed set of steps that a remediation may hold, and what each declares: how it is undone
 //! and how long it may take. An agent can do nothing that is not in this module.
 
+mod backup;
 mod place;
 mod registry;
 mod tool;
+mod undo;
 
 use serde::{Deserialize, Serialize};
 
+use crate::host::OsFamily;
+use crate::knowledge::NetworkCost;
+#[cfg(doc)]
+use crate::limits;
 use crate::words;
 use crate::words::Slug;
 
+pub use self::backup::Backup;
 pub use self::place::{Base, Place};
 pub use self::registry::{Hive, RegistryData};
 pub use self::tool::Tool;
+pub use self::undo::Undo;
 
 words! {
     /// How a service starts.
@@ -26,16 +34,19 @@ words! {
     }
 }
 
-words! {
-    /// How far a step can be taken back.
-    pub enum Undo ("undo") {
-        /// To the state before.
-        Exact = "exact",
-        /// To a state as good as before.
-        Compensating = "compensating",
-        /// Not at all: said before it is done.
-        None = "none",
-    }
+/// The start type of a service on some builds of the system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartOn {
+    /// The beginning of the build: `6.1` for Windows 7 and Server 2008 R2.
+    pub build: String,
+    /// The start type there.
+    pub start: StartType,
+}
+
+/// Whether a build of a system begins so: by whole numbers, `6.1` is not `6.10`.
+pub fn is_build(build: &str, begins: &str) -> bool {
+    build.strip_prefix(begins).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// What one step does.
@@ -60,13 +71,17 @@ pub enum Action {
         /// Its name.
         service: String,
     },
-    /// Sets how a service starts, only from *disabled*. Undo: sets the old value.
+    /// Sets how a service starts, only from *disabled*, and not where policy set it. Undo: sets the
+    /// old value.
     #[serde(rename = "service.set_start")]
     ServiceSetStart {
         /// Its name.
         service: String,
         /// The wanted start type.
         start: StartType,
+        /// Builds of the system that have another one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        on: Vec<StartOn>,
     },
     /// Renames a file or folder within its folder to `<name>.fleetmend-<job>`. Undo: renames back.
     #[serde(rename = "file.rename")]
@@ -124,6 +139,57 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value_from: Option<Slug>,
     },
+    /// Switches all profiles of the firewall off for some minutes. Its service goes on. The agent
+    /// itself puts back what each profile was: after the last step, when a step fails, when the time
+    /// is up, and when it is started again after a crash or a restart.
+    #[serde(rename = "firewall.suspend")]
+    FirewallSuspend {
+        /// Minutes, 1 to [`limits::SUSPEND_MINUTES`].
+        minutes: u32,
+    },
+    /// Excludes places from the virus scanner for some minutes; ended as `firewall.suspend` is. What
+    /// was excluded before stays so.
+    #[serde(rename = "antivirus.exclude")]
+    AntivirusExclude {
+        /// Which; 1 to [`limits::EXCLUDED_PLACES`], none by evidence.
+        places: Vec<Place>,
+        /// Minutes, 1 to [`limits::EXCLUDE_MINUTES`].
+        minutes: u32,
+    },
+    /// Writes down what the reparse point is that a probe found: its kind and target. Changes
+    /// nothing.
+    #[serde(rename = "reparse.list")]
+    ReparseList {
+        /// The probe that found it.
+        evidence: Slug,
+    },
+    /// Takes a mounted volume or a junction off its folder. The link alone goes; nothing below it is
+    /// touched, and a link of any other kind is refused. Undo: the same link again.
+    #[serde(rename = "reparse.detach")]
+    ReparseDetach {
+        /// The probe that found it.
+        evidence: Slug,
+    },
+    /// Runs the host's own backup once.
+    #[serde(rename = "backup.run")]
+    BackupRun {
+        /// Which.
+        backup: Backup,
+    },
+    /// Searches for updates through the host's own update authority.
+    #[serde(rename = "update.scan")]
+    UpdateScan {},
+    /// Downloads what the host's update authority has approved for it; where the failure is about one
+    /// update, that one alone.
+    #[serde(rename = "update.download")]
+    UpdateDownload {},
+    /// Installs what the host's update authority has approved for it; where the failure is about one
+    /// update, that one alone.
+    #[serde(rename = "update.install")]
+    UpdateInstall {},
+    /// Makes a restore point. Undo: removes it.
+    #[serde(rename = "restore_point.create")]
+    RestorePointCreate {},
     /// Waits until a probe answers *no* (the fault is gone).
     #[serde(rename = "wait_until")]
     WaitUntil {
@@ -148,10 +214,84 @@ impl Action {
             | Self::FileRestore { .. }
             | Self::RegistrySet { .. }
             | Self::RegistryDelete { .. }
+            | Self::FirewallSuspend { .. }
+            | Self::AntivirusExclude { .. }
+            | Self::ReparseList { .. }
+            | Self::ReparseDetach { .. }
+            | Self::UpdateScan {}
             | Self::WaitUntil { .. } => Undo::Exact,
-            Self::ServiceRestart { .. } => Undo::Compensating,
+            // What is downloaded harms nobody; a new restore point may have made room for itself.
+            Self::ServiceRestart { .. } | Self::UpdateDownload {} | Self::RestorePointCreate {} => {
+                Undo::Compensating
+            }
             Self::ToolRun { tool, .. } => tool.undo(),
-            Self::Reboot {} => Undo::None,
+            Self::BackupRun { .. } | Self::UpdateInstall {} | Self::Reboot {} => Undo::None,
+        }
+    }
+
+    /// What it may cost on the network.
+    pub const fn network(&self) -> NetworkCost {
+        match self {
+            Self::ToolRun { tool, .. } => tool.network(),
+            Self::UpdateScan {} => NetworkCost::Small,
+            Self::UpdateDownload {} | Self::UpdateInstall {} | Self::BackupRun { .. } => {
+                NetworkCost::Large
+            }
+            Self::ServiceStart { .. }
+            | Self::ServiceStop { .. }
+            | Self::ServiceRestart { .. }
+            | Self::ServiceSetStart { .. }
+            | Self::FileRename { .. }
+            | Self::FileQuarantine { .. }
+            | Self::FileCreateDir { .. }
+            | Self::FileRestore { .. }
+            | Self::RegistrySet { .. }
+            | Self::RegistryDelete { .. }
+            | Self::FirewallSuspend { .. }
+            | Self::AntivirusExclude { .. }
+            | Self::ReparseList { .. }
+            | Self::ReparseDetach { .. }
+            | Self::RestorePointCreate {}
+            | Self::WaitUntil { .. }
+            | Self::Reboot {} => NetworkCost::None,
+        }
+    }
+
+    /// The only system that has such a step; `None` where others have it too.
+    pub const fn system(&self) -> Option<OsFamily> {
+        match self {
+            Self::ToolRun { tool, .. } => Some(tool.system()),
+            Self::RegistrySet { .. }
+            | Self::RegistryDelete { .. }
+            | Self::FirewallSuspend { .. }
+            | Self::AntivirusExclude { .. }
+            | Self::ReparseList { .. }
+            | Self::ReparseDetach { .. }
+            | Self::BackupRun { .. }
+            | Self::UpdateScan {}
+            | Self::UpdateDownload {}
+            | Self::UpdateInstall {}
+            | Self::RestorePointCreate {} => Some(OsFamily::Windows),
+            Self::ServiceStart { .. }
+            | Self::ServiceStop { .. }
+            | Self::ServiceRestart { .. }
+            | Self::ServiceSetStart { .. }
+            | Self::FileRename { .. }
+            | Self::FileQuarantine { .. }
+            | Self::FileCreateDir { .. }
+            | Self::FileRestore { .. }
+            | Self::WaitUntil { .. }
+            | Self::Reboot {} => None,
+        }
+    }
+
+    /// The longest time for which it leaves the host less protected, where it does.
+    pub fn pauses(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::FirewallSuspend { minutes } | Self::AntivirusExclude { minutes, .. } => {
+                Some(std::time::Duration::from_mins(u64::from(*minutes)))
+            }
+            _ => None,
         }
     }
 
@@ -169,6 +309,15 @@ impl Action {
             Self::RegistrySet { .. } => "registry.set",
             Self::RegistryDelete { .. } => "registry.delete",
             Self::ToolRun { .. } => "tool.run",
+            Self::FirewallSuspend { .. } => "firewall.suspend",
+            Self::AntivirusExclude { .. } => "antivirus.exclude",
+            Self::ReparseList { .. } => "reparse.list",
+            Self::ReparseDetach { .. } => "reparse.detach",
+            Self::BackupRun { .. } => "backup.run",
+            Self::UpdateScan {} => "update.scan",
+            Self::UpdateDownload {} => "update.download",
+            Self::UpdateInstall {} => "update.install",
+            Self::RestorePointCreate {} => "restore_point.create",
             Self::WaitUntil { .. } => "wait_until",
             Self::Reboot {} => "reboot",
         }
@@ -176,15 +325,16 @@ impl Action {
 
     /// The step in words for a person: kind and object.
     pub fn title(&self) -> String {
+        let found = |evidence: &Slug| format!("the path found by {evidence}");
         let place = |p: &Place| match p {
             Place::Below { base, path } => format!("{base}/{path}"),
-            Place::Evidence { evidence } => format!("the path found by {evidence}"),
+            Place::Evidence { evidence } => found(evidence),
         };
         let object = match self {
             Self::ServiceStart { service }
             | Self::ServiceStop { service }
             | Self::ServiceRestart { service } => service.clone(),
-            Self::ServiceSetStart { service, start } => format!("{service} {start}"),
+            Self::ServiceSetStart { service, start, .. } => format!("{service} {start}"),
             Self::FileRename { place: p }
             | Self::FileQuarantine { place: p }
             | Self::FileCreateDir { place: p }
@@ -195,8 +345,19 @@ impl Action {
                 let (program, args) = tool.command();
                 format!("{program} {}", args.join(" "))
             }
+            Self::FirewallSuspend { minutes } => format!("for {minutes} minutes"),
+            Self::AntivirusExclude { places, minutes } => {
+                let places: Vec<String> = places.iter().map(place).collect();
+                format!("{} for {minutes} minutes", places.join(", "))
+            }
+            Self::ReparseList { evidence } | Self::ReparseDetach { evidence } => found(evidence),
+            Self::BackupRun { backup } => backup.to_string(),
             Self::WaitUntil { probe } => probe.to_string(),
-            Self::Reboot {} => String::new(),
+            Self::UpdateScan {}
+            | Self::UpdateDownload {}
+            | Self::UpdateInstall {}
+            | Self::RestorePointCreate {}
+            | Self::Reboot {} => String::new(),
         };
         format!("{} {object}", self.kind()).trim_end().to_owned()
     }

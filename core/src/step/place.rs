@@ -35,6 +35,23 @@ impl Base {
             Self::Etc | Self::VarLib | Self::VarCache | Self::VarLog => OsFamily::Linux,
         }
     }
+
+    /// A path below it as a person of its system writes it; `path` has `/`.
+    pub fn join(self, path: &str) -> String {
+        let base = match self {
+            Self::Windows => "%SystemRoot%",
+            Self::System32 => "%SystemRoot%\\System32",
+            Self::ProgramData => "%ProgramData%",
+            Self::Etc => "/etc",
+            Self::VarLib => "/var/lib",
+            Self::VarCache => "/var/cache",
+            Self::VarLog => "/var/log",
+        };
+        match self.system() {
+            OsFamily::Windows => format!("{base}\\{}", path.replace('/', "\\")),
+            OsFamily::Linux => format!("{base}/{path}"),
+        }
+    }
 }
 
 /// A place a step works on: below a system folder, or the value of evidence that the agent itself

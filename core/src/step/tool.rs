@@ -2,6 +2,7 @@
 
 use super::Undo;
 use crate::host::OsFamily;
+use crate::knowledge::NetworkCost;
 use crate::words;
 
 words! {
@@ -51,6 +52,12 @@ words! {
         DismRestoreHealth = "dism.restore_health",
         /// `UsoClient StartScan`
         UsoStartScan = "usoclient.start_scan",
+        /// `wuauclt /resetauthorization /detectnow`: only old systems heed it.
+        WuaucltDetectNow = "wuauclt.detect_now",
+        /// `vssadmin list writers`, for the record.
+        VssadminListWriters = "vssadmin.list_writers",
+        /// `vssadmin delete shadows /for=C: /oldest /quiet`: one copy, the oldest.
+        VssadminDeleteOldest = "vssadmin.delete_oldest",
         /// Removes superseded parts from the component store.
         DismCleanupStore = "dism.cleanup_store",
         /// Looks at the system volume's file system while it is in use, and repairs what it can so.
@@ -151,6 +158,13 @@ impl Tool {
                 &["/English", "/Online", "/Cleanup-Image", "/RestoreHealth"],
             ),
             Self::UsoStartScan => ("%System32%/UsoClient.exe", &["StartScan"]),
+            Self::WuaucltDetectNow => {
+                ("%System32%/wuauclt.exe", &["/resetauthorization", "/detectnow"])
+            }
+            Self::VssadminListWriters => ("%System32%/vssadmin.exe", &["list", "writers"]),
+            Self::VssadminDeleteOldest => {
+                ("%System32%/vssadmin.exe", &["delete", "shadows", "/for=C:", "/oldest", "/quiet"])
+            }
             Self::DismCleanupStore => (
                 "%System32%/Dism.exe",
                 &["/English", "/Online", "/Cleanup-Image", "/StartComponentCleanup"],
@@ -187,6 +201,9 @@ impl Tool {
             | Self::DismScanHealth
             | Self::ChkdskScan
             | Self::FsutilResetTransactions
+            | Self::WuaucltDetectNow
+            | Self::VssadminListWriters
+            | Self::VssadminDeleteOldest
             | Self::UsoStartScan => &[0],
         }
     }
@@ -217,6 +234,9 @@ impl Tool {
             | Self::DismCleanupStore
             | Self::ChkdskScan
             | Self::FsutilResetTransactions
+            | Self::WuaucltDetectNow
+            | Self::VssadminListWriters
+            | Self::VssadminDeleteOldest
             | Self::UsoStartScan => OsFamily::Windows,
         }
     }
@@ -236,7 +256,78 @@ impl Tool {
                 | Self::BorgCheck
                 | Self::DismScanHealth
                 | Self::UsoStartScan
+                | Self::WuaucltDetectNow
+                | Self::VssadminListWriters
         )
+    }
+
+    /// The builds on which it does anything, by their beginning; empty for all. Elsewhere a step
+    /// with it has nothing to do.
+    pub const fn builds(self) -> &'static [&'static str] {
+        match self {
+            // Since Windows 10 its switches do nothing, and UsoClient is there instead.
+            Self::WuaucltDetectNow => &["6.0", "6.1", "6.2", "6.3"],
+            Self::UsoStartScan => &["10.0"],
+            Self::DpkgConfigureAll
+            | Self::AptFixBroken
+            | Self::AptCheck
+            | Self::AptClean
+            | Self::AptUpdate
+            | Self::SystemctlResetFailed
+            | Self::SfcScannow
+            | Self::DismScanHealth
+            | Self::DismRestoreHealth
+            | Self::DismCleanupStore
+            | Self::ChkdskScan
+            | Self::VssadminListWriters
+            | Self::VssadminDeleteOldest
+            | Self::AptReinstall
+            | Self::RpmCopyDb
+            | Self::RpmRebuildDb
+            | Self::DnfCleanMetadata
+            | Self::DnfMakecache
+            | Self::DnfCheck
+            | Self::ZypperRefresh
+            | Self::ResticUnlock
+            | Self::ResticCheck
+            | Self::BorgBreakLock
+            | Self::BorgCheck
+            | Self::FsutilResetTransactions => &[],
+        }
+    }
+
+    /// What it may cost on the network.
+    pub const fn network(self) -> NetworkCost {
+        match self {
+            // The checks read the repository, which may lie far away.
+            Self::DismRestoreHealth
+            | Self::AptFixBroken
+            | Self::AptReinstall
+            | Self::ResticCheck
+            | Self::BorgCheck => NetworkCost::Large,
+            Self::AptUpdate
+            | Self::DnfMakecache
+            | Self::DnfCheck
+            | Self::ZypperRefresh
+            | Self::ResticUnlock
+            | Self::BorgBreakLock
+            | Self::UsoStartScan
+            | Self::WuaucltDetectNow => NetworkCost::Small,
+            Self::DpkgConfigureAll
+            | Self::AptCheck
+            | Self::AptClean
+            | Self::SystemctlResetFailed
+            | Self::SfcScannow
+            | Self::DismScanHealth
+            | Self::DismCleanupStore
+            | Self::ChkdskScan
+            | Self::VssadminListWriters
+            | Self::VssadminDeleteOldest
+            | Self::RpmCopyDb
+            | Self::RpmRebuildDb
+            | Self::DnfCleanMetadata
+            | Self::FsutilResetTransactions => NetworkCost::None,
+        }
     }
 
     /// What of its change can be taken back.
@@ -247,7 +338,9 @@ impl Tool {
             | Self::ResticCheck
             | Self::BorgCheck
             | Self::DismScanHealth
-            | Self::UsoStartScan => Undo::Exact,
+            | Self::UsoStartScan
+            | Self::WuaucltDetectNow
+            | Self::VssadminListWriters => Undo::Exact,
             // What is fetched again is what was there.
             Self::AptClean
             | Self::AptUpdate
@@ -267,6 +360,7 @@ impl Tool {
             | Self::DismCleanupStore
             | Self::ChkdskScan
             | Self::FsutilResetTransactions
+            | Self::VssadminDeleteOldest
             | Self::DismRestoreHealth => Undo::None,
         }
     }

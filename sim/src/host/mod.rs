@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fleetmend_agent::platform::{Exit, Platform, Program, ServiceCall, ServiceSeen};
+use fleetmend_agent::platform::{
+    Exit, Outcome as UpdateOutcome, Platform, Program, ServiceCall, ServiceSeen, UpdateCall,
+};
 use fleetmend_agent::probe::About;
 use fleetmend_core::evidence::Finding;
 use fleetmend_core::host::{HostFacts, HostState, OsFamily};
@@ -213,6 +215,18 @@ impl Platform for SimHost {
             tokio::time::sleep(self.pace.step / 4).await;
         }
         self.windows_service(name, call, now())
+    }
+
+    async fn update(&self, call: UpdateCall, _: Option<&str>) -> io::Result<UpdateOutcome> {
+        if call != UpdateCall::Scan || self.persona.os != OsFamily::Windows {
+            let words = format!("a simulated host is not asked to {call} updates");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, words));
+        }
+        let now = now();
+        let mut life = self.life();
+        self.look_around(&mut life, now)?;
+        self.update_soon(&mut life, now);
+        Ok(UpdateOutcome::default())
     }
 }
 

@@ -36,10 +36,7 @@ impl SimHost {
                 Said::worked(i32::from(damaged), words)
             }
             "UsoClient.exe" => {
-                let soon = now.after(self.pace.step);
-                for work in [Work::Scan, Work::Download, Work::Install] {
-                    life.soon(work, soon);
-                }
+                self.update_soon(&mut life, now);
                 Said::ok("")
             }
             "shutdown.exe" => {
@@ -49,6 +46,14 @@ impl SimHost {
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// The update agent does its round soon: what it meets stands in the logs then.
+    pub(super) fn update_soon(&self, life: &mut Life, now: Timestamp) {
+        let soon = now.after(self.pace.step);
+        for work in [Work::Scan, Work::Download, Work::Install] {
+            life.soon(work, soon);
+        }
     }
 
     fn dism(&self, life: &mut Life, args: &[&str], now: Timestamp) -> io::Result<Said> {

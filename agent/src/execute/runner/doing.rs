@@ -31,6 +31,7 @@ struct Set {
     index: usize,
     boot: String,
     values: Arc<BTreeMap<Slug, String>>,
+    update: Option<String>,
     earlier: Vec<UndoRecord>,
     log: StepLog,
     kept: PathBuf,
@@ -50,7 +51,7 @@ impl Runner<'_> {
             Ok(Checked::Todo(undo)) => undo,
         };
         let first = !mistaken(Mistake::JournalAfterEffect);
-        let runs = matches!(step.action, Action::ToolRun { .. });
+        let runs = matches!(step.action, Action::ToolRun { .. } | Action::BackupRun { .. });
         let mut ready = if runs { set.clear() } else { Ok(()) };
         if first && ready.is_ok() {
             ready = self.intent(index, false, undo.clone());
@@ -175,6 +176,7 @@ impl Runner<'_> {
             index,
             boot: self.boot.clone(),
             values: Arc::clone(&self.values),
+            update: order.key.update().map(str::to_owned),
             earlier: self.journal.progress.steps.iter().take(index).filter_map(done).collect(),
             log: self.log(index, telling),
             kept: self.shop.outputs.join(format!("{}-{}-{index}", order.job, order.attempt)),
@@ -191,6 +193,9 @@ impl Set {
             index: place(self.index),
             boot: &self.boot,
             values: &self.values,
+            update: self.update.as_deref(),
+            now: shop.clock.now(),
+            pauses: &shop.pauses,
             earlier: &self.earlier,
             quarantine: &shop.quarantine,
             timeout: Duration::from_secs(step.timeout_s.into()),

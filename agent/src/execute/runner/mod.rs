@@ -3,6 +3,7 @@
 
 mod doing;
 mod news;
+mod pausing;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -108,8 +109,18 @@ impl<'a> Runner<'a> {
             if self.journal.progress.failure.is_none() {
                 self.look_for_recall()?;
             }
-            match self.next() {
+            let next = self.next();
+            if let Some(came) = self.pauses_end(next, stop).await? {
+                return Ok(came);
+            }
+            match next {
                 Next::Clear(index) => self.clear(index).await?,
+                Next::Do(index) if self.lapsed(index).await => {
+                    let (step, title) = (index + 1, self.remediation.steps[index].action.title());
+                    let why =
+                        format!("the pause that step {step} ({title}) needs is over before it");
+                    self.give_up(&why, false)?;
+                }
                 Next::Do(index) => self.do_step(index).await?,
                 Next::Undo(index) => self.undo_step(index).await?,
                 Next::Verify => {

@@ -136,12 +136,27 @@ fn resolve(place: &Place, bench: &Bench<'_>) -> Result<HostPath, StepError> {
             format!("{base}/{path}").parse()
         }
         Place::Evidence { evidence } => match bench.values.get(evidence) {
-            Some(value) => value.parse(),
+            Some(value) => from_evidence(value),
             None => Err(StepError::Impossible(format!(
                 "the order names no evidence of {evidence} that this agent collected"
             ))),
         },
     }
+}
+
+/// A path that the agent's own probe found, as its system writes it.
+fn from_evidence(value: &str) -> Result<HostPath, StepError> {
+    let Some((drive, rest)) = value.split_once(":\\") else { return value.parse() };
+    if !drive.eq_ignore_ascii_case("c") {
+        return Err(StepError::Impossible(format!(
+            "{value} lies on another volume than the system: files are worked on there only"
+        )));
+    }
+    // A colon would name a stream of the file, or another drive.
+    if rest.contains([':', '/', '*', '?', '"', '<', '>', '|']) {
+        return Err(StepError::Impossible(format!("\"{value}\" is no plain absolute path")));
+    }
+    format!("/{}", rest.trim_end_matches('\\').replace('\\', "/")).parse()
 }
 
 fn moving(path: &HostPath, to: Kept, bench: &Bench<'_>) -> Result<Checked, StepError> {
@@ -206,7 +221,7 @@ fn there(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepEr
     Err(StepError::failed(format!("{path} cannot be moved")))
 }
 
-/// Moves it back, where nothing new took its place.
+/// Moves it back; what took its place goes into the quarantine.
 fn back(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepError> {
     let parent = walk::parent(path, bench.platform.root())?;
     let (folder, name) = walk::kept(path, to, bench)?;
@@ -221,17 +236,20 @@ fn back(path: &HostPath, to: &Kept, bench: &Bench<'_>) -> Result<String, StepErr
     } else {
         return Err(StepError::failed(format!("what {path} was moved to is gone")));
     };
+    let mut told = String::new();
     if taken {
-        return Err(StepError::failed(format!(
-            "something new is at {path}; the old one stays as {name}"
-        )));
+        // What came in its place meanwhile, as Windows makes its folders anew, is kept as well.
+        let new = format!("{}-{}-new-{}", bench.job, bench.index, path.name());
+        let aside = Kept::Quarantine(new.clone());
+        there(path, &aside, bench)?;
+        told = format!("; what came in its place is kept as {new}");
     }
     if !from.rename(name, &parent, path.name())? {
         return Err(StepError::failed(format!(
             "{path} lies on another file system than {name} now"
         )));
     }
-    Ok(format!("{path} moved back"))
+    Ok(format!("{path} moved back{told}"))
 }
 
 /// Whether the original is there, and whether the kept one is.
@@ -270,7 +288,18 @@ impl std::str::FromStr for HostPath {
         let plain =
             |part: &String| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
         // The system's own top folders are never worked on.
-        let shared = matches!(parts[0].as_str(), "var" | "usr" | "boot" | "home" | "run");
+        let shared = [
+            "var",
+            "usr",
+            "boot",
+            "home",
+            "run",
+            "users",
+            "programdata",
+            "program files",
+            "program files (x86)",
+        ];
+        let shared = shared.iter().any(|top| parts[0].eq_ignore_ascii_case(top));
         let deep = parts.len() >= if shared { 3 } else { 2 };
         if deep && parts.iter().all(plain) { Ok(Self(parts)) } else { Err(bad()) }
     }

@@ -3,10 +3,15 @@
 
 mod as_unit;
 mod file;
+mod pause;
+mod registry;
+mod reparse;
+mod restore_point;
 mod service;
 mod tool;
 #[cfg(unix)]
 mod tree;
+pub(crate) mod update;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -14,12 +19,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use fleetmend_core::ids::JobId;
-use fleetmend_core::step::Action;
+use fleetmend_core::step::{Action, Hive};
+use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
 use serde::{Deserialize, Serialize};
 
 use super::output::StepLog;
-use crate::platform::{Exit, Platform, Program};
+use super::pauses::{Paused, Pauses};
+use crate::platform::{Exit, Platform, Program, RegistryValue, Reparse};
 use crate::prober::Prober;
 
 /// What undoing a step takes. Written to the journal before the step's effect.
@@ -54,6 +61,36 @@ pub(crate) enum UndoRecord {
         service: String,
         /// What it was, in systemd's word.
         was: String,
+    },
+    /// A value of the registry was set or deleted.
+    RegistryWas {
+        /// The hive.
+        hive: Hive,
+        /// The key below it.
+        key: String,
+        /// The value's name.
+        name: String,
+        /// What it was; `None` where it was not there.
+        was: Option<RegistryValue>,
+        /// What it was made; `None` where it was deleted.
+        set: Option<RegistryValue>,
+    },
+    /// The host is less protected for a while; the register of pauses has the same.
+    Pause {
+        /// What is to be put back.
+        paused: Paused,
+    },
+    /// A mounted volume or junction was taken off its folder.
+    Detached {
+        /// The folder.
+        path: String,
+        /// What it led to.
+        reparse: Reparse,
+    },
+    /// A restore point was made.
+    RestorePoint {
+        /// Its name, of this job alone.
+        name: String,
     },
 }
 
@@ -142,6 +179,12 @@ pub(crate) struct Bench<'a> {
     pub boot: &'a str,
     /// The values of the agent's own evidence that the order names, by probe.
     pub values: &'a BTreeMap<Slug, String>,
+    /// The one update (`KB5031356`) that the failure is about, where it is about one.
+    pub update: Option<&'a str>,
+    /// The time.
+    pub now: Timestamp,
+    /// What leaves the host less protected for a while.
+    pub pauses: &'a Pauses,
     /// The undo records of the steps before, oldest first.
     pub earlier: &'a [UndoRecord],
     /// The agent's quarantine folder, on the agent's own file system.
@@ -159,14 +202,10 @@ pub(crate) struct Bench<'a> {
 /// What a machine gives that does not know its boot.
 const NO_BOOT: &str = "unknown";
 
-const NOT_HERE: &str = "not on this system: this step is for Windows";
-
 /// Looks whether the step is needed and possible, and what undoing it will take.
 pub(crate) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepError> {
     match action {
-        Action::ToolRun { tool, value_from } => {
-            tool::check(*tool, value_from.as_ref(), bench).await
-        }
+        Action::ToolRun { .. } | Action::BackupRun { .. } => tool::check(action, bench).await,
         Action::FileRename { .. }
         | Action::FileQuarantine { .. }
         | Action::FileCreateDir { .. }
@@ -178,8 +217,18 @@ pub(crate) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
         Action::WaitUntil { probe } => wait::check(probe, bench).await,
         Action::Reboot {} => Ok(Checked::Todo(UndoRecord::Nothing)),
         Action::RegistrySet { .. } | Action::RegistryDelete { .. } => {
-            Err(StepError::Impossible(NOT_HERE.to_owned()))
+            registry::check(action, bench).await
         }
+        Action::FirewallSuspend { .. } | Action::AntivirusExclude { .. } => {
+            pause::check(action, bench).await
+        }
+        Action::ReparseList { .. } | Action::ReparseDetach { .. } => {
+            reparse::check(action, bench).await
+        }
+        Action::UpdateScan {} | Action::UpdateDownload {} | Action::UpdateInstall {} => {
+            update::check(action, bench).await
+        }
+        Action::RestorePointCreate {} => restore_point::check(bench).await,
     }
 }
 
@@ -190,9 +239,7 @@ pub(crate) async fn apply(
     bench: &Bench<'_>,
 ) -> Result<Applied, StepError> {
     match action {
-        Action::ToolRun { tool, value_from } => {
-            tool::apply(*tool, value_from.as_ref(), bench).await
-        }
+        Action::ToolRun { .. } | Action::BackupRun { .. } => tool::apply(action, bench).await,
         Action::FileRename { .. }
         | Action::FileQuarantine { .. }
         | Action::FileCreateDir { .. }
@@ -204,8 +251,18 @@ pub(crate) async fn apply(
         Action::WaitUntil { probe } => wait::apply(probe, bench).await,
         Action::Reboot {} => service::reboot(bench).await,
         Action::RegistrySet { .. } | Action::RegistryDelete { .. } => {
-            Err(StepError::Impossible(NOT_HERE.to_owned()))
+            registry::apply(action, bench).await
         }
+        Action::FirewallSuspend { .. } | Action::AntivirusExclude { .. } => {
+            pause::apply(action, undo, bench).await
+        }
+        Action::ReparseList { .. } | Action::ReparseDetach { .. } => {
+            reparse::apply(action, undo, bench).await
+        }
+        Action::UpdateScan {} | Action::UpdateDownload {} | Action::UpdateInstall {} => {
+            update::apply(action, bench).await
+        }
+        Action::RestorePointCreate {} => restore_point::apply(undo, bench).await,
     }
 }
 
@@ -224,11 +281,22 @@ pub(crate) async fn verify(
         | Action::ServiceStop { .. }
         | Action::ServiceRestart { .. }
         | Action::ServiceSetStart { .. } => service::verify(action, bench).await,
+        Action::RegistrySet { .. } | Action::RegistryDelete { .. } => {
+            registry::verify(action, bench).await
+        }
+        Action::FirewallSuspend { .. } | Action::AntivirusExclude { .. } => {
+            pause::verify(undo, bench).await
+        }
+        Action::ReparseDetach { .. } => reparse::verify(undo, bench).await,
+        Action::RestorePointCreate {} => restore_point::verify(undo, bench).await,
         Action::ToolRun { .. }
+        | Action::BackupRun { .. }
+        | Action::ReparseList { .. }
+        | Action::UpdateScan {}
+        | Action::UpdateDownload {}
+        | Action::UpdateInstall {}
         | Action::WaitUntil { .. }
-        | Action::Reboot {}
-        | Action::RegistrySet { .. }
-        | Action::RegistryDelete { .. } => Ok(()),
+        | Action::Reboot {} => Ok(()),
     }
 }
 
@@ -240,6 +308,10 @@ pub(crate) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
         UndoRecord::ServiceRan { .. } | UndoRecord::ServiceStart { .. } => {
             service::undo(undo, bench).await
         }
+        UndoRecord::RegistryWas { .. } => registry::undo(undo, bench).await,
+        UndoRecord::Pause { .. } => pause::undo(bench).await,
+        UndoRecord::Detached { .. } => reparse::undo(undo, bench).await,
+        UndoRecord::RestorePoint { .. } => restore_point::undo(undo, bench).await,
     }
 }
 
@@ -256,7 +328,9 @@ pub(crate) async fn after_crash(
     bench: &Bench<'_>,
 ) -> AfterCrash {
     match action {
-        Action::ToolRun { tool, .. } => tool::after_crash(*tool, bench).await,
+        Action::ToolRun { .. } | Action::BackupRun { .. } => {
+            tool::after_crash(action, bench).await
+        }
         Action::FileRename { .. }
         | Action::FileQuarantine { .. }
         | Action::FileCreateDir { .. }
@@ -284,8 +358,18 @@ pub(crate) async fn after_crash(
         Action::Reboot {} if same_boot => AfterCrash::NotDone,
         Action::Reboot {} => AfterCrash::Done("the host has restarted".to_owned()),
         Action::RegistrySet { .. } | Action::RegistryDelete { .. } => {
-            AfterCrash::Unclear(NOT_HERE.to_owned())
+            registry::after_crash(undo, bench).await
         }
+        Action::FirewallSuspend { .. } | Action::AntivirusExclude { .. } => {
+            pause::after_crash(bench).await
+        }
+        Action::ReparseList { .. } | Action::ReparseDetach { .. } => {
+            reparse::after_crash(undo, bench).await
+        }
+        Action::UpdateScan {} | Action::UpdateDownload {} | Action::UpdateInstall {} => {
+            update::after_crash(action, bench).await
+        }
+        Action::RestorePointCreate {} => restore_point::after_crash(undo, bench).await,
     }
 }
 

@@ -2,10 +2,11 @@
 //! was is saved before it is changed.
 
 use fleetmend_core::host::OsFamily;
-use fleetmend_core::step::{Action, StartType};
+use fleetmend_core::step::{Action, StartType, is_build};
 
 use super::{Applied, Bench, Checked, StepError, UndoRecord, plain_name, run};
 use crate::platform::ServiceCall;
+use crate::probe::windows::service_start_by_policy;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const SHUTDOWN: &str = "/Windows/System32/shutdown.exe";
@@ -27,8 +28,8 @@ pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
         Action::ServiceStop { .. } if !unit.runs() => {
             Ok(Checked::AlreadySo(format!("{service} does not run")))
         }
-        Action::ServiceSetStart { start, .. } if is_windows(bench)? => {
-            set_start_on_windows(service, *start, &unit)
+        Action::ServiceSetStart { .. } if is_windows(bench)? => {
+            set_start_on_windows(service, wanted_start(action, bench)?, &unit, bench)
         }
         Action::ServiceSetStart { start, .. } => set_start(service, *start, &unit),
         _ => Ok(Checked::Todo(ran())),
@@ -38,13 +39,15 @@ pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
 pub(super) async fn apply(action: &Action, bench: &Bench<'_>) -> Result<Applied, StepError> {
     let service = name(action)?;
     if is_windows(bench)? {
-        let calls: &[ServiceCall] = match action {
-            Action::ServiceStop { .. } => &[ServiceCall::Stop],
-            Action::ServiceRestart { .. } => &[ServiceCall::Stop, ServiceCall::Start],
-            Action::ServiceSetStart { start, .. } => &[ServiceCall::SetStart(*start)],
-            _ => &[ServiceCall::Start],
+        let calls = match action {
+            Action::ServiceStop { .. } => vec![ServiceCall::Stop],
+            Action::ServiceRestart { .. } => vec![ServiceCall::Stop, ServiceCall::Start],
+            Action::ServiceSetStart { .. } => {
+                vec![ServiceCall::SetStart(wanted_start(action, bench)?)]
+            }
+            _ => vec![ServiceCall::Start],
         };
-        for call in calls {
+        for call in &calls {
             on_windows(service, *call, bench).await?;
         }
         return Ok(Applied { detail: format!("{service}: {calls:?}"), exit: None });
@@ -63,7 +66,9 @@ pub(super) async fn verify(action: &Action, bench: &Bench<'_>) -> Result<(), Ste
     let unit = show(service, bench).await?;
     let so = match action {
         Action::ServiceStop { .. } => !unit.runs(),
-        Action::ServiceSetStart { start, .. } if is_windows(bench)? => unit.start == start.as_str(),
+        Action::ServiceSetStart { .. } if is_windows(bench)? => {
+            unit.start == wanted_start(action, bench)?.as_str()
+        }
         Action::ServiceSetStart { .. } => unit.start == "enabled",
         _ => unit.runs(),
     };
@@ -143,11 +148,24 @@ fn set_start(service: &str, start: StartType, unit: &Unit) -> Result<Checked, St
     }
 }
 
-/// Only a disabled service is changed, and to a start type that lets it run.
+/// The start type that is right on this build of Windows.
+fn wanted_start(action: &Action, bench: &Bench<'_>) -> Result<StartType, StepError> {
+    let Action::ServiceSetStart { start, on, .. } = action else {
+        return Err(StepError::Impossible("no step that sets a start type".to_owned()));
+    };
+    let facts = bench.platform.facts();
+    let facts = facts.map_err(|e| StepError::Impossible(format!("what is this system? {e}")))?;
+    let here = on.iter().find(|other| is_build(&facts.os_build, &other.build));
+    Ok(here.map_or(*start, |other| other.start))
+}
+
+/// Only a disabled service is changed, to a start type that lets it run, and not where policy
+/// disabled it: that would do so again.
 fn set_start_on_windows(
     service: &str,
     start: StartType,
     unit: &Unit,
+    bench: &Bench<'_>,
 ) -> Result<Checked, StepError> {
     if unit.start == start.as_str() {
         return Ok(Checked::AlreadySo(format!("{service} is {start}")));
@@ -156,6 +174,11 @@ fn set_start_on_windows(
         return Err(StepError::Impossible(format!(
             "{service} is {}, and only a disabled service is changed",
             unit.start
+        )));
+    }
+    if let Some((start, file)) = service_start_by_policy(bench.platform.root(), service) {
+        return Err(StepError::Impossible(format!(
+            "policy sets {service} to {start} ({file}): change it there"
         )));
     }
     let (service, was) = (service.to_owned(), unit.start.clone());

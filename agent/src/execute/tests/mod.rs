@@ -7,6 +7,8 @@ mod disk;
 mod files;
 mod lasting;
 mod orders;
+mod pauses;
 mod points;
+mod recorded;
 mod runs;
 mod world;

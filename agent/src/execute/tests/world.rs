@@ -458,6 +458,7 @@ fn catalogue(change: impl FnOnce(&mut Remediation)) -> Catalogue {
         risk: Risk::Safe,
         reboot: RebootNeed::Never,
         minutes: 1,
+        network: fleetmend_core::knowledge::NetworkCost::None,
         authorities: Vec::new(),
         steps: Vec::new(),
         guide: Vec::new(),

@@ -359,12 +359,30 @@ impl Platform for Recorded {
         Ok(now.record.proxy.clone())
     }
 
-    async fn update(&self, call: UpdateCall) -> io::Result<Outcome> {
-        self.outcome(&format!("update.{call}"))
+    async fn update(&self, call: UpdateCall, only: Option<&str>) -> io::Result<Outcome> {
+        let of = only.map(|kb| format!(" {kb}")).unwrap_or_default();
+        self.outcome(&format!("update.{call}{of}"))
     }
 
     async fn backup(&self) -> io::Result<Outcome> {
         self.outcome("backup")
+    }
+
+    async fn restore_points(&self) -> io::Result<BTreeMap<u32, String>> {
+        let mut now = self.now();
+        self.answered(&mut now, "restore_points")?;
+        let number =
+            |(number, name): (&String, &String)| Some((number.parse().ok()?, name.clone()));
+        Ok(now.record.restore_point.iter().filter_map(number).collect())
+    }
+
+    async fn restore_point_remove(&self, number: u32) -> io::Result<()> {
+        let words = format!("restore_point.remove {number}");
+        let mut now = self.now();
+        now.done.push(words.clone());
+        self.answered(&mut now, &words)?;
+        now.record.restore_point.remove(&number.to_string());
+        Ok(())
     }
 
     async fn restore_point(&self, name: &str) -> io::Result<u32> {

@@ -40,7 +40,7 @@ const MICROSOFT: [(&str, u16); 3] = [
 ];
 
 /// Who manages updates, and the policy value that proves it.
-pub(super) async fn authority(
+pub(crate) async fn authority(
     platform: &dyn Platform,
 ) -> Result<(UpdateAuthority, String), String> {
     if config_manager(platform).await? {

@@ -27,6 +27,7 @@ use fleetmend_core::time::Timestamp;
 use super::{About, files, network};
 use crate::platform::Platform;
 
+pub(crate) use authority::authority;
 pub(crate) use policy::service_start_by_policy;
 pub(super) use state::host_state;
 

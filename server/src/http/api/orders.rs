@@ -254,12 +254,20 @@ fn probe_of(action: &Action) -> Option<&Slug> {
             Place::Below { .. } => None,
         },
         Action::ToolRun { value_from, .. } => value_from.as_ref(),
+        Action::ReparseList { evidence } | Action::ReparseDetach { evidence } => Some(evidence),
         Action::ServiceStart { .. }
         | Action::ServiceStop { .. }
         | Action::ServiceRestart { .. }
         | Action::ServiceSetStart { .. }
         | Action::RegistrySet { .. }
         | Action::RegistryDelete { .. }
+        | Action::FirewallSuspend { .. }
+        | Action::AntivirusExclude { .. }
+        | Action::BackupRun { .. }
+        | Action::UpdateScan {}
+        | Action::UpdateDownload {}
+        | Action::UpdateInstall {}
+        | Action::RestorePointCreate {}
         | Action::WaitUntil { .. }
         | Action::Reboot {} => None,
     }

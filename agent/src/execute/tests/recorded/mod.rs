@@ -1,0 +1,158 @@
+//! Every automatic remediation for Windows, run by the agent's own executor on a recorded host that has
+//! its fault: the fault is seen by the agent's own probe, the steps are done, the probe says that it is
+//! gone; taken back, the host is what it was; and whatever fails on the way, nothing is left half done.
+
+pub(super) mod bed;
+
+use std::collections::BTreeSet;
+
+use fleetmend_catalog::builtin;
+use fleetmend_core::evidence::Answer;
+use fleetmend_core::host::OsFamily;
+use fleetmend_core::job::JobState;
+use fleetmend_core::knowledge::{Cause, Remediation, Verification};
+use fleetmend_core::step::{Action, Undo};
+
+use self::bed::{Bed, Row, Told, rows};
+
+fn automatic() -> impl Iterator<Item = &'static Remediation> {
+    let all = builtin().remediations.values();
+    all.filter(|r| r.is_automatic() && r.os == OsFamily::Windows)
+}
+
+fn of(row: &Row) -> (&'static Remediation, &'static Cause) {
+    (&builtin().remediations[&row.remediation], &builtin().causes[&row.cause])
+}
+
+#[test]
+fn every_automatic_remediation_of_windows_has_its_host() {
+    let rows = rows();
+    let have: BTreeSet<&str> = rows.iter().map(|row| row.remediation.as_str()).collect();
+    let missing: Vec<&str> =
+        automatic().map(|r| r.id.as_str()).filter(|id| !have.contains(id)).collect();
+    assert!(missing.is_empty(), "no recorded host for {missing:?}");
+    for row in &rows {
+        let (remediation, cause) = of(row);
+        assert!(cause.remediations.contains(&remediation.id), "{}", row.remediation);
+    }
+}
+
+#[tokio::test]
+async fn each_mends_its_fault() {
+    for row in rows() {
+        let (remediation, cause) = of(&row);
+        let bed = Bed::new(&row);
+        let name = &row.remediation;
+        if let Some(probe) = cause.own_probe.as_ref().filter(|_| !row.of_the_failure) {
+            assert_eq!(bed.ask(probe).await, Answer::Yes, "{name}: {probe} before");
+        }
+        let before = bed.services();
+        let told = bed.run(true).await;
+        assert_eq!(told.end.0, JobState::Fixed, "{name}: {told:#?}");
+        if let Some(probe) = &cause.own_probe
+            && !row.of_the_failure
+        {
+            assert_eq!(bed.ask(probe).await, Answer::No, "{name}: {probe} after");
+        }
+        for service in before.into_iter().filter(|_| row.later.is_none()) {
+            assert!(bed.services().contains(&service), "{name}: {service} does not run any more");
+        }
+        assert!(told.steps_done >= remediation.steps.len() - row.passed_over, "{name}: {told:#?}");
+    }
+}
+
+/// The operation fails again: all is taken back.
+#[tokio::test]
+async fn what_is_declared_exact_is_taken_back_exactly() {
+    let mut exact = 0;
+    for row in rows() {
+        let (remediation, _) = of(&row);
+        if remediation.verification != Verification::NextRun {
+            continue;
+        }
+        let name = &row.remediation;
+        let bed = Bed::new(&row);
+        let before = bed.snapshot();
+        let told = bed.run(false).await;
+        if remediation.undo() == Undo::None {
+            assert_eq!(told.end.0, JobState::Failed, "{name}: {told:#?}");
+            continue;
+        }
+        let changed = told.undone > 0;
+        let wanted = if changed { JobState::RolledBack } else { JobState::Failed };
+        assert_eq!(told.end.0, wanted, "{name}: {told:#?}");
+        if remediation.undo() == Undo::Exact && row.later.is_none() {
+            assert_eq!(bed.difference(&before), Vec::<String>::new(), "{name}: {told:#?}");
+            exact += usize::from(changed);
+        }
+    }
+    assert!(exact >= 15, "only {exact} were taken back");
+}
+
+/// Each effect of each remediation fails once. Whatever was done before it is taken back.
+#[tokio::test]
+async fn what_fails_on_the_way_leaves_nothing_half_done() {
+    let mut tried = 0;
+    for row in rows() {
+        let (remediation, _) = of(&row);
+        let whole = Bed::new(&row);
+        whole.run(true).await;
+        let mut effects: BTreeSet<String> = whole.done().into_iter().collect();
+        // A pause that cannot be ended is tried again for ever: that is a test of its own.
+        effects.retain(|e| !e.contains("=on") && !e.starts_with("antivirus_exclusion.remove"));
+        for effect in effects {
+            let name = format!("{}, where \"{effect}\" fails", row.remediation);
+            let bed = Bed::new(&row);
+            bed.breaks(&effect);
+            let before = bed.snapshot();
+            let told = bed.run(true).await;
+            assert_ne!(told.end.0, JobState::Fixed, "{name}: {told:#?}");
+            assert_ne!(told.end.0, JobState::Unknown, "{name}: {told:#?}");
+            tried += 1;
+            if told.end.0 == JobState::RolledBack
+                && row.later.is_none()
+                && all_exact(remediation, &told)
+            {
+                assert_eq!(bed.difference(&before), Vec::<String>::new(), "{name}: {told:#?}");
+            }
+            assert!(bed.is_protected(), "{name}: less protected at the end");
+        }
+    }
+    assert!(tried >= 60, "only {tried} failures were tried");
+}
+
+/// Whether all steps that were done can be taken back exactly.
+fn all_exact(remediation: &Remediation, told: &Told) -> bool {
+    let done = remediation.steps.iter().take(told.reached + 1);
+    done.clone().all(|step| step.action.undo() == Undo::Exact)
+        && !done.clone().any(|step| matches!(step.action, Action::ServiceRestart { .. }))
+}
+
+/// Preconditions that do not hold are refused, and nothing is touched.
+#[tokio::test]
+async fn what_does_not_fit_is_refused_untouched() {
+    let refused = [
+        ("restore_service_start_types.wuauserv", "by_policy", "policy sets wuauserv"),
+        ("detach_mounted_volume.fat", "symbolic_link", "neither a mounted volume nor a junction"),
+        ("exclude_update_folders_briefly", "another_scanner", "Example Antivirus is at work"),
+        ("exclude_update_folders_briefly", "configmgr", "Configuration Manager decides"),
+        ("reset_txf_log", "no_restore", "System Restore cannot be asked"),
+        ("fix_wimmount_imagepath", "no_key", "is not on this host"),
+        ("recreate_missing_directory", "other_volume", "another volume than the system"),
+    ];
+    let rows = rows();
+    for (remediation, other, words) in refused {
+        let row = rows.iter().find(|row| row.remediation.as_str() == remediation).expect("a row");
+        let bed = Bed::new(row);
+        bed.alter(&row.refused[other]);
+        let before = bed.snapshot();
+        let told = bed.run(true).await;
+        assert!(
+            matches!(told.end.0, JobState::Failed | JobState::RolledBack),
+            "{other}: {told:#?}"
+        );
+        assert!(told.end.1.contains(words), "{other}: {told:#?}");
+        assert_eq!(bed.difference(&before), Vec::<String>::new(), "{other}: {told:#?}");
+        assert!(bed.is_protected(), "{other}");
+    }
+}
