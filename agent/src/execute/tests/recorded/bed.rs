@@ -204,6 +204,7 @@ impl Bed {
         let spool = Spool::open_with(&folder, Bounds::default(), settled, NOW).expect("opens");
         Executor::open(Fittings {
             host: HostId::at(NOW, [1; 10]),
+            looks: Arc::default(),
             platform: self.host.clone(),
             prober: Arc::new(self.prober()),
             catalogue: self.catalogue,
