@@ -68,7 +68,7 @@ fn dnf_zypper_and_rpm_are_repaired_by_their_own_means() {
         &machine,
         "cp /srv/repo/repodata/*primary.xml* /srv/aside/; for f in /srv/repo/repodata/*primary.xml*; do echo x >> $f; done",
     );
-    fails(&machine, "dnf -y --refresh upgrade");
+    fails(&machine, "dnf -y clean all; dnf -y upgrade");
     let incident = wait_incident(&api, "dnf.repo_fail");
     assert_eq!((&incident["product"], &incident["operation"]), (&json!("dnf"), &json!("install")));
     sh(&machine, "cp /srv/aside/*primary.xml* /srv/repo/repodata/");

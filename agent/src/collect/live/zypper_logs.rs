@@ -21,6 +21,8 @@ struct Run {
     begin: usize,
     operation: Operation,
     exit: Option<i32>,
+    /// Whether a repository could not be refreshed.
+    skipped: bool,
     /// What was thrown on the way, the newest last.
     hints: Vec<String>,
 }
@@ -36,12 +38,20 @@ pub(crate) fn runs(text: &[u8], time: impl Fn(i64) -> SourceTime) -> (Vec<Ended>
         let line = String::from_utf8_lossy(&line[..line.len().min(4_096)]);
         let Some((wall, pid, said)) = logged(line.trim_end()) else { continue };
         if said.contains("===== Hi, me zypper") && open.len() < OPEN {
-            let run = Run { begin, operation: Operation::Other, exit: None, hints: Vec::new() };
+            let run = Run {
+                begin,
+                operation: Operation::Other,
+                exit: None,
+                skipped: false,
+                hints: Vec::new(),
+            };
             open.insert(pid, run);
         } else if let Some(run) = open.get_mut(&pid) {
             if let Some(exit) = said.split("===== Exiting main(").nth(1) {
-                // Later versions write the status there.
-                let exit = exit.split(')').next().and_then(|n| n.parse().ok()).or(run.exit);
+                // Later versions write the status there. Earlier ones say 0 where they went on without
+                // a repository, and end with 106.
+                let said = if run.skipped && run.exit == Some(0) { Some(106) } else { run.exit };
+                let exit = exit.split(')').next().and_then(|n| n.parse().ok()).or(said);
                 found.extend(open.remove(&pid).and_then(|run| end(run, exit, time(wall))));
             } else {
                 read(run, said);
@@ -72,6 +82,7 @@ fn read(run: &mut Run, said: &str) {
             _ => Operation::Install,
         };
     }
+    run.skipped |= said.contains("(refreshMetadata)") && said.contains(" THROW: ");
     let tells = [" THROW: ", "Solverrun finished", "malformed", "scriptlet", "No repositories"];
     let lower = said.to_ascii_lowercase();
     if tells.iter().any(|t| said.contains(t)) || kernel_words(&lower).is_some() {
@@ -191,6 +202,15 @@ mod tests {
         let all = format!("{LOG}{LATER}");
         let (found, taken) = runs(all.as_bytes(), SourceTime::local);
         assert_eq!((found[1].failure, taken), (Some(Why::Slug("zypper.conflict")), all.len()));
+    }
+
+    #[test]
+    fn a_repository_that_was_skipped_is_told_although_the_log_says_0() {
+        let log = "2026-11-22 19:32:05 <1> vm(75) [zypper] ./src/main.cc(main):101 ===== Hi, me zypper 1.14.42\n2026-11-22 19:32:05 <5> vm(75) [zypp] ./zypp/base/Exception.cc(log):166 ./zypp/RepoManager.cc(refreshMetadata):1246 THROW:    [local|file:/srv/repo] Valid metadata not found at specified URL\n2026-11-22 19:32:05 <2> vm(75) [zypper] ./src/Zypper.h(setExitCode):164 setExitCode 0\n2026-11-22 19:32:05 <1> vm(75) [zypper] ./src/main.cc(~Bye):86 ===== Exiting main() =====\n";
+        let (found, _) = runs(log.as_bytes(), SourceTime::local);
+        assert_eq!(found[0].failure, Some(Why::Slug("zypper.repos_skipped")));
+        let newer = log.replace("Exiting main()", "Exiting main(0)");
+        assert_eq!(runs(newer.as_bytes(), SourceTime::local).0[0].failure, None);
     }
 
     #[test]
