@@ -30,14 +30,16 @@ struct Run {
 /// The ended runs of a piece of zypper.log, and how many bytes they take; runs that have not ended
 /// are left for later. `time` gives a wall clock its zone.
 pub(crate) fn runs(text: &[u8], time: impl Fn(i64) -> SourceTime) -> (Vec<Ended>, usize) {
-    let (mut found, mut at) = (Vec::new(), 0);
+    let (mut found, mut at, mut ended) = (Vec::new(), 0, None);
     let mut open: BTreeMap<u32, Run> = BTreeMap::new();
     for line in text.split_inclusive(|b| *b == b'\n') {
         let begin = at;
         at += line.len();
         let line = String::from_utf8_lossy(&line[..line.len().min(4_096)]);
         let Some((wall, pid, said)) = logged(line.trim_end()) else { continue };
-        if said.contains("===== Hi, me zypper") && open.len() < OPEN {
+        let begins = said.contains("===== Hi, me zypper")
+            || (said.contains("setExitCode ") && !open.contains_key(&pid));
+        if begins && open.len() < OPEN {
             let run = Run {
                 begin,
                 operation: Operation::Other,
@@ -46,20 +48,23 @@ pub(crate) fn runs(text: &[u8], time: impl Fn(i64) -> SourceTime) -> (Vec<Ended>
                 hints: Vec::new(),
             };
             open.insert(pid, run);
-        } else if let Some(run) = open.get_mut(&pid) {
+        }
+        if let Some(run) = open.get_mut(&pid) {
             if let Some(exit) = said.split("===== Exiting main(").nth(1) {
                 // Later versions write the status there. Earlier ones say 0 where they went on without
                 // a repository, and end with 106.
                 let said = if run.skipped && run.exit == Some(0) { Some(106) } else { run.exit };
                 let exit = exit.split(')').next().and_then(|n| n.parse().ok()).or(said);
                 found.extend(open.remove(&pid).and_then(|run| end(run, exit, time(wall))));
+                ended = Some(at);
             } else {
                 read(run, said);
             }
         }
     }
+    // What has ended is told once: a run that went on meanwhile is known again by its exit status.
     let taken = open.values().map(|run| run.begin).min().unwrap_or(at);
-    (found, taken)
+    (found, ended.unwrap_or(0).max(taken))
 }
 
 /// `2026-11-22 18:27:07 <1> host(31942) [zypper] ./src/main.cc(main):101 text`
@@ -198,7 +203,17 @@ mod tests {
         assert_eq!(found[0].failure, Some(Why::Slug("zypper.repos_skipped")));
         assert_eq!(found[0].operation, Operation::Install);
         assert!(found[0].words.contains("Connection failed"), "{}", found[0].words);
-        assert_eq!(taken, LOG.find("2026-11-22 18:27:08").expect("the open run"));
+        assert_eq!(taken, LOG.len(), "what has ended is told once");
+        let rest = LATER.replace(
+            "Solverrun",
+            "setExitCode 4\n2026-11-22 18:27:10 <3> vm(31950) [zypp::solver] Solverrun",
+        );
+        let (found, _) = runs(rest.as_bytes(), SourceTime::local);
+        assert_eq!(
+            found[0].failure,
+            Some(Why::Slug("zypper.conflict")),
+            "the other is known again"
+        );
         let all = format!("{LOG}{LATER}");
         let (found, taken) = runs(all.as_bytes(), SourceTime::local);
         assert_eq!((found[1].failure, taken), (Some(Why::Slug("zypper.conflict")), all.len()));
