@@ -99,7 +99,11 @@ fn left_locks_are_removed_and_a_failed_copy_runs_again() {
     // Names that tell nothing: what they run does.
     unit(&machine, "nightly.service", "/usr/bin/nice /usr/bin/restic backup /srv/data");
     unit(&machine, "archive.service", "/usr/bin/borg create ::second /srv/data");
-    unit(&machine, "copy.service", "/usr/bin/rsync -a rsync://127.0.0.1/data/ /srv/copy/");
+    // A port of this test's own: machines share the network.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    let port = port.expect("a free port").port();
+    let copy = format!("/usr/bin/rsync -a rsync://127.0.0.1:{port}/data/ /srv/copy/");
+    unit(&machine, "copy.service", &copy);
     for name in ["nightly.service", "archive.service", "copy.service"] {
         fails(&machine, name);
     }
@@ -121,7 +125,7 @@ fn left_locks_are_removed_and_a_failed_copy_runs_again() {
         "use chroot = no\n[data]\npath = /srv/data\n",
     )
     .expect("written");
-    sh(&machine, "rsync --daemon --address=127.0.0.1");
+    sh(&machine, &format!("rsync --daemon --address=127.0.0.1 --port={port}"));
     mend(&api, "rsync.connection", "backup_target_unreachable", "backup.rerun_unit");
     assert!(machine.root().at("/srv/copy/big").exists(), "rsync copied");
 

@@ -25,7 +25,8 @@ pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
     }
     let Call { path, arguments, .. } = call(action, bench).await?;
     // systemd-run names the program that it is to run after its own options.
-    let inner = arguments.iter().skip_while(|a| *a != "--").nth(1);
+    let runs_another = path.ends_with("/systemd-run");
+    let inner = arguments.iter().skip_while(|a| *a != "--").nth(1).filter(|_| runs_another);
     for path in [Some(&path), inner].into_iter().flatten().filter(|p| p.starts_with('/')) {
         if !bench.platform.root().join(path.trim_start_matches('/')).is_file() {
             return Err(StepError::Impossible(format!("{path} is not on this host")));
