@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need on Debian or Ubuntu, and runs them all.
 #   scripts/test.sh          everything
-#   scripts/test.sh --quick  what needs no system packages: no PostgreSQL, no Linux root to repair, no browser
+#   scripts/test.sh --quick  what needs no system packages: no PostgreSQL, no Linux root to repair, no
+#                            browser, no fuzzing
 set -euo pipefail
 cd "$(dirname "$0")/.."
 quick=
@@ -59,4 +60,10 @@ fi
 
 step "tests"
 cargo nextest run --workspace --profile ci
+
+if [ -z "$quick" ]; then
+  step "fuzzing: 10 s a target, two at a time"
+  apt_install g++
+  scripts/fuzz.sh
+fi
 step "done"

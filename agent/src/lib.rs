@@ -11,6 +11,8 @@ pub mod config;
 pub mod enroll;
 pub mod evidence_store;
 pub mod execute;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod identity;
 pub mod link;
 pub mod looks;

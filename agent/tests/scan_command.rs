@@ -87,6 +87,44 @@ fn a_table_names_code_and_cause() {
     assert_eq!(code, Some(0));
     assert!(out.contains("0x800F081F CBS_E_SOURCE_MISSING"), "{out}");
     assert!(out.contains("servicing install: 0x800F081F"), "{out}");
+    assert!(out.contains("the host would be asked: "), "{out}");
+}
+
+#[test]
+fn a_report_holds_all_it_needs_and_runs_nothing() {
+    let root = folder();
+    write(
+        root.path(),
+        "hostile.log",
+        "2026-01-02 03:04:05, Info                  CBS    Exec: Processing complete.  Session: 9_9, Package: <script>alert(1)</script>, Identifier: KB5000001 [HRESULT = 0x800f081f - X]\r\n",
+    );
+    let out = tempfile::tempdir().expect("a folder");
+    for (lang, title) in [("en", "What failed, and why"), ("ru", "Что не удалось и почему")]
+    {
+        let file = out.path().join(format!("{lang}.html")).display().to_string();
+        let args = [&root.path().display().to_string(), "--html", &file, "--lang", lang];
+        let (code, table, err) = scan(&args);
+        assert_eq!(code, Some(0), "{err}");
+        assert!(table.contains("0x800F081F"), "the table is printed as well");
+        let html = fs::read_to_string(&file).expect("written");
+        assert!(html.contains(title) && html.contains(&format!("<html lang=\"{lang}\">")));
+        assert!(html.contains("0x800F081F CBS_E_SOURCE_MISSING"));
+        assert!(html.contains("&lt;script&gt;alert(1)"), "hostile text is shown as text");
+        for fetched in ["<script", "<img", "<link", "src=", "href=", "http://", "https://", "url("]
+        {
+            assert!(!html.contains(fetched), "{fetched} in the report");
+        }
+        // A remedy with its undo, and what is left to ask.
+        assert!(html.contains("Dism.exe") && html.contains("<dl><dt>"), "no remedy");
+        assert!(html.contains("notes.txt"), "what was not read is told");
+    }
+    let (code, html, _) = scan(&[&root.path().display().to_string(), "-o", "html"]);
+    assert!(code == Some(0) && html.starts_with("<!doctype html>"));
+    let (code, json, _) = scan(&[&root.path().display().to_string(), "--json"]);
+    assert!(code == Some(0) && serde_json::from_str::<Value>(&json).is_ok());
+    let lost = out.path().join("no/such/folder.html").display().to_string();
+    let (code, _, err) = scan(&[&root.path().display().to_string(), "--html", &lost]);
+    assert!(code == Some(1) && err.contains("folder.html cannot be written"), "{err}");
 }
 
 #[test]

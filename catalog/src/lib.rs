@@ -7,11 +7,14 @@ mod explain;
 mod format;
 mod lint;
 mod load;
+pub mod words;
 
 pub use builtin::builtin;
 pub use explain::{
-    Context, ExplainedCause, ExplainedRemediation, Explanation, Recognition, explain, known,
-    read_code,
+    Blocker, CauseTopic, CodeTopic, Context, ExplainedCause, ExplainedRemediation, Explanation,
+    Named, NotFound, Occurrence, ProbeTopic, Recognition, Related, RemediationTopic, StageTold,
+    Tells, Topic, Wish, ask, explain, explain_cause, explain_probe, explain_reading,
+    explain_remediation, known, read_code,
 };
 pub use lint::lint;
 pub use load::{File, LintProblem, load, parse};

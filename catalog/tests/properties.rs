@@ -1,6 +1,6 @@
 //! What must hold for every context of the built-in catalogue, whatever the evidence.
 
-use fleetmend_catalog::{builtin, explain};
+use fleetmend_catalog::{Wish, builtin, explain};
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::ids::EvidenceId;
@@ -74,7 +74,7 @@ fn explanations_read_as_reviewed() {
     let told = |code: &str, product: &str, operation: &str, lang| {
         let code = code.parse().expect("a code");
         let (product, operation) = (product.parse().ok(), operation.parse().ok());
-        let mut told = explain(builtin(), &code, product, operation, lang);
+        let mut told = explain(builtin(), &code, Wish { product, operation, ..Wish::all(lang) });
         told.catalogue = "(the catalogue's version)".to_owned();
         told
     };

@@ -53,7 +53,8 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// What a code means, why it comes and what helps. Needs no server.
+    /// What a code means, why it comes and what helps; also causes, remediations and probes by name.
+    /// Needs no server.
     Explain(Explain),
     /// The fleet in a few numbers, and its problems.
     Status,
@@ -120,7 +121,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The code in any spelling: 0x80070003, 80070003, -2147024893, 2147942403, exit:11, apt.lock_held.
+    /// The code in any spelling (0x80070003, 80070003, -2147024893, 2147942403, "0xC1900101 - 0x4000D",
+    /// exit:11, apt.lock_held), or the name of a cause, a remediation or a probe.
     #[arg(allow_hyphen_values = true)]
     pub(crate) code: String,
     /// The product it comes from, such as `windows_update`.
@@ -129,7 +131,16 @@ pub(crate) struct Explain {
     /// What the product was doing, such as install.
     #[arg(long)]
     pub(crate) operation: Option<String>,
-    /// The language.
+    /// The class of update, where it matters: cumulative, dotnet, winre, driver, definition.
+    #[arg(long)]
+    pub(crate) update_class: Option<String>,
+    /// Everything that is known, not one screen of it.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// The same as `-o json`.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The language: en or ru.
     #[arg(long, default_value = "en")]
     pub(crate) lang: String,
 }

@@ -208,14 +208,22 @@ fn hosts_are_named_by_name_and_changed() {
 #[test]
 fn codes_are_explained_without_a_server() {
     let server = Canned::new(&[]);
-    for spelled in ["80070003", "-2147024893", "0х80070003"] {
-        let out = server.run(&["explain", spelled, "-o", "json"]);
+    for (spelled, form) in [
+        ("80070003", &["-o", "json"][..]),
+        ("-2147024893", &["--json"]),
+        ("0х80070003", &["--json"]),
+    ] {
+        let out = server.run(&[&["explain", spelled][..], form].concat());
         let told: Value = serde_json::from_slice(&out.stdout).expect("JSON");
         assert_eq!(told["code"], "0x80070003", "{spelled}");
     }
     let out = server.run(&["explain", "apt.dpkg_interrupted", "--lang", "ru"]);
     let said = text(&out.stdout);
     assert!(said.starts_with("apt.dpkg_interrupted") && said.contains("dpkg"), "{said}");
+    let out = server.run(&["explain", "clear_update_cache"]);
+    assert!(text(&out.stdout).contains("service.stop wuauserv"), "{}", text(&out.stdout));
+    let lost = text(&server.run(&["explain", "update cache"]).stderr).clone();
+    assert!(lost.contains("Did you mean: ") && lost.contains("clear_update_cache"), "{lost}");
     assert_eq!(server.run(&["catalog", "lint"]).status.code(), Some(0));
     for shell in ["bash", "zsh", "fish", "powershell"] {
         assert!(server.run(&["completion", shell]).stdout.len() > 1_000, "{shell}");

@@ -36,6 +36,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "fleetmend-agent",
         ],
     ),
+    (
+        "fleetmend-fuzz",
+        &["fleetmend-core", "fleetmend-catalog", "fleetmend-proto", "fleetmend-agent"],
+    ),
 ];
 
 /// Libraries that one place owns.

@@ -377,6 +377,33 @@ fn progress_of(bytes: &[u8]) -> (Option<Progress>, usize) {
     (progress, whole)
 }
 
+/// Reads a journal's bytes through and keeps nothing.
+#[cfg(feature = "fuzz")]
+pub(crate) fn read_through(bytes: &[u8]) {
+    let (_, whole) = progress_of(bytes);
+    assert!(whole <= bytes.len(), "{whole} bytes taken of {}", bytes.len());
+}
+
+/// The lines of a try that began and was given up.
+#[cfg(feature = "fuzz")]
+pub(crate) fn written(order: &Order) -> Vec<u8> {
+    let at = order.not_before;
+    let entries = [
+        Entry::Accepted { order: Box::new(order.clone()) },
+        Entry::Running { at },
+        Entry::Intent { step: 0, undoing: false, undo: UndoRecord::Nothing, boot: "b".to_owned() },
+        Entry::Outcome { step: 0, state: StepState::Failed, detail: "why".to_owned() },
+        Entry::GaveUp { reason: "why".to_owned(), cancelled: false, hidden: false },
+        Entry::Verifying { at },
+        Entry::Told,
+    ];
+    let lines = entries.iter().filter_map(|entry| {
+        let body = serde_json::to_string(entry).ok()?;
+        Some(format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes())))
+    });
+    lines.collect::<String>().into_bytes()
+}
+
 /// The sound entries from the beginning, and the bytes they take. A damaged line ends the reading:
 /// what follows it cannot be put in order.
 fn parse(bytes: &[u8]) -> (Vec<Entry>, usize) {

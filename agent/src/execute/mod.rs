@@ -7,7 +7,7 @@
 
 mod book;
 pub mod ceiling;
-mod journal;
+pub(crate) mod journal;
 mod natural;
 mod next;
 mod output;

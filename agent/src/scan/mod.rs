@@ -2,6 +2,7 @@
 //!
 //! It reads and prints; it changes nothing, keeps nothing and sends nothing.
 
+mod html;
 mod output;
 mod verdicts;
 mod walk;
@@ -10,11 +11,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use fleetmend_core::code::FailureCode;
-use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::knowledge::{Catalogue, Lang};
 use fleetmend_core::report::{FailureReport, Kind};
 use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_core::triage::Verdict;
+use fleetmend_core::words::Slug;
 use serde::Serialize;
 
 use crate::collect::{self, live::Live};
@@ -29,6 +32,15 @@ pub struct ScanArgs {
     /// How to print what was found.
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     pub output: Form,
+    /// The same as `-o json`.
+    #[arg(long, conflicts_with = "output")]
+    pub json: bool,
+    /// Writes a report into this file as well: one file that needs no other, for browser and printer.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// The language of table and report: en or ru.
+    #[arg(long, default_value = "en")]
+    pub lang: Lang,
 }
 
 /// What a scan found.
@@ -59,6 +71,10 @@ pub struct IncidentVerdict {
     /// Its causes.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// Probes that could tell more and had no answer: what an agent on that machine would ask. Told
+    /// to people only.
+    #[serde(skip)]
+    pub would_ask: Vec<Slug>,
 }
 
 /// Scans files and folders.
@@ -125,19 +141,27 @@ pub fn by_code(reports: &[FailureReport]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Runs the command: 0 where all was read, 1 where a path could not be.
+/// Runs the command: 0 where all was read, 1 where a path could not be read or the report not be
+/// written, whatever was found; wrong use ends with 2.
 pub async fn command(
     args: ScanArgs,
     platform: &dyn Platform,
     clock: &dyn Clock,
 ) -> anyhow::Result<ExitCode> {
     let catalogue = fleetmend_catalog::builtin();
+    let now = clock.now();
     let result = if args.paths.is_empty() {
-        machine(platform, catalogue, clock.now()).await
+        machine(platform, catalogue, now).await
     } else {
-        files(&args.paths, catalogue, clock.now())
+        files(&args.paths, catalogue, now)
     };
-    let printed = output::print(&result, args.output, catalogue, &mut std::io::stdout().lock())
+    let head = html::Head { paths: &args.paths, now, lang: args.lang };
+    if let Some(file) = &args.html {
+        std::fs::write(file, html::report(&result, catalogue, head))
+            .with_context(|| format!("the report {} cannot be written", file.display()))?;
+    }
+    let form = if args.json { Form::Json } else { args.output };
+    let printed = output::print(&result, form, catalogue, head, &mut std::io::stdout().lock())
         .and_then(|()| output::notes(&result.notes, &mut std::io::stderr().lock()));
     match printed {
         // Whoever read has read enough.

@@ -3,12 +3,14 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use fleetmend_catalog::words::word;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::{Catalogue, Lang};
 use fleetmend_core::report::IncidentKey;
-use fleetmend_core::words::cut;
+use fleetmend_core::words::{Slug, cut};
 
-use super::ScanResult;
+use super::html::{self, Head};
+use super::{IncidentVerdict, ScanResult};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -17,6 +19,8 @@ pub enum Form {
     Table,
     /// For programs.
     Json,
+    /// A report that needs no other file.
+    Html,
 }
 
 /// Notes printed one by one; the rest is counted.
@@ -29,14 +33,16 @@ pub(super) fn print(
     result: &ScanResult,
     form: Form,
     catalogue: &Catalogue,
+    head: Head<'_>,
     to: &mut dyn Write,
 ) -> io::Result<()> {
     match form {
+        Form::Html => to.write_all(html::report(result, catalogue, head).as_bytes()),
         Form::Json => {
             serde_json::to_writer_pretty(&mut *to, &json(result))?;
             writeln!(to)
         }
-        Form::Table => table(result, catalogue, to),
+        Form::Table => table(result, catalogue, head.lang, to),
     }
 }
 
@@ -58,7 +64,12 @@ fn json(result: &ScanResult) -> serde_json::Value {
     serde_json::to_value(result).unwrap_or_default()
 }
 
-fn table(result: &ScanResult, catalogue: &Catalogue, to: &mut dyn Write) -> io::Result<()> {
+fn table(
+    result: &ScanResult,
+    catalogue: &Catalogue,
+    lang: Lang,
+    to: &mut dyn Write,
+) -> io::Result<()> {
     if result.reports.is_empty() {
         return writeln!(to, "No failure found.");
     }
@@ -89,13 +100,35 @@ fn table(result: &ScanResult, catalogue: &Catalogue, to: &mut dyn Write) -> io::
     for incident in &result.verdicts {
         let times = if incident.reports == 1 { "time" } else { "times" };
         writeln!(to, "{} — {} {times}", incident_words(&incident.key), incident.reports)?;
-        for ranked in incident.verdict.causes.iter().take(4) {
-            let name = match &ranked.cause {
-                Some(id) => catalogue.causes.get(id).map_or(id.as_str(), |c| c.name.get(Lang::En)),
-                None => "none of these",
-            };
-            writeln!(to, "  {:>3.0} %  {}: {name}", ranked.share * 100.0, ranked.certainty)?;
+        causes(incident, catalogue, lang, to)?;
+    }
+    Ok(())
+}
+
+/// The likeliest causes, what speaks for or against each, and what is left to ask.
+fn causes(
+    incident: &IncidentVerdict,
+    catalogue: &Catalogue,
+    lang: Lang,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    for ranked in incident.verdict.causes.iter().take(4) {
+        let name = match &ranked.cause {
+            Some(id) => catalogue.causes.get(id).map_or(id.as_str(), |c| c.name.get(lang)),
+            None => "none of these",
+        };
+        let certainty = word(lang, "certainty", ranked.certainty);
+        writeln!(to, "  {:>3.0} %  {certainty}: {name}", ranked.share * 100.0)?;
+        for seen in &ranked.evidence {
+            let probe = catalogue.probes.get(&seen.probe);
+            let asked = probe.map_or(seen.probe.as_str(), |p| p.name.get(lang));
+            let (answer, proof) = (word(lang, "answer", seen.answer), cut(&seen.proof, 160));
+            writeln!(to, "         {asked} – {answer}: {proof}")?;
         }
+    }
+    if !incident.would_ask.is_empty() {
+        let ids: Vec<&str> = incident.would_ask.iter().map(Slug::as_str).collect();
+        writeln!(to, "  not told by what was read; the host would be asked: {}", ids.join(", "))?;
     }
     Ok(())
 }

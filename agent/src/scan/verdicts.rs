@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fleetmend_core::evidence::Evidence;
+use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
 use fleetmend_core::report::{FailureReport, IncidentKey, Kind, Product};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::{probes_for, triage};
+use fleetmend_core::words::Slug;
 
 use super::IncidentVerdict;
 use crate::platform::Platform;
@@ -47,7 +48,8 @@ pub(super) fn offline(
             .map(|probe| offline::answer(reports, probe, latest, now, crate::random::ten()))
             .collect();
         let verdict = triage(catalogue, &key, latest.update_class, &evidence);
-        IncidentVerdict { key, reports: count, verdict }
+        let would_ask = unanswered(&evidence);
+        IncidentVerdict { key, reports: count, verdict, would_ask }
     });
     judged.collect()
 }
@@ -64,6 +66,12 @@ const fn system_of(product: Product) -> OsFamily {
         | Product::Rsync => OsFamily::Linux,
         _ => OsFamily::Windows,
     }
+}
+
+/// The probes that found nothing out, weightiest first.
+fn unanswered(evidence: &[Evidence]) -> Vec<Slug> {
+    let unknown = evidence.iter().filter(|e| e.answer == Answer::Unknown);
+    unknown.map(|e| e.probe.clone()).collect()
 }
 
 /// By asking the machine.
@@ -84,7 +92,8 @@ pub(super) async fn live(
             );
         }
         let verdict = triage(catalogue, &key, latest.update_class, &evidence);
-        judged.push(IncidentVerdict { key, reports: count, verdict });
+        let would_ask = unanswered(&evidence);
+        judged.push(IncidentVerdict { key, reports: count, verdict, would_ask });
     }
     judged
 }

@@ -12,7 +12,7 @@
 //! disk, so that news of jobs still find room when others have filled it. Not done here: sending,
 //! and deciding what is worth telling.
 
-mod format;
+pub(crate) mod format;
 mod lease;
 mod position;
 mod reserve;

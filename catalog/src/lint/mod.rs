@@ -1,6 +1,7 @@
 //! What a catalogue must hold to be used: nothing dangles, nothing is said in one language only,
 //! no step reaches further than its remediation says.
 
+mod complete;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,7 @@ pub fn lint(cat: &Catalogue) -> Vec<LintProblem> {
     cat.probes.values().for_each(|probe| lint.probe(probe));
     cat.remediations.values().for_each(|remediation| lint.remediation(remediation));
     lint.unused();
+    lint.whole();
     lint.problems
 }
 

@@ -3,7 +3,7 @@
 use crate::load::{LintProblem, load, parse};
 
 /// The smallest catalogue that holds an automatic remediation of each system.
-const RIGHT: &str = r#"
+pub(super) const RIGHT: &str = r#"
 [[code]]
 code = "apt.dpkg_interrupted"
 area = "apt"
@@ -115,7 +115,7 @@ timeout_s = 60
 always = true
 "#;
 
-fn problems(text: &str) -> Vec<LintProblem> {
+pub(super) fn problems(text: &str) -> Vec<LintProblem> {
     load(&[("small.toml", text)]).err().unwrap_or_default()
 }
 

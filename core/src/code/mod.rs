@@ -4,13 +4,16 @@
 //! the submodules; the rest of the product handles [`FailureCode`] only.
 
 mod decode;
+mod ntstatus;
 mod read;
 mod reading;
+mod stage;
 mod win32;
 
 pub use decode::{Decoded, decode};
 pub use read::read;
 pub use reading::{Change, CodeReading, Unreadable};
+pub use stage::Stage;
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::FailureCode;
 use super::reading::{Change, CodeReading, INPUT_BYTES, Unreadable};
+use super::{FailureCode, Stage, ntstatus, win32};
+use crate::report::Product;
 
 /// Reads a code from what somebody typed into a field for codes. `known` says whether the
 /// catalogue holds a 32-bit code: only then is a missing or extra zero repaired.
@@ -21,15 +22,16 @@ pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unr
     if text.is_empty() {
         return Err(Unreadable::Empty);
     }
-    let reading = |code, changes: BTreeSet<Change>, stage| CodeReading {
+    let reading = |code, changes: BTreeSet<Change>, stage, product| CodeReading {
         code,
         original: input.to_owned(),
         suggested: changes.iter().any(|c| matches!(c, Change::ZeroAdded | Change::ZeroRemoved)),
         changes: changes.into_iter().collect(),
         stage,
+        product,
     };
-    if let Some(code) = named(&text, &mut changes)? {
-        return Ok(reading(code, changes, None));
+    if let Some((code, product)) = named(&text, &mut changes)? {
+        return Ok(reading(code, changes, None, product));
     }
     let latin = latin(&text);
     if latin != text {
@@ -37,7 +39,7 @@ pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unr
     }
     let (token, stage) = pick(&latin, &mut changes)?;
     let value = number(&token, known, &mut changes)?;
-    Ok(reading(FailureCode::Hresult(value), changes, stage))
+    Ok(reading(FailureCode::Hresult(value), changes, stage.map(Stage), None))
 }
 
 /// Drops what cannot belong to a code: invisible characters, and marks around it.
@@ -58,29 +60,62 @@ fn is_mark(c: char) -> bool {
     c.is_whitespace() || "()[]{}<>\"'`«»“”„‘’.,;:!?*#=|".contains(c)
 }
 
-/// Exit codes and slugs.
-fn named(text: &str, changes: &mut BTreeSet<Change>) -> Result<Option<FailureCode>, Unreadable> {
+/// Exit codes, slugs and symbols.
+fn named(
+    text: &str,
+    changes: &mut BTreeSet<Change>,
+) -> Result<Option<(FailureCode, Option<Product>)>, Unreadable> {
     let lower = text.to_lowercase();
-    if let Some(rest) = lower.strip_prefix("exit") {
-        let number = rest.trim_start().trim_start_matches("code").trim_start_matches("status");
-        let number = number.trim_matches(|c: char| c == ' ' || c == ':' || c == '=');
+    if let Some((before, rest)) = exit(&lower) {
+        let number = rest.trim_start().trim_start_matches("code").trim_start();
+        let number = number.trim_start_matches("status").trim_matches([' ', ':', '=']);
+        // Behind the number, other words may stand: "exit 11 (lock)".
+        let end = number.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(number.len());
+        let (number, after) = number.split_at(end);
+        let apart = after.is_empty() || after.starts_with([' ', ',', '.', ')', ';']);
         // A slug may begin with these letters too.
         if rest.starts_with([' ', ':', '=']) || number.parse::<i32>().is_ok() {
-            let status = number.parse::<i32>().map_err(|_| Unreadable::Exit(shown(text)))?;
-            if FailureCode::Exit(status).to_string() != text {
+            let status = number.parse::<i32>().ok().filter(|_| apart);
+            let code = FailureCode::Exit(status.ok_or_else(|| Unreadable::Exit(shown(text)))?);
+            if code.to_string() != text {
                 changes.insert(Change::Words);
             }
-            return Ok(Some(FailureCode::Exit(status)));
+            let product = before.split(is_mark).rev().find_map(|word| word.parse().ok());
+            return Ok(Some((code, product)));
         }
     }
     if lower.starts_with("0x") {
         return Ok(None);
     }
+    if let Some(value) = by_symbol(text) {
+        changes.insert(Change::Symbol);
+        return Ok(Some((FailureCode::Hresult(value), None)));
+    }
     let Ok(code @ FailureCode::Slug(_)) = lower.parse::<FailureCode>() else { return Ok(None) };
     if lower != text {
         changes.insert(Change::LowerCase);
     }
-    Ok(Some(code))
+    Ok(Some((code, None)))
+}
+
+/// What stands before and behind the word *exit*, where the text has it as a word.
+fn exit(lower: &str) -> Option<(&str, &str)> {
+    if let Some(rest) = lower.strip_prefix("exit") {
+        return Some(("", rest));
+    }
+    let (before, rest) = lower.split_once(" exit").or_else(|| lower.split_once("(exit"))?;
+    // "exited with 1" and other running text is left to the reader of hex codes.
+    (!before.contains("0x")).then_some((before, rest))
+}
+
+/// The code of a symbol of Win32 or the kernel: `ERROR_PATH_NOT_FOUND`, `STATUS_DISK_FULL`.
+fn by_symbol(text: &str) -> Option<u32> {
+    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || !text.contains('_') {
+        return None;
+    }
+    win32::by_symbol(text)
+        .map(|code| 0x8007_0000 | u32::from(code))
+        .or_else(|| ntstatus::by_symbol(text))
 }
 
 /// Letters and signs that look like those of a hex number, as the Latin ones.
@@ -301,7 +336,7 @@ fn hex(
     let parse = |d: &str| u32::from_str_radix(d, 16).ok();
     match digits.len() {
         8 => parse(&digits).ok_or_else(|| Unreadable::NoCode(shown(&digits))),
-        5 => Err(Unreadable::StageAlone(parse(&digits).unwrap_or(0))),
+        5 => Err(Unreadable::StageAlone(Stage(parse(&digits).unwrap_or(0)))),
         // Success codes of the update agent are printed without their leading zeros.
         6 if prefixed => {
             changes.insert(Change::Padded);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::knowledge::Lang;
 
 /// Codes that stand for the catalogue.
 fn known(value: u32) -> bool {
@@ -97,6 +98,95 @@ fn other_codes_of_public_sources() {
 }
 
 #[test]
+fn what_stands_around_an_exit_code_is_understood() {
+    for (text, code, product) in [
+        ("restic exit 11", "exit:11", Some(Product::Restic)),
+        ("restic: exit code 12", "exit:12", Some(Product::Restic)),
+        ("borg exit status 2", "exit:2", Some(Product::Borg)),
+        ("rsync error (exit 23)", "exit:23", Some(Product::Rsync)),
+        ("exit code 11 (lock failed)", "exit:11", None),
+        ("zypper exit 106, repos skipped", "exit:106", Some(Product::Zypper)),
+    ] {
+        let reading = ok(text);
+        assert_eq!((reading.code.to_string().as_str(), reading.product), (code, product), "{text}");
+        assert_eq!(reading.product.is_some() || text.contains('('), !reading.changes.is_empty());
+    }
+    assert!(refused("exit 11x").contains("is not an exit code"));
+}
+
+#[test]
+fn symbols_of_windows_are_looked_up() {
+    for (text, code) in [
+        ("ERROR_ACCESS_DENIED", "0x80070005"),
+        ("error_path_not_found", "0x80070003"),
+        ("STATUS_DISK_FULL", "0xC000007F"),
+    ] {
+        let reading = ok(text);
+        assert_eq!(reading.code.to_string(), code);
+        assert_eq!(reading.changes, [Change::Symbol]);
+    }
+    assert!(refused("ERROR_OF_NOBODY").contains("holds no code"));
+}
+
+#[test]
+fn what_the_seeds_write_is_read() {
+    for (text, code, suggested) in [
+        (
+            "Some update files are missing or have problems. We'll try to download the update again later. Error code: (0x80070003)",
+            "0x80070003",
+            false,
+        ),
+        ("We couldn't install this update but you can try again (0x80070003)", "0x80070003", false),
+        ("Status_wait_3 0x8007003 – Manually download each Windows update", "0x80070003", true),
+        ("Код ошибки 0х80070003 0ха001в", "0x80070003", false),
+        ("Code (0x80070003)", "0x80070003", false),
+        ("0х8007000d", "0x8007000D", false),
+        ("0x800700003", "0x80070003", true),
+        ("0x801901F7", "0x801901F7", false),
+        ("0xD0000034", "0xD0000034", false),
+    ] {
+        let reading = ok(text);
+        assert_eq!(
+            (reading.code.to_string().as_str(), reading.suggested),
+            (code, suggested),
+            "{text}"
+        );
+    }
+    assert_eq!(ok("Код ошибки 0х80070003 0ха001в").stage, Some(Stage(0xA001B)));
+}
+
+#[test]
+fn every_change_and_refusal_is_said_in_both_languages() {
+    let cyrillic = |text: &str| text.chars().any(|c| ('а'..='я').contains(&c));
+    for text in [
+        "0х80070003",
+        "-2147024893",
+        "2147942403",
+        "%%3",
+        "0x8007003",
+        "0x800700003",
+        "(80070003)",
+        "0xFFFFFFFF80070003",
+        "0x240006",
+        "APT.x",
+        "STATUS_DISK_FULL",
+    ] {
+        for change in ok(text).changes {
+            assert!(
+                cyrillic(&change.words(Lang::Ru)) && !cyrillic(&change.words(Lang::En)),
+                "{change:?}"
+            );
+        }
+    }
+    for text in
+        ["", "wuauserv", "3010", "0x8007002", "exit:x", "0xA001B", "0x80070003 and 0x80070005"]
+    {
+        let why = read(text, &known).expect_err(text);
+        assert!(cyrillic(&why.words(Lang::Ru)) && !cyrillic(&why.words(Lang::En)), "{why:?}");
+    }
+}
+
+#[test]
 fn a_missing_or_extra_zero_is_a_suggestion() {
     let missing = ok("0x8007003");
     assert_eq!(missing.code, FailureCode::Hresult(0x8007_0003));
@@ -129,7 +219,7 @@ fn setup_prints_a_stage_after_its_code() {
         ("0x80070003/0xA001B", 0xA001B),
     ];
     for (text, stage) in stages {
-        assert_eq!(ok(text).stage, Some(stage), "{text:?}");
+        assert_eq!(ok(text).stage, Some(Stage(stage)), "{text:?}");
     }
     assert!(refused("0xA001B").contains("put the result code before it"));
 }

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::FailureCode;
+use super::{FailureCode, Stage};
+use crate::knowledge::Lang;
+use crate::report::Product;
 
 /// The longest text that is looked at, in bytes.
 pub(super) const INPUT_BYTES: usize = 1_024;
@@ -42,24 +44,64 @@ pub enum Change {
     ZeroRemoved,
 }
 
+impl Change {
+    /// What was changed, in words of a language.
+    pub fn words(&self, lang: Lang) -> String {
+        let (en, ru) = match self {
+            Self::Letters => (
+                "look-alike letters were replaced by Latin ones",
+                "похожие буквы заменены латинскими",
+            ),
+            Self::Marks => (
+                "spaces, brackets or punctuation were dropped",
+                "отброшены пробелы, скобки или знаки препинания",
+            ),
+            Self::Words => {
+                ("the words around the code were dropped", "отброшены слова вокруг кода")
+            }
+            Self::Prefix => ("0x was put before it", "впереди добавлено 0x"),
+            Self::LowerCase => {
+                ("capital letters were made small", "прописные буквы заменены строчными")
+            }
+            Self::Signed => (
+                "a signed decimal number was written in hex",
+                "десятичное число со знаком записано в шестнадцатеричном виде",
+            ),
+            Self::Unsigned => (
+                "an unsigned decimal number was written in hex",
+                "десятичное число без знака записано в шестнадцатеричном виде",
+            ),
+            Self::MessageNumber => (
+                "an event log's message number (%%) was written in hex",
+                "номер сообщения журнала событий (%%) записан в шестнадцатеричном виде",
+            ),
+            Self::Win32(code) => {
+                return match lang {
+                    Lang::En => format!("Win32 error {code} was written as an HRESULT"),
+                    Lang::Ru => format!("ошибка Win32 {code} записана как HRESULT"),
+                };
+            }
+            Self::SignExtended => {
+                ("the upper half of 64 bits was dropped", "отброшена старшая половина 64 бит")
+            }
+            Self::Padded => ("leading zeros were added", "добавлены нули впереди"),
+            Self::Symbol => {
+                ("the code of this symbol was looked up", "код найден по символьному имени")
+            }
+            Self::ZeroAdded => ("a missing zero was added", "добавлен пропущенный ноль"),
+            Self::ZeroRemoved => ("a zero too many was removed", "убран лишний ноль"),
+        };
+        match lang {
+            Lang::En => en,
+            Lang::Ru => ru,
+        }
+        .to_owned()
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Letters => "look-alike letters were replaced by Latin ones",
-            Self::Marks => "spaces, brackets or punctuation were dropped",
-            Self::Words => "the words around the code were dropped",
-            Self::Prefix => "0x was put before it",
-            Self::LowerCase => "capital letters were made small",
-            Self::Signed => "a signed decimal number was written in hex",
-            Self::Unsigned => "an unsigned decimal number was written in hex",
-            Self::MessageNumber => "an event log's message number (%%) was written in hex",
-            Self::Win32(code) => return write!(f, "Win32 error {code} was written as an HRESULT"),
-            Self::SignExtended => "the upper half of 64 bits was dropped",
-            Self::Padded => "leading zeros were added",
-            Self::Symbol => "the code of this symbol was looked up",
-            Self::ZeroAdded => "a missing zero was added",
-            Self::ZeroRemoved => "a zero too many was removed",
-        })
+        f.write_str(&self.words(Lang::En))
     }
 }
 
@@ -81,23 +123,22 @@ pub struct CodeReading {
     /// Whether the code is a guess to be confirmed ("did you mean"): a zero was added or removed.
     pub suggested: bool,
     /// The stage that setup prints after its code, such as `0xA001B`.
-    pub stage: Option<u32>,
+    pub stage: Option<Stage>,
+    /// The product that was named beside an exit code, such as restic in "restic exit 11".
+    pub product: Option<Product>,
 }
 
 /// Why a text could not be read as a code. Each message says what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.words(Lang::En))]
 pub enum Unreadable {
     /// Nothing was typed.
-    #[error("no code was given; {ACCEPTED}")]
     Empty,
     /// More was typed than is looked at.
-    #[error("the text is longer than {INPUT_BYTES} bytes: give the code alone; {ACCEPTED}")]
     TooLong,
     /// There is no code in it.
-    #[error("\"{0}\" holds no code; {ACCEPTED}")]
     NoCode(String),
     /// A wrong number of digits, and no single code that it may have meant.
-    #[error("\"{text}\" has {digits} hex digits where a code has 8{}", did_you_mean(.candidates))]
     Length {
         /// What was typed.
         text: String,
@@ -107,27 +148,102 @@ pub enum Unreadable {
         candidates: Vec<String>,
     },
     /// A decimal number that is no code.
-    #[error("the number {0} is no 32-bit failure code; for a program's exit code write exit:{0}")]
     Number(String),
     /// An exit code out of range.
-    #[error("\"{0}\" is not an exit code: write exit: and a whole number, such as exit:11")]
     Exit(String),
     /// A setup stage without its code.
-    #[error(
-        "0x{0:05X} is a setup stage: put the result code before it, as in 0xC1900101 0x{0:05X}"
-    )]
-    StageAlone(u32),
+    StageAlone(Stage),
     /// Several codes.
-    #[error("the text holds several codes ({}): give one", .0.join(", "))]
     Several(Vec<String>),
 }
 
 const ACCEPTED: &str = "write it as 0x80070003, 80070003, -2147024893, 2147942403, exit:11 or a name such as apt.lock_held";
+const ACCEPTED_RU: &str = "запишите его как 0x80070003, 80070003, -2147024893, 2147942403, exit:11 или именем, например apt.lock_held";
 
-fn did_you_mean(candidates: &[String]) -> String {
-    if candidates.is_empty() {
-        format!("; {ACCEPTED}")
-    } else {
-        format!("; did you mean {}?", candidates.join(" or "))
+impl Unreadable {
+    /// The message in a language.
+    pub fn words(&self, lang: Lang) -> String {
+        match lang {
+            Lang::En => self.english(),
+            Lang::Ru => self.russian(),
+        }
+    }
+
+    /// Codes that may have been meant: known ones, one zero away, or those that the text holds.
+    pub fn candidates(&self) -> &[String] {
+        match self {
+            Self::Length { candidates, .. } => candidates,
+            Self::Several(codes) => codes,
+            Self::Empty
+            | Self::TooLong
+            | Self::NoCode(_)
+            | Self::Number(_)
+            | Self::Exit(_)
+            | Self::StageAlone(_) => &[],
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::Empty => format!("no code was given; {ACCEPTED}"),
+            Self::TooLong => {
+                format!(
+                    "the text is longer than {INPUT_BYTES} bytes: give the code alone; {ACCEPTED}"
+                )
+            }
+            Self::NoCode(text) => format!("\"{text}\" holds no code; {ACCEPTED}"),
+            Self::Length { text, digits, candidates } => {
+                let said = format!("\"{text}\" has {digits} hex digits where a code has 8");
+                if candidates.is_empty() {
+                    format!("{said}; {ACCEPTED}")
+                } else {
+                    format!("{said}; did you mean {}?", candidates.join(" or "))
+                }
+            }
+            Self::Number(n) => format!(
+                "the number {n} is no 32-bit failure code; for a program's exit code write exit:{n}"
+            ),
+            Self::Exit(text) => format!(
+                "\"{text}\" is not an exit code: write exit: and a whole number, such as exit:11"
+            ),
+            Self::StageAlone(stage) => format!(
+                "{stage} is a stage of Windows setup ({}): put the result code before it, as in 0xC1900101 {stage}",
+                stage.words(Lang::En)
+            ),
+            Self::Several(codes) => {
+                format!("the text holds several codes ({}): give one", codes.join(", "))
+            }
+        }
+    }
+
+    fn russian(&self) -> String {
+        match self {
+            Self::Empty => format!("код не указан; {ACCEPTED_RU}"),
+            Self::TooLong => {
+                format!("текст длиннее {INPUT_BYTES} байт: укажите только код; {ACCEPTED_RU}")
+            }
+            Self::NoCode(text) => format!("в «{text}» нет кода; {ACCEPTED_RU}"),
+            Self::Length { text, digits, candidates } => {
+                let said = format!("в «{text}» шестнадцатеричных цифр: {digits}, а в коде их 8");
+                if candidates.is_empty() {
+                    format!("{said}; {ACCEPTED_RU}")
+                } else {
+                    format!("{said}; возможно, это {}?", candidates.join(" или "))
+                }
+            }
+            Self::Number(n) => format!(
+                "число {n} не 32-битный код сбоя; код завершения программы пишите как exit:{n}"
+            ),
+            Self::Exit(text) => format!(
+                "«{text}» не код завершения: напишите exit: и целое число, например exit:11"
+            ),
+            Self::StageAlone(stage) => format!(
+                "{stage} — этап установки Windows ({}): поставьте перед ним код результата, например 0xC1900101 {stage}",
+                stage.words(Lang::Ru)
+            ),
+            Self::Several(codes) => {
+                format!("в тексте несколько кодов ({}): укажите один", codes.join(", "))
+            }
+        }
     }
 }

@@ -8,43 +8,24 @@ use super::problem::Problem;
 /// A column: its name, and where its value stands in an item (a JSON pointer).
 pub(crate) type Column = (&'static str, &'static str);
 
-/// A CSV text being written.
-pub(crate) struct Text {
-    columns: &'static [Column],
-    writer: ::csv::Writer<Vec<u8>>,
-    begun: bool,
-}
-
-impl Text {
-    /// An empty text; its first line are the columns' names.
-    pub(crate) fn new(columns: &'static [Column]) -> Self {
-        let writer =
-            ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
-        Self { columns, writer, begun: false }
+/// Items as CSV; with `header`, the columns' names are the first line.
+pub(crate) fn text(
+    columns: &[Column],
+    items: &[impl Serialize],
+    header: bool,
+) -> Result<Vec<u8>, Problem> {
+    let mut writer =
+        ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
+    if header {
+        let names = columns.iter().map(|(name, _)| *name);
+        writer.write_record(names).map_err(Problem::internal)?;
     }
-
-    /// Writes an item.
-    pub(crate) fn row(&mut self, item: &impl Serialize) -> Result<(), Problem> {
-        self.header()?;
+    for item in items {
         let value = serde_json::to_value(item).map_err(Problem::internal)?;
-        let cells = self.columns.iter().map(|(_, pointer)| cell(value.pointer(pointer)));
-        self.writer.write_record(cells).map_err(Problem::internal)
+        let cells = columns.iter().map(|(_, pointer)| cell(value.pointer(pointer)));
+        writer.write_record(cells).map_err(Problem::internal)?;
     }
-
-    /// The whole text.
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Problem> {
-        self.header()?;
-        self.writer.into_inner().map_err(Problem::internal)
-    }
-
-    fn header(&mut self) -> Result<(), Problem> {
-        if !self.begun {
-            self.begun = true;
-            let names = self.columns.iter().map(|(name, _)| *name);
-            self.writer.write_record(names).map_err(Problem::internal)?;
-        }
-        Ok(())
-    }
+    writer.into_inner().map_err(Problem::internal)
 }
 
 fn cell(value: Option<&Value>) -> String {
@@ -94,10 +75,10 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_and_absent_is_empty() {
-        let mut text = Text::new(&[("name", "/name"), ("n", "/n"), ("labels", "/labels")]);
+        let columns = [("name", "/name"), ("n", "/n"), ("labels", "/labels")];
         let item = serde_json::json!({"name": "a,\"b\"", "n": null, "labels": {"k": "v"}});
-        text.row(&item).expect("row");
-        let bytes = text.finish().expect("text");
+        let bytes = text(&columns, &[item], true).expect("text");
+        assert_eq!(text(&columns, &[(); 0], false).expect("text"), b"");
         assert_eq!(String::from_utf8_lossy(&bytes), "name,n,labels\r\n\"a,\"\"b\"\"\",,k=v\r\n");
     }
 }

@@ -1,9 +1,13 @@
 //! Lists: pages of JSON, or all of it as CSV.
 
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fleetmend_core::limits;
 use fleetmend_store::{Cursor, Page, PageRequest};
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::call::{Call, ok};
@@ -35,44 +39,93 @@ pub(crate) fn request(call: &Call) -> Result<PageRequest, Problem> {
     Ok(PageRequest { limit: limit.unwrap_or(0), cursor })
 }
 
-/// Answers a list: `fetch` reads one page.
+/// Answers a list: `fetch` reads one page, `with` is what it needs beside the call.
 ///
-/// CSV holds every row from the cursor on, page by page, and never more than
-/// [`limits::CSV_ROWS`]: a cut is told in the header `X-Fleetmend-Truncated`.
-pub(crate) async fn list<T, F, R>(
-    call: &Call,
+/// CSV holds every row from the cursor on, and is sent page by page as it is read: never more than
+/// one page is in memory. It ends after [`limits::CSV_ROWS`]; that there are more is told in the
+/// header `X-Fleetmend-Truncated`. What fails on the way breaks the answer off, so that nobody takes
+/// a part for the whole.
+pub(crate) async fn list<T, C, F, R>(
+    mut call: Call,
     columns: &'static [csv::Column],
+    with: C,
     fetch: F,
 ) -> Result<Response, Problem>
 where
-    T: Serialize,
-    F: Fn(PageRequest) -> R,
-    R: Future<Output = Result<Page<T>, Problem>>,
+    T: Serialize + Send + 'static,
+    C: Send + Sync + 'static,
+    F: Fn(Arc<Call>, Arc<C>, PageRequest) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Page<T>, Problem>> + Send + 'static,
 {
-    let mut wanted = request(call)?;
-    let Some(form) = csv_form(call)? else {
-        let page = fetch(wanted).await?;
+    let mut wanted = request(&call)?;
+    let form = csv_form(&call)?;
+    let bounded = call.query.text("limit").is_some();
+    // Who reads slowly holds no place of those who ask.
+    let _place = call.place.take();
+    let (call, with) = (Arc::new(call), Arc::new(with));
+    let Some(form) = form else {
+        let page = fetch(call, with, wanted).await?;
         return ok(&PageOf {
             items: page.items,
             next_cursor: page.next.map(|c| c.to_string()),
             total: page.total,
         });
     };
-    let bounded = call.query.text("limit").is_some();
     if !bounded {
         wanted.limit = limits::PAGE_MAX;
     }
-    let mut rows: Vec<T> = Vec::new();
-    let cut = loop {
-        let page = fetch(wanted.clone()).await?;
-        rows.extend(page.items);
-        wanted.cursor = page.next;
-        let full = rows.len() >= limits::CSV_ROWS as usize;
-        if wanted.cursor.is_none() || bounded || full {
-            break wanted.cursor.is_some();
+    let first = fetch(Arc::clone(&call), Arc::clone(&with), wanted.clone()).await?;
+    let most = u64::from(limits::CSV_ROWS);
+    let cut = if bounded { first.next.is_some() } else { first.total > most };
+    let rows = first.items.len() as u64;
+    let begin = begin(form, csv::text(columns, &first.items, true)?);
+    let rest = Rest { call, with, fetch, columns, wanted, rows, most, cut };
+    let next = first.next.filter(|_| !bounded);
+    let pages = stream::unfold((rest, next), |(mut rest, next)| async move {
+        let page = rest.page(next?).await;
+        let (text, next) = match page {
+            Ok((text, next)) => (Ok(text), next),
+            Err(problem) => (Err(std::io::Error::other(problem.detail.clone())), None),
+        };
+        Some((text, (rest, next)))
+    });
+    let body = Body::from_stream(stream::once(std::future::ready(Ok(begin))).chain(pages));
+    Ok(attachment(body, cut))
+}
+
+/// What is needed to read on.
+struct Rest<C, F> {
+    call: Arc<Call>,
+    with: Arc<C>,
+    fetch: F,
+    columns: &'static [csv::Column],
+    wanted: PageRequest,
+    rows: u64,
+    most: u64,
+    cut: bool,
+}
+
+impl<C, F> Rest<C, F> {
+    /// The next page as text, and where it goes on.
+    async fn page<T, R>(&mut self, from: Cursor) -> Result<(Vec<u8>, Option<Cursor>), Problem>
+    where
+        T: Serialize,
+        F: Fn(Arc<Call>, Arc<C>, PageRequest) -> R,
+        R: Future<Output = Result<Page<T>, Problem>>,
+    {
+        if self.rows >= self.most {
+            if self.cut {
+                return Ok((Vec::new(), None));
+            }
+            // Rows came while it was read: the header said that this is all.
+            return Err(Problem::busy("the list grew while it was read: ask again"));
         }
-    };
-    csv(columns, &rows, cut, form)
+        self.wanted.cursor = Some(from);
+        let (call, with) = (Arc::clone(&self.call), Arc::clone(&self.with));
+        let page = (self.fetch)(call, with, self.wanted.clone()).await?;
+        self.rows += page.items.len() as u64;
+        Ok((csv::text(self.columns, &page.items, false)?, page.next))
+    }
 }
 
 /// How a CSV text begins.
@@ -103,27 +156,31 @@ pub(crate) fn csv<T: Serialize>(
     cut: bool,
     form: CsvForm,
 ) -> Result<Response, Problem> {
-    let mut text = csv::Text::new(columns);
-    for row in rows {
-        text.row(row)?;
+    Ok(attachment(begin(form, csv::text(columns, rows, true)?).into(), cut))
+}
+
+fn begin(form: CsvForm, text: Vec<u8>) -> Vec<u8> {
+    match form {
+        CsvForm::Plain => text,
+        CsvForm::Marked => ["\u{feff}".as_bytes(), &text].concat(),
     }
+}
+
+fn attachment(body: Body, cut: bool) -> Response {
     let mut response = (
         StatusCode::OK,
         [
             (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
             (header::CONTENT_DISPOSITION, "attachment; filename=\"fleetmend.csv\""),
         ],
-        match form {
-            CsvForm::Plain => text.finish()?,
-            CsvForm::Marked => ["\u{feff}".as_bytes(), &text.finish()?].concat(),
-        },
+        body,
     )
         .into_response();
     if cut {
         let yes = axum::http::HeaderValue::from_static("true");
         response.headers_mut().insert("x-fleetmend-truncated", yes);
     }
-    Ok(response)
+    response
 }
 
 /// A page of what is held whole.

@@ -119,11 +119,22 @@ const MAX_RISK: &[Param] = &[Param::one(
     "max_risk",
     "The highest risk allowed: safe (unless given), disruptive, dangerous.",
 )];
+const UPDATE_CLASS: Param = Param::one(
+    "update_class",
+    "The class of update: cumulative, dotnet, winre, driver or definition.",
+);
 const CONTEXT: &[Param] =
-    &[PRODUCT, OPERATION, Param::one("lang", "The language of the texts: en or ru.")];
+    &[PRODUCT, OPERATION, UPDATE_CLASS, Param::one("lang", "The language of the texts: en or ru.")];
+const QUESTION: &[Param] = &[
+    Param::one("q", "A code in any spelling, or the name of a cause, a remediation or a probe."),
+    PRODUCT,
+    OPERATION,
+    UPDATE_CLASS,
+    Param::one("lang", "The language of the texts: en or ru."),
+];
 const NEXT: &[Param] = &[Param::one("next", "Where to go after the log-in.")];
 const SEARCH: &[Param] =
-    &[Param::one("q", "A host, or a code in any spelling."), PRODUCT, OPERATION];
+    &[Param::one("q", "A host, or a code in any spelling."), PRODUCT, OPERATION, UPDATE_CLASS];
 const PAGE: Param = Param::one("cursor", "Where the list goes on.");
 const TRIAGE_PAGE: &[Param] =
     &[Param::one("since", "Since when changes are told: 1h, 24h, 7d, 30d or a time.")];
@@ -292,6 +303,13 @@ pub static ROUTES: &[Route] = &[
     .takes(shape::<hosts::Why>)
     .gives(shape::<model::JobDetailView>),
     // catalogue
+    get(
+        "/api/v1/explain",
+        P::Read,
+        "Explain a code in any spelling, or a cause, a remediation or a probe by its name.",
+        to!(catalog::explain),
+    )
+    .query(QUESTION),
     get(
         "/api/v1/catalog/codes/{code}",
         P::Read,

@@ -132,7 +132,7 @@ impl Dpkg {
     }
 
     /// Takes the stanzas of a status file; a later one of the same package replaces an earlier.
-    fn take(&mut self, file: File, counted: bool) -> io::Result<()> {
+    pub(super) fn take(&mut self, file: impl Read, counted: bool) -> io::Result<()> {
         let mut reader = BufReader::with_capacity(64 * 1024, file.take(STATUS));
         let (mut name, mut arch, mut status) = (String::new(), String::new(), String::new());
         let mut line = Vec::new();

@@ -222,3 +222,26 @@ impl Live {
         Ok(())
     }
 }
+
+/// Ways in for the fuzz targets.
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz {
+    use super::{apt_logs as logs, dpkg::Dpkg};
+
+    /// Every reader of apt's and dpkg's logs: none takes more than it was given.
+    pub(crate) fn apt_logs(bytes: &[u8]) {
+        assert!(logs::runs(bytes).1 <= bytes.len());
+        assert!(logs::stanzas(bytes).1 <= bytes.len());
+        let _ = logs::unattended_errors(bytes);
+        let _ = logs::unfinished_configure(bytes, "libexample");
+    }
+
+    /// dpkg's status file.
+    pub(crate) fn dpkg(bytes: &[u8]) {
+        let mut state = Dpkg::default();
+        // Memory cannot fail to be read.
+        let _ = state.take(bytes, true);
+        assert!(state.bad.len() <= super::dpkg::NAMED);
+        let _ = state.words();
+    }
+}

@@ -102,13 +102,10 @@ pub(crate) struct MadeApiToken {
 
 /// Lists tokens.
 pub(crate) async fn list(call: Call) -> Answer {
-    paging::list(&call, COLUMNS, |page| {
-        let call = &call;
-        async move {
-            let page = call.db().api_tokens(&page).await?;
-            let items = page.items.into_iter().map(|t| ApiTokenView::new(t, call.now)).collect();
-            Ok(Page { items, next: page.next, total: page.total })
-        }
+    paging::list(call, COLUMNS, (), |call, _, page| async move {
+        let page = call.db().api_tokens(&page).await?;
+        let items = page.items.into_iter().map(|t| ApiTokenView::new(t, call.now)).collect();
+        Ok(Page { items, next: page.next, total: page.total })
     })
     .await
 }

@@ -104,17 +104,16 @@ pub(crate) async fn list(call: Call) -> Answer {
     let allowed = risk(call.query.text("max_risk"))?;
     let state = IncidentState::ALL.iter().copied().filter(|s| s.is_open()).collect();
     let filter = IncidentFilter { state, ..IncidentFilter::default() };
-    paging::list(&call, COLUMNS, |mut page: PageRequest| {
-        let (call, filter) = (&call, &filter);
+    paging::list(call, COLUMNS, filter, move |call, filter, mut page: PageRequest| {
         page.limit = if page.limit == 0 { limits::PAGE } else { page.limit.min(MOST) };
         async move {
-            let found = call.db().incidents(filter, &page).await?;
+            let found = call.db().incidents(&filter, &page).await?;
             let mut hosts = BTreeMap::new();
             let mut items = Vec::with_capacity(found.items.len());
             for incident in found.items {
-                let case = case(call, &incident, &mut hosts).await?;
+                let case = case(&call, &incident, &mut hosts).await?;
                 let judged = Judged::new(call.shared().catalogue, &case, allowed);
-                items.push(view(call, incident, case, judged));
+                items.push(view(&call, incident, case, judged));
             }
             Ok(Page { items, next: found.next, total: found.total })
         }

@@ -1,12 +1,12 @@
 //! `/api/v1/catalog`: what the catalogue knows.
 
-use fleetmend_catalog::Explanation;
+use fleetmend_catalog::Wish;
 use fleetmend_core::code::CodeReading;
 use fleetmend_core::knowledge::{Cause, Lang, Remediation};
 use fleetmend_core::report::{Operation, Product};
+use fleetmend_core::update_class::UpdateClass;
 use serde::Serialize;
 
-use super::model::round;
 use crate::http::call::{Call, ok};
 use crate::http::csv::Column;
 use crate::http::paging;
@@ -34,20 +34,6 @@ const REMEDIATIONS: &[Column] = &[
     ("unproven", "/unproven"),
     ("digest", "/digest"),
 ];
-
-/// A code as it was read, and what is known of it.
-#[derive(Debug, Serialize)]
-pub(crate) struct CodeView {
-    /// What was typed.
-    pub(crate) asked: String,
-    /// What was changed to read it, in words.
-    pub(crate) changes: Vec<String>,
-    /// Whether the code is a guess: *did you mean*.
-    pub(crate) suggested: bool,
-    /// What is known.
-    #[serde(flatten)]
-    pub(crate) explanation: Explanation,
-}
 
 /// A cause.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -136,51 +122,45 @@ impl From<&Remediation> for RemediationView {
 /// Reads a code in any spelling; the problem says what is accepted, or what may be meant.
 pub(crate) fn read_code(call: &Call, text: &str, field: &str) -> Result<CodeReading, Problem> {
     fleetmend_catalog::read_code(call.shared().catalogue, text).map_err(|unreadable| {
-        let candidates = match &unreadable {
-            fleetmend_core::code::Unreadable::Length { candidates, .. } => candidates.clone(),
-            _ => Vec::new(),
-        };
-        Problem::bad(field, unreadable.to_string()).accepting(candidates)
+        let candidates = unreadable.candidates().to_vec();
+        Problem::bad(field, unreadable.words(call.words.0)).accepting(candidates)
     })
 }
 
-/// A code explained.
-pub(crate) fn explained(
-    call: &Call,
-    reading: CodeReading,
-    product: Option<Product>,
-    operation: Option<Operation>,
-    lang: Lang,
-) -> CodeView {
-    let catalogue = call.shared().catalogue;
-    let mut explanation =
-        fleetmend_catalog::explain(catalogue, &reading.code, product, operation, lang);
-    for context in &mut explanation.contexts {
-        context.other = round(context.other);
-        for cause in &mut context.causes {
-            cause.prior = round(cause.prior);
-        }
-    }
-    CodeView {
-        changes: reading.changes.iter().map(ToString::to_string).collect(),
-        suggested: reading.suggested,
-        asked: reading.original,
-        explanation,
-    }
+/// What the caller says of the context, and the language of the answer.
+pub(crate) fn wish(call: &Call, lang: Lang) -> Result<Wish, Problem> {
+    Ok(Wish {
+        product: call.query.word::<Product>("product")?,
+        operation: call.query.word::<Operation>("operation")?,
+        update_class: call.query.word::<UpdateClass>("update_class")?,
+        lang: call.query.word::<Lang>("lang")?.unwrap_or(lang),
+    })
 }
 
 /// Explains a code in any spelling.
 pub(crate) async fn code(call: Call) -> Answer {
     let reading = read_code(&call, call.part("code"), "code")?;
-    let product = call.query.word::<Product>("product")?;
-    let operation = call.query.word::<Operation>("operation")?;
-    let lang = call.query.word::<Lang>("lang")?.unwrap_or(Lang::En);
-    ok(&explained(&call, reading, product, operation, lang))
+    let wish = wish(&call, Lang::En)?;
+    ok(&fleetmend_catalog::explain_reading(call.shared().catalogue, reading, wish))
+}
+
+/// Explains a code in any spelling, or a cause, a remediation or a probe by its name.
+pub(crate) async fn explain(call: Call) -> Answer {
+    let Some(asked) = call.query.text("q") else {
+        return Err(Problem::bad("q", "q: a code in any spelling, or a name of the catalogue"));
+    };
+    let wish = wish(&call, Lang::En)?;
+    match fleetmend_catalog::ask(call.shared().catalogue, asked, wish) {
+        Ok(topic) => ok(&topic),
+        Err(lost) => {
+            Err(Problem::bad("q", format!("q: {}", lost.why.words(wish.lang))).accepting(lost.near))
+        }
+    }
 }
 
 /// Lists causes.
 pub(crate) async fn causes(call: Call) -> Answer {
-    paging::list(&call, CAUSES, |page| {
+    paging::list(call, CAUSES, (), |call, _, page| {
         let all: Vec<CauseView> =
             call.shared().catalogue.causes.values().map(CauseView::from).collect();
         std::future::ready(Ok(paging::whole(all, &page)))
@@ -190,7 +170,7 @@ pub(crate) async fn causes(call: Call) -> Answer {
 
 /// Lists remediations.
 pub(crate) async fn remediations(call: Call) -> Answer {
-    paging::list(&call, REMEDIATIONS, |page| {
+    paging::list(call, REMEDIATIONS, (), |call, _, page| {
         let all: Vec<RemediationView> =
             call.shared().catalogue.remediations.values().map(RemediationView::from).collect();
         std::future::ready(Ok(paging::whole(all, &page)))

@@ -122,13 +122,10 @@ pub(crate) struct MadeToken {
 
 /// Lists tokens.
 pub(crate) async fn list(call: Call) -> Answer {
-    paging::list(&call, COLUMNS, |page| {
-        let call = &call;
-        async move {
-            let page = call.db().enrollment_tokens(&page).await?;
-            let items = page.items.into_iter().map(|t| TokenView::new(t, call.now)).collect();
-            Ok(Page { items, next: page.next, total: page.total })
-        }
+    paging::list(call, COLUMNS, (), |call, _, page| async move {
+        let page = call.db().enrollment_tokens(&page).await?;
+        let items = page.items.into_iter().map(|t| TokenView::new(t, call.now)).collect();
+        Ok(Page { items, next: page.next, total: page.total })
     })
     .await
 }

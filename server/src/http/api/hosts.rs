@@ -99,13 +99,10 @@ pub(crate) fn view(call: &Call, host: Host) -> HostView {
 /// Lists hosts.
 pub(crate) async fn list(call: Call) -> Answer {
     let filter = filter(&call)?;
-    paging::list(&call, COLUMNS, |page| {
-        let (call, filter) = (&call, &filter);
-        async move {
-            let page = call.db().hosts(filter, &page).await?;
-            let items = page.items.into_iter().map(|h| view(call, h)).collect();
-            Ok(Page { items, next: page.next, total: page.total })
-        }
+    paging::list(call, COLUMNS, filter, |call, filter, page| async move {
+        let page = call.db().hosts(&filter, &page).await?;
+        let items = page.items.into_iter().map(|h| view(&call, h)).collect();
+        Ok(Page { items, next: page.next, total: page.total })
     })
     .await
 }
@@ -156,14 +153,11 @@ pub(crate) async fn jobs(call: Call) -> Answer {
     let id: HostId = call.id()?;
     find(&call, id).await?;
     let filter = fleetmend_store::JobFilter { host: Some(id), ..Default::default() };
-    paging::list(&call, super::jobs::COLUMNS, |page| {
-        let (call, filter) = (&call, &filter);
-        async move {
-            let page = call.db().jobs(filter, &page).await?;
-            let catalogue = call.shared().catalogue;
-            let items = page.items.into_iter().map(|j| JobView::new(j, catalogue)).collect();
-            Ok(Page { items, next: page.next, total: page.total })
-        }
+    paging::list(call, super::jobs::COLUMNS, filter, |call, filter, page| async move {
+        let page = call.db().jobs(&filter, &page).await?;
+        let catalogue = call.shared().catalogue;
+        let items = page.items.into_iter().map(|j| JobView::new(j, catalogue)).collect();
+        Ok(Page { items, next: page.next, total: page.total })
     })
     .await
 }

@@ -96,14 +96,11 @@ pub(crate) async fn find(call: &Call, id: IncidentId) -> Result<IncidentDetail, 
 /// Lists incidents.
 pub(crate) async fn list(call: Call) -> Answer {
     let filter = filter(&call)?;
-    paging::list(&call, COLUMNS, |page| {
-        let (call, filter) = (&call, &filter);
-        async move {
-            let page = call.db().incidents(filter, &page).await?;
-            let catalogue = call.shared().catalogue;
-            let items = page.items.into_iter().map(|i| IncidentView::new(i, catalogue)).collect();
-            Ok(Page { items, next: page.next, total: page.total })
-        }
+    paging::list(call, COLUMNS, filter, |call, filter, page| async move {
+        let page = call.db().incidents(&filter, &page).await?;
+        let catalogue = call.shared().catalogue;
+        let items = page.items.into_iter().map(|i| IncidentView::new(i, catalogue)).collect();
+        Ok(Page { items, next: page.next, total: page.total })
     })
     .await
 }

@@ -56,14 +56,11 @@ pub(crate) async fn list(call: Call) -> Answer {
         active: call.query.parse::<bool>("active")?.unwrap_or(false),
         remediation: call.query.text("remediation").map(str::to_owned),
     };
-    paging::list(&call, COLUMNS, |page| {
-        let (call, filter) = (&call, &filter);
-        async move {
-            let page = call.db().jobs(filter, &page).await?;
-            let catalogue = call.shared().catalogue;
-            let items = page.items.into_iter().map(|j| JobView::new(j, catalogue)).collect();
-            Ok(Page { items, next: page.next, total: page.total })
-        }
+    paging::list(call, COLUMNS, filter, |call, filter, page| async move {
+        let page = call.db().jobs(&filter, &page).await?;
+        let catalogue = call.shared().catalogue;
+        let items = page.items.into_iter().map(|j| JobView::new(j, catalogue)).collect();
+        Ok(Page { items, next: page.next, total: page.total })
     })
     .await
 }

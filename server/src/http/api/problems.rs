@@ -129,12 +129,9 @@ pub(crate) async fn summary(call: Call) -> Answer {
 
 /// Lists problems, most hosts first.
 pub(crate) async fn list(call: Call) -> Answer {
-    paging::list(&call, COLUMNS, |page| {
-        let call = &call;
-        async move {
-            let page = paging::whole(views(call, Lang::En).await?, &page);
-            Ok(page)
-        }
+    paging::list(call, COLUMNS, (), |call, _, page| async move {
+        let page = paging::whole(views(&call, Lang::En).await?, &page);
+        Ok(page)
     })
     .await
 }

@@ -46,13 +46,10 @@ pub(crate) async fn list(call: Call) -> Answer {
         subject: call.query.text("kb").map(str::to_owned),
         since: call.query.parse::<Timestamp>("since")?,
     };
-    paging::list(&call, COLUMNS, |page| {
-        let (call, filter) = (&call, &filter);
-        async move {
-            let page = call.db().reports(filter, &page).await?;
-            let items = page.items.into_iter().map(ReportView::from).collect();
-            Ok(Page { items, next: page.next, total: page.total })
-        }
+    paging::list(call, COLUMNS, filter, |call, filter, page| async move {
+        let page = call.db().reports(&filter, &page).await?;
+        let items = page.items.into_iter().map(ReportView::from).collect();
+        Ok(Page { items, next: page.next, total: page.total })
     })
     .await
 }

@@ -1,18 +1,19 @@
-//! The words of the pages, English and Russian: `server/locales/*.toml`, one key a text. A test holds
-//! both files to the same keys, and every key of a template to the files.
+//! The words of the pages, English and Russian: `server/locales/*.toml`, one key a text, beside the
+//! catalogue's own words. A test holds both files to the same keys, and every key of a template to
+//! the files.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use fleetmend_catalog::words::{self, Texts};
 use fleetmend_core::knowledge::Lang;
 use fleetmend_core::time::Timestamp;
 
-/// The texts of one language.
-type Texts = BTreeMap<String, String>;
+const EN_FILE: &str = include_str!("../../../locales/en.toml");
+const RU_FILE: &str = include_str!("../../../locales/ru.toml");
 
-static EN: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../locales/en.toml")));
-static RU: LazyLock<Texts> = LazyLock::new(|| read(include_str!("../../../locales/ru.toml")));
+static EN: LazyLock<Texts> = LazyLock::new(|| with_catalogue(Lang::En, EN_FILE));
+static RU: LazyLock<Texts> = LazyLock::new(|| with_catalogue(Lang::Ru, RU_FILE));
 
 /// The words of one language; the templates call it `t`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,11 @@ impl Words {
         }
     }
 
+    /// A share in per cent, where there is one.
+    pub(crate) fn share(self, share: impl Borrow<Option<f64>>) -> String {
+        share.borrow().map(|share| self.percent(share)).unwrap_or_default()
+    }
+
     /// Bytes in MiB, or in GiB from ten of them on.
     pub(crate) fn size(self, bytes: impl Borrow<u64>) -> String {
         let mib = bytes.borrow() / (1024 * 1024);
@@ -204,24 +210,10 @@ fn plural(lang: Lang, count: u64) -> &'static str {
     }
 }
 
-fn read(text: &str) -> Texts {
-    fn flatten(prefix: &str, table: &toml::Table, into: &mut Texts) {
-        for (name, value) in table {
-            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-            match value {
-                toml::Value::Table(inner) => flatten(&key, inner, into),
-                toml::Value::String(text) => {
-                    into.insert(key, text.clone());
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut texts = Texts::new();
-    // Both files are compiled in, and a test reads them: an error here cannot reach a user.
-    if let Ok(table) = text.parse::<toml::Table>() {
-        flatten("", &table, &mut texts);
-    }
+/// The words of a file, and those of the catalogue's closed sets.
+fn with_catalogue(lang: Lang, file: &str) -> Texts {
+    let mut texts = words::texts(file);
+    texts.extend(words::words(lang).clone());
     texts
 }
 
@@ -253,6 +245,11 @@ mod tests {
             assert!(RU.contains_key(&few), "no form for 2: {key}");
         }
         assert!(EN.len() > 100);
+        let twice: Vec<_> = words::texts(EN_FILE)
+            .into_keys()
+            .filter(|k| words::words(Lang::En).contains_key(k))
+            .collect();
+        assert!(twice.is_empty(), "said by the catalogue already: {twice:?}");
     }
 
     /// Every file of a folder of this crate that ends so, with its text.

@@ -3,7 +3,7 @@
 use askama::Template;
 use fleetmend_core::ids::JobId;
 use fleetmend_core::job::JobState;
-use fleetmend_store::{Attempt, Job, JobFilter, PageRequest};
+use fleetmend_store::{Attempt, Job, JobFilter, JobStep, PageRequest};
 
 use super::list::Foot;
 use super::{Choice, Frame, choices, html, see};
@@ -36,6 +36,15 @@ struct JobPage {
     attempts: Vec<Attempt>,
     can_cancel: bool,
     log: String,
+}
+
+impl JobPage {
+    /// A step's words, without an exit code that its own cell says.
+    #[expect(clippy::unused_self, reason = "templates reach it through the page")]
+    fn words<'a>(&self, step: &'a JobStep) -> &'a str {
+        let said = step.exit.map(|exit| format!("exit {exit}"));
+        if said.is_some_and(|said| said == step.detail) { "" } else { &step.detail }
+    }
 }
 
 /// The list.

@@ -1,0 +1,152 @@
+//! The catalogue explained for people: a code in any spelling, a cause, a remediation or a probe by
+//! its name. One structure for the command line, REST, pages and reports.
+
+mod cause;
+mod code;
+mod probe;
+mod remediation;
+
+use fleetmend_core::code::{FailureCode, Unreadable};
+use fleetmend_core::knowledge::{Catalogue, Lang, Text};
+use fleetmend_core::report::{Operation, Product};
+use fleetmend_core::update_class::UpdateClass;
+use fleetmend_core::words::Slug;
+use serde::Serialize;
+
+pub use cause::{CauseTopic, ExplainedCause, Occurrence, Recognition, explain_cause};
+pub use code::{
+    CodeTopic, Context, Explanation, Related, StageTold, explain, explain_reading, known, read_code,
+};
+pub use probe::{ProbeTopic, Tells, explain_probe};
+pub use remediation::{
+    Blocker, ExplainedRemediation, Named, RemediationTopic, explain_remediation,
+};
+
+/// Entries that are named where nothing was found.
+const NEAR: usize = 8;
+
+/// What the asker knows of the context, and the language of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// The product it failed in.
+    pub product: Option<Product>,
+    /// The operation that failed.
+    pub operation: Option<Operation>,
+    /// The class of update.
+    pub update_class: Option<UpdateClass>,
+    /// The language of the texts.
+    pub lang: Lang,
+}
+
+impl Wish {
+    /// Every context, in a language.
+    pub const fn all(lang: Lang) -> Self {
+        Self { product: None, operation: None, update_class: None, lang }
+    }
+}
+
+/// What was asked for, explained.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "topic", rename_all = "snake_case")]
+pub enum Topic {
+    /// A code.
+    Code(Box<CodeTopic>),
+    /// A cause.
+    Cause(Box<CauseTopic>),
+    /// A remediation.
+    Remediation(Box<RemediationTopic>),
+    /// A probe.
+    Probe(Box<ProbeTopic>),
+}
+
+/// Nothing of the catalogue goes by that name, and no code was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotFound {
+    /// Why it is no code.
+    pub why: Unreadable,
+    /// What may be meant: codes, or names of entries.
+    pub near: Vec<String>,
+}
+
+/// Explains whatever was asked for: a name of the catalogue first, then a code in any spelling. Where
+/// a cause and a probe share a name, the cause is told, and the probe with it; `probe:NAME` asks for
+/// the probe, and so `cause:` and `remediation:`.
+pub fn ask(cat: &Catalogue, asked: &str, wish: Wish) -> Result<Topic, NotFound> {
+    if let Some(topic) = by_name(cat, asked, wish.lang) {
+        return Ok(topic);
+    }
+    match read_code(cat, asked) {
+        Ok(reading) => {
+            let unknown = !cat.codes.contains_key(&reading.code);
+            if let (FailureCode::Slug(_), true) = (&reading.code, unknown) {
+                // A name with a dot that nobody knows is rather a name mistyped than a code.
+                let near = near(cat, asked);
+                if !near.is_empty() {
+                    return Err(NotFound { why: Unreadable::NoCode(asked.to_owned()), near });
+                }
+            }
+            Ok(Topic::Code(Box::new(explain_reading(cat, reading, wish))))
+        }
+        Err(why) => {
+            let mut candidates = why.candidates().to_vec();
+            if candidates.is_empty() {
+                candidates = near(cat, asked);
+            }
+            Err(NotFound { why, near: candidates })
+        }
+    }
+}
+
+fn by_name(cat: &Catalogue, asked: &str, lang: Lang) -> Option<Topic> {
+    let text = asked.trim().to_lowercase();
+    let (set, name) = match text.split_once(':') {
+        Some((set @ ("cause" | "probe" | "remediation"), name)) => (Some(set), name.trim()),
+        _ => (None, text.as_str()),
+    };
+    let id = Slug::new(name).ok()?;
+    if set.is_none() && cat.codes.contains_key(&FailureCode::Slug(id.clone())) {
+        return None;
+    }
+    let asked_for = |this: &str| set.is_none_or(|set| set == this);
+    if let Some(cause) = cat.causes.get(&id).filter(|_| asked_for("cause")) {
+        return Some(Topic::Cause(Box::new(explain_cause(cat, cause, lang))));
+    }
+    if let Some(r) = cat.remediations.get(&id).filter(|_| asked_for("remediation")) {
+        return Some(Topic::Remediation(Box::new(explain_remediation(cat, r, lang))));
+    }
+    let probe = cat.probes.get(&id).filter(|_| asked_for("probe"))?;
+    Some(Topic::Probe(Box::new(explain_probe(cat, probe, lang))))
+}
+
+/// Names of entries in whose name every word of the text stands, in either language.
+fn near(cat: &Catalogue, asked: &str) -> Vec<String> {
+    let asked = asked.to_lowercase();
+    let split = |c: char| !(c.is_alphanumeric());
+    let words: Vec<&str> = asked.split(split).filter(|w| w.chars().count() >= 3).collect();
+    if words.is_empty() {
+        return Vec::new();
+    }
+    let fits = |id: &str, name: &Text| {
+        let text = format!("{id} {} {}", name.en, name.ru).to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let causes = cat.causes.values().map(|c| (c.id.to_string(), &c.name));
+    let remediations = cat.remediations.values().map(|r| (r.id.to_string(), &r.name));
+    let probes = cat
+        .probes
+        .values()
+        .filter(|p| !cat.causes.contains_key(&p.id))
+        .map(|p| (p.id.to_string(), &p.name));
+    let slugs = cat.codes.values().filter_map(|c| match &c.code {
+        FailureCode::Slug(id) => Some((id.to_string(), &c.meaning)),
+        FailureCode::Hresult(_) | FailureCode::Exit(_) => None,
+    });
+    let all = slugs.chain(causes).chain(remediations).chain(probes);
+    let mut found: Vec<String> =
+        all.filter(|(id, name)| fits(id, name)).map(|(id, _)| id).collect();
+    found.truncate(NEAR);
+    found
+}
+
+#[cfg(test)]
+mod tests;
