@@ -162,7 +162,7 @@ async fn go(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Keep { .. } => {}
         Command::Enroll(wish) => enrol(wish, &config, &clock).await?,
-        Command::Run => run(config, clock).await?,
+        Command::Run => Box::pin(run(config, clock)).await?,
         Command::Status(form) => {
             let status = status::status(&config, clock.now())?;
             let text = match form.output {
