@@ -52,13 +52,14 @@ fn fixed(api: &Api, job: &str) -> String {
     log
 }
 
-/// A line of unattended-upgrades, as it writes them.
+/// Lines of unattended-upgrades, as it writes them: what passes by itself is an incident only where it
+/// comes again for days.
 fn unattended(machine: &Machine, error: &str) {
     let log = "/var/log/unattended-upgrades";
     sh(
         machine,
         &format!(
-            "mkdir -p {log}; printf '%s ERROR %s\\n' \"$(date '+%F %T,000')\" '{error}' >> {log}/unattended-upgrades.log"
+            "mkdir -p {log}; for days in 2 1 0; do printf '%s ERROR %s\\n' \"$(date -d \"-$days day\" '+%F %T,000')\" '{error}'; done >> {log}/unattended-upgrades.log"
         ),
     );
 }

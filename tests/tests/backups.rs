@@ -99,11 +99,13 @@ fn left_locks_are_removed_and_a_failed_copy_runs_again() {
     // Names that tell nothing: what they run does.
     unit(&machine, "nightly.service", "/usr/bin/nice /usr/bin/restic backup /srv/data");
     unit(&machine, "archive.service", "/usr/bin/borg create ::second /srv/data");
-    // A port of this test's own: machines share the network.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
-    let port = port.expect("a free port").port();
-    let copy = format!("/usr/bin/rsync -a rsync://127.0.0.1:{port}/data/ /srv/copy/");
-    unit(&machine, "copy.service", &copy);
+    let copy =
+        "/usr/bin/setpriv --reuid=65534 --clear-groups /usr/bin/rsync -r /srv/shut /srv/copy/";
+    sh(
+        &machine,
+        "mkdir -p /srv/shut /srv/copy; chmod 777 /srv/copy; echo x > /srv/shut/file; chmod 600 /srv/shut/file",
+    );
+    unit(&machine, "copy.service", copy);
     for name in ["nightly.service", "archive.service", "copy.service"] {
         fails(&machine, name);
     }
@@ -119,16 +121,10 @@ fn left_locks_are_removed_and_a_failed_copy_runs_again() {
     let mut logs = vec![mend(&api, "restic.locked", "restic_lock_left", "restic.unlock")];
     assert!(logs[0].contains("successfully removed locks"), "{}", logs[0]);
     logs.push(mend(&api, "borg.locked", "borg_lock_left", "borg.break_lock"));
-    // The server that refused answers again.
-    std::fs::write(
-        machine.root().at("/etc/rsyncd.conf"),
-        "use chroot = no\n[data]\npath = /srv/data\n",
-    )
-    .expect("written");
-    sh(&machine, &format!("rsync --daemon --address=127.0.0.1 --port={port}"));
-    mend(&api, "rsync.connection", "backup_target_unreachable", "backup.rerun_unit");
-    assert!(machine.root().at("/srv/copy/big").exists(), "rsync copied");
-
+    // A person has given the right to read.
+    sh(&machine, "chmod 644 /srv/shut/file");
+    mend(&api, "rsync.partial", "backup_source_unreadable", "backup.rerun_unit");
+    assert!(machine.root().at("/srv/copy/shut/file").exists(), "rsync copied");
     kept_secret(&machine, &api, &logs);
 }
 
