@@ -225,13 +225,16 @@ impl Running {
             words: recovery.message.clone(),
         });
         let runs: Vec<_> = failed.chain(worked).collect();
-        let mut items = Vec::with_capacity(observed.failures.len() + observed.recoveries.len());
+        // In the order in which it came to pass: a success between two failures is one between them.
+        let mut items: Vec<(Timestamp, SpoolItem)> =
+            observed.recoveries.into_iter().map(|r| (r.at, SpoolItem::Recovery(r))).collect();
         for failure in observed.failures {
-            items.push(self.reported(failure, zone).await);
+            let at = failure.time.to_timestamp(zone.offset_at(now));
+            items.push((at, self.reported(failure, zone).await));
         }
-        items.extend(observed.recoveries.into_iter().map(SpoolItem::Recovery));
+        items.sort_by_key(|(at, _)| *at);
         self.executor.saw(runs);
-        items
+        items.into_iter().map(|(_, item)| item).collect()
     }
 
     async fn reported(&self, failure: FailureReport, zone: &Zone) -> SpoolItem {

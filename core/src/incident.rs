@@ -156,7 +156,8 @@ impl IncidentRules {
 
     /// Whether so many of them, from the first to the last, are an incident.
     pub fn is_enough(&self, failures: u64, first: Timestamp, last: Timestamp) -> bool {
-        failures >= self.failures && last.since(first) >= self.over
+        let lasts = self.failures <= 1 || last.since(first) >= self.over;
+        failures >= self.failures && lasts
     }
 }
 

@@ -31,6 +31,8 @@ fn admitted(route: &Route) -> u16 {
         (Verb::Post | Verb::Put, _) => 415,
         (Verb::Delete, _) => 404,
         (Verb::Get, path) if path.contains("{id}") => 404,
+        // Asked nothing.
+        (Verb::Get, "/api/v1/explain") => 400,
         (Verb::Get, _) => 200,
     }
 }

@@ -66,6 +66,7 @@ statements! {
     /// The moment of the last look, the first one's own where there was none; locked.
     LAST_LOOK = "INSERT INTO setting (name, value) VALUES ('retention_looked_ms', $1) \
         ON CONFLICT (name) DO UPDATE SET value = setting.value RETURNING value";
+    SEE_LAST_LOOK = "SELECT value FROM setting WHERE name = 'retention_looked_ms'";
     SET_LAST_LOOK = "UPDATE setting SET value = $1 WHERE name = 'retention_looked_ms'";
     SET_HELD_FROM = "UPDATE setting SET value = $1 WHERE name = 'reports_held_from'";
     /// A report's day is never after the day it came.
@@ -110,16 +111,29 @@ impl Db {
     /// Notes that what is old will be looked for. `Some` is the moment of the last look that was
     /// believed, where the clock has since moved further than [`limits::CLOCK_LEAP`]: then nothing may
     /// be dropped, for a clock that jumped years ahead makes everything old. A clock that went back
-    /// is believed: nothing grows old by it.
+    /// is believed for this look only: nothing grows old by it.
     pub async fn note_retention(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         transaction!(self, |tx| {
             let last = last_look(tx, now).await?;
             if now.since(last) > limits::CLOCK_LEAP {
                 return Ok(Some(last));
             }
+            // By a clock that starts years behind nothing is old; what it says is not kept.
+            if last.since(now) > limits::CLOCK_LEAP {
+                return Ok(None);
+            }
             set_last_look(tx, now).await?;
             Ok(None)
         })
+    }
+
+    /// The moment of retention's last look that was believed, where the clock has since moved further
+    /// than [`limits::CLOCK_LEAP`].
+    pub async fn clock_leapt(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let text: Option<String> =
+            on_read!(self, |c| sqlx::query_scalar(SEE_LAST_LOOK).fetch_optional(c).await)?;
+        let last = text.map(|text| looked_at(&text)).transpose()?;
+        Ok(last.filter(|last| now.since(*last) > limits::CLOCK_LEAP))
     }
 
     /// Believes the clock, by somebody's decision: retention goes on from `now`.
@@ -227,6 +241,10 @@ async fn last_look(tx: &mut Tx, now: Timestamp) -> Result<Timestamp> {
         .bind(now.as_millis().to_string())
         .fetch_one(c)
         .await)?;
+    looked_at(&text)
+}
+
+fn looked_at(text: &str) -> Result<Timestamp> {
     let at = At { table: "setting", id: &"retention_looked_ms" };
     let ms = text.parse().map_err(|e: std::num::ParseIntError| at.bad("value", e))?;
     Ok(Timestamp::from_millis(ms))

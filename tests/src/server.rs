@@ -18,6 +18,9 @@ pub enum Database {
     Postgres(String),
 }
 
+/// The settings that tests need.
+const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/server.toml");
+
 /// A server that runs for one test.
 #[derive(Debug)]
 pub struct Server {
@@ -180,7 +183,7 @@ fn admin(data: &Path, database: &Database) -> std::process::Command {
 
 fn on(data: &Path, database: &Database) -> std::process::Command {
     let mut server = command(ours("fleetmend-server"));
-    server.arg("--data-dir").arg(data);
+    server.args(["--config", SETTINGS]).arg("--data-dir").arg(data);
     if let Database::Postgres(url) = database {
         server.arg("--database-url").arg(url);
     }

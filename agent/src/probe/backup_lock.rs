@@ -34,19 +34,32 @@ pub(super) fn dead(platform: &dyn Platform, failure: Option<&FailureReport>) -> 
         Ok(facts) => facts.name,
         Err(e) => return Finding::unknown(format!("this host's name cannot be told: {e}")),
     };
-    let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
     for holder in &holders {
         let Holder { pid, host } = holder;
-        if short(host) != short(&ours) {
+        if !same_host(host, &ours) {
             let proof = format!("the lock is of process {pid} on {host}, and this is {ours}");
             return Finding::new(Answer::No, proof);
         }
-        if Process::read(platform.root(), *pid).is_some_and(|process| process.is(program)) {
-            return Finding::new(Answer::No, format!("{program} runs as process {pid}"));
+        match Process::read(platform.root(), *pid) {
+            None => {}
+            Some(process) if process.is(program) => {
+                return Finding::new(Answer::No, format!("{program} runs as process {pid}"));
+            }
+            // Its number went to another since, or it runs under a name of its own.
+            Some(_) => return Finding::unknown(format!("process {pid} runs, as something else")),
         }
     }
     let pid = holders[0].pid;
     Finding::new(Answer::Yes, format!("the lock is of {program} as process {pid}, which is gone"))
+}
+
+/// Whether two names are of one host: whole where both are whole, else as far as both go.
+fn same_host(one: &str, other: &str) -> bool {
+    if one.contains('.') && other.contains('.') {
+        return one.eq_ignore_ascii_case(other);
+    }
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    short(one) == short(other)
 }
 
 /// `… already locked exclusively by PID 22 on server1 by root (UID 0, GID 0)`

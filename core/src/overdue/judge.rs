@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::host::{Lifecycle, OsFamily};
+use crate::limits;
 use crate::report::{IncidentKey, Operation, Product};
 use crate::time::Timestamp;
+use crate::words;
 
 use super::{Limit, OverdueKind, Thresholds, Upkeep};
 
@@ -218,7 +220,10 @@ impl Looking {
             self.sooner(deadline);
             return false;
         }
-        self.overdue.push(Overdue { since: deadline, ..overdue(limit) });
+        let overdue = overdue(limit);
+        // It may quote what the host said at length.
+        let message = words::cut(&overdue.message, limits::REPORT_MESSAGE_BYTES).to_owned();
+        self.overdue.push(Overdue { since: deadline, message, ..overdue });
         true
     }
 

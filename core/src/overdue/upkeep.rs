@@ -68,17 +68,34 @@ impl Upkeep {
         }
     }
 
+    /// Without successes after a moment: no clock that is right can tell of them yet.
+    #[must_use]
+    pub fn known_by(self, now: Timestamp) -> Self {
+        let known = |at: Option<Timestamp>| at.filter(|at| *at <= now);
+        Self {
+            last_scan: known(self.last_scan),
+            last_install: known(self.last_install),
+            last_backup: known(self.last_backup),
+            ..self
+        }
+    }
+
     /// Whether it tells of anything that worked.
     pub const fn proves_something(&self) -> bool {
         self.last_scan.is_some() || self.last_install.is_some() || self.last_backup.is_some()
     }
 }
 
+/// The longest line of builds there can be: `10.0.19045` is one.
+const BRANCH_BYTES: usize = 32;
+
 /// The line of builds that a build of Windows belongs to, and its place in it: `10.0.19045.3570` is the
 /// 3570th of `10.0.19045`. `None` for what is no such build.
 pub fn build_of(os_build: &str) -> Option<(&str, u32)> {
     let (branch, revision) = os_build.rsplit_once('.')?;
-    let three = branch.split('.').count() == 3
+    let three = branch.len() <= BRANCH_BYTES
+        && branch.split('.').count() == 3
         && branch.split('.').all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-    if three { Some((branch, revision.parse().ok()?)) } else { None }
+    let revision: u16 = revision.parse().ok()?;
+    three.then_some((branch, u32::from(revision)))
 }

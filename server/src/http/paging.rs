@@ -186,7 +186,8 @@ fn attachment(body: Body, cut: bool) -> Response {
 /// A page of what is held whole.
 pub(crate) fn whole<T>(mut items: Vec<T>, request: &PageRequest) -> Page<T> {
     let total = items.len() as u64;
-    let limit = if request.limit == 0 { limits::PAGE } else { request.limit };
+    // It has no cursor: as much as a page may hold, unless less is asked for.
+    let limit = if request.limit == 0 { limits::PAGE_MAX } else { request.limit };
     items.truncate(limit as usize);
     Page { items, next: None, total }
 }

@@ -9,6 +9,7 @@ use fleetmend_core::evidence::Answer;
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::time::{Clock as _, SystemClock};
 use fleetmend_server::Config;
+use fleetmend_server::config::TransientSettings;
 use fleetmend_sim::fleet::{Fleet, Plan};
 use fleetmend_sim::local::Local;
 use fleetmend_sim::model::{Model, models};
@@ -44,6 +45,8 @@ async fn local(folder: &Path, hosts: u32) -> Local {
         http_listen: any,
         agent_listen: any,
         metrics_listen: any,
+        // Simulated hosts fail within seconds, not over days.
+        transient: TransientSettings { failures: 1, ..TransientSettings::default() },
         ..Config::default()
     };
     Local::start(config, hosts, Arc::new(SystemClock)).await.expect("a server")

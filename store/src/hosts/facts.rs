@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::host::{HostFacts, HostState};
 use fleetmend_core::ids::HostId;
+use fleetmend_core::limits;
 use fleetmend_core::overdue::Upkeep;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
@@ -70,9 +71,10 @@ impl Db {
     pub async fn save_state(&self, host: HostId, state: &HostState, now: Timestamp) -> Result<()> {
         transaction!(self, |tx| {
             let at = state.at.unwrap_or(now).min(now);
-            let upkeep = Upkeep::of(state);
+            // What a wrong clock puts into the future proves nothing.
+            let upkeep = Upkeep::of(state).known_by(now.after(limits::CLOCK_SKEW));
             // No boot is known: none began the wait anew.
-            let booted = upkeep.booted.map_or(0, Timestamp::as_millis);
+            let booted = upkeep.booted.map_or(0, |booted| booted.min(at).as_millis());
             let done = run!(
                 tx,
                 sqlx::query(SET_STATE)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fleetmend_core::host::{Labels, OsFamily};
+use fleetmend_core::host::{Labels, Lifecycle, OsFamily};
 use fleetmend_core::ids::{HostId, IncidentId};
 use fleetmend_core::incident::{IncidentEvent, IncidentState, recurs_within};
 use fleetmend_core::overdue::{
@@ -28,6 +28,7 @@ macro_rules! overdue_codes {
         "('wu.scan_stale', 'wu.build_behind', 'backup.stale', 'backup.vendor_unknown', 'reboot.pending_aged', 'agent.silent')"
     };
 }
+pub(crate) use overdue_codes;
 
 statements! {
     /// A turn far ahead was set by a clock that was wrong.
@@ -55,6 +56,8 @@ statements! {
 
 /// A turn further ahead than this was set by a clock that was wrong: the core looks again sooner.
 const FURTHEST_MS: i64 = 86_400_000;
+/// When a host that could not be judged has its next turn.
+const UNJUDGED_MS: i64 = 6 * 3_600_000;
 
 /// What looking at hosts did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,11 +88,45 @@ impl Db {
         if due.is_empty() {
             return Ok(WatchedHosts::default());
         }
+        match self.watch_together(&due, rules, now, &mut *random).await {
+            Err(e) if e.refuses_data() => {}
+            done => return done,
+        }
+        // One of them cannot be judged: it does not hold up the others.
+        let mut done = WatchedHosts { looked_at: due.len(), ..WatchedHosts::default() };
+        for host in due {
+            match self.watch_together(&[host], rules, now, &mut *random).await {
+                Ok(one) => {
+                    done.opened.extend(one.opened);
+                    done.ended.extend(one.ended);
+                }
+                Err(error) if error.refuses_data() => {
+                    tracing::error!(host.id = %host, %error, "a host cannot be judged for what is overdue");
+                    let turn = now.as_millis() + UNJUDGED_MS;
+                    transaction!(self, |tx| {
+                        run!(tx, sqlx::query(NEXT_TURN).bind(host).bind(turn))?;
+                        Ok(())
+                    })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Looks at hosts in one transaction.
+    async fn watch_together(
+        &self,
+        due: &[Uuid],
+        rules: &OverdueRules,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Result<WatchedHosts> {
         transaction!(self, |tx| {
             // What they tell from now on waits, and gives them another turn.
             tx.hold_hosts(due.iter().map(|id| HostId::from(*id))).await?;
             let mut done = WatchedHosts::default();
-            for host in &due {
+            for host in due {
                 let host = HostId::from(*host);
                 let Some((watched, limits)) = read(tx, host, rules, now).await? else { continue };
                 let judgement = judge(&watched, &limits, now);
@@ -150,11 +187,14 @@ async fn read(
         .await)?;
     let Some(row) = row else { return Ok(None) };
     let os: OsFamily = At { table: "host", id: &host }.word("os", &row.os)?;
-    let newer_build = match os {
-        OsFamily::Windows => newer_build(tx, &row.os_build, row.simulated, now).await?,
-        OsFamily::Linux => None,
-    };
     let at = At { table: "host", id: &host };
+    let lifecycle: Lifecycle = at.word("lifecycle", &row.lifecycle)?;
+    // Only hosts that were let in tell which builds there are.
+    let let_in = matches!(lifecycle, Lifecycle::Active | Lifecycle::Stale);
+    let newer_build = match os {
+        OsFamily::Windows if let_in => newer_build(tx, &row.os_build, row.simulated, now).await?,
+        OsFamily::Windows | OsFamily::Linux => None,
+    };
     let labels: Labels = at.json("labels", &row.labels)?;
     let upkeep: Option<Upkeep> =
         if row.upkeep.is_empty() { None } else { Some(at.json("upkeep", &row.upkeep)?) };
@@ -162,7 +202,7 @@ async fn read(
         os,
         os_name: row.os_name,
         os_build: row.os_build,
-        lifecycle: at.word("lifecycle", &row.lifecycle)?,
+        lifecycle,
         lifecycle_since: time(row.lifecycle_ms),
         enrolled: time(row.enrolled_ms),
         last_seen: time(row.last_seen_ms),

@@ -15,14 +15,17 @@ use crate::backend::{Tx, on_tx, run};
 use crate::error::Result;
 use crate::hosts::TimelineKind;
 use crate::hosts::lifecycle::note_event;
+use crate::incidents::overdue::overdue_codes;
 use crate::row::{At, big};
 use crate::sql::statements;
 
 statements! {
-    /// An empty code or subject stands for any. What failed again after the recovery is not meant.
-    MATCHING = "SELECT i.id, i.state, (SELECT COUNT(*) FROM job j WHERE j.incident_id = i.id AND j.ended_ms IS NULL) AS jobs \
+    /// An empty code or subject stands for any. What failed again after the recovery is not meant; what
+    /// is overdue ends only when nothing is overdue any more.
+    MATCHING = concat!("SELECT i.id, i.state, (SELECT COUNT(*) FROM job j WHERE j.incident_id = i.id AND j.ended_ms IS NULL) AS jobs \
         FROM incident i WHERE i.host_id = $1 AND i.product = $2 AND i.operation = $3 AND i.ended_ms IS NULL \
-        AND ($4 = '' OR i.code = $4) AND ($5 = '' OR i.subject = $5) AND i.last_seen_ms <= $6 ORDER BY i.id";
+        AND ($4 = '' OR i.code = $4) AND ($5 = '' OR i.subject = $5) AND i.last_seen_ms <= $6 \
+        AND i.code NOT IN ", overdue_codes!(), " ORDER BY i.id");
     RESOLVE = "UPDATE incident SET state = $2, ended_ms = $3, recovered_ms = $3 WHERE id = $1";
     NOTE_RECOVERED = "UPDATE incident SET recovered_ms = $2 WHERE id = $1";
     LOST = "UPDATE host SET lost_items = lost_items + $2, lost_reason = $3 WHERE id = $1";

@@ -18,7 +18,7 @@ use crate::sql::statements;
 
 statements! {
     /// What a job works on is the job's to end.
-    LIVE = "SELECT i.id, i.state, i.message FROM incident i WHERE i.host_id = $1 AND i.product = 'windows_update' \
+    LIVE = "SELECT i.id, i.state, i.message, i.last_seen_ms FROM incident i WHERE i.host_id = $1 AND i.product = 'windows_update' \
         AND i.operation IN ('download', 'install') AND i.ended_ms IS NULL \
         AND NOT EXISTS (SELECT 1 FROM job j WHERE j.incident_id = i.id AND j.ended_ms IS NULL) ORDER BY i.id LIMIT 200";
     SUPERSEDE = "UPDATE incident SET state = $2, ended_ms = $3, successor_id = $4, successor = $5 WHERE id = $1";
@@ -37,29 +37,30 @@ pub(super) async fn settle(
     at: Timestamp,
     effects: &mut Effects,
 ) -> Result<()> {
-    let rows: Vec<(Uuid, String, String)> =
+    let rows: Vec<(Uuid, String, String, i64)> =
         on_tx!(&mut *tx, |c| sqlx::query_as(LIVE).bind(host.0).fetch_all(c).await)?;
     let mut live = Vec::new();
-    for (id, state, message) in rows {
+    for (id, state, message, seen) in rows {
         let state: IncidentState = At { table: "incident", id: &id }.word("state", &state)?;
         if let Some(update) = MonthlyUpdate::find(&message) {
-            live.push((id, state, update));
+            live.push((id, state, update, seen));
         }
     }
-    for (id, state, older) in &live {
+    for (id, state, older, seen) in &live {
         let Some(after) = state.after(IncidentEvent::Superseded) else { continue };
         let newer = live
             .iter()
-            .map(|(id, _, update)| (Some(*id), update))
-            .chain(installed.map(|update| (None, update)))
-            .filter(|(_, update)| update.replaces(older))
+            .map(|(id, _, update, seen)| (Some(*id), update, *seen))
+            .chain(installed.map(|update| (None, update, at.as_millis())))
+            // What fails after the later one came is offered still: nothing replaced it.
+            .filter(|(_, update, after)| update.replaces(older) && after >= seen)
             // What was installed last, else the latest that fails.
             .reduce(
                 |kept, next| {
                     if next.0.is_none() || next.1.replaces(kept.1) { next } else { kept }
                 },
             );
-        let Some((successor, update)) = newer else { continue };
+        let Some((successor, update, _)) = newer else { continue };
         run!(
             &mut *tx,
             sqlx::query(SUPERSEDE)

@@ -72,7 +72,9 @@ pub(super) fn look(chunk: &[u8], since: Mark, names: &Names) -> (Wanted, Walked)
     while let Some(record) = Record::at(chunk, walked.end) {
         // Behind what the header admits lie records that it does not know yet, or the remains of an
         // older round of the log: only the next number is of this one.
-        if walked.end >= free && record.mark.record != walked.last.record + 1 {
+        // A number out of its order is a damaged one, or what an older chunk left behind.
+        let next = walked.last.record.checked_add(1) == Some(record.mark.record);
+        if !next && (walked.end >= free || walked.last.record != 0) {
             break;
         }
         walked.end += record.size;

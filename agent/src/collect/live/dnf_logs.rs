@@ -66,8 +66,17 @@ pub(crate) fn runs(text: &[u8]) -> (Vec<Ended>, usize) {
                 found.extend(run.replace(Run::default()).and_then(end));
                 taken = begin;
             }
+            // dnf 5 has no line that begins a run but its command.
+            Some((time, level, said))
+                if said.starts_with("Command: ")
+                    && run.as_ref().is_some_and(|r| r.operation.is_some()) =>
+            {
+                let mut next = Run::default();
+                read(&mut next, time, level, said);
+                found.extend(run.replace(next).and_then(end));
+                taken = begin;
+            }
             Some((time, level, said)) => {
-                // dnf 5 has no line that begins a run but its command.
                 let run = run.get_or_insert_with(Run::default);
                 read(run, time, level, said);
             }

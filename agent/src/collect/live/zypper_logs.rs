@@ -83,8 +83,20 @@ fn read(run: &mut Run, said: &str) {
     } else if let Some(command) = said.split("Going to process command ").nth(1) {
         run.operation = match command.trim() {
             "refresh" | "ref" | "list-updates" | "list-patches" | "patch-check" => Operation::Scan,
-            "remove" => Operation::Uninstall,
-            _ => Operation::Install,
+            "remove" | "rm" => Operation::Uninstall,
+            "install"
+            | "in"
+            | "update"
+            | "up"
+            | "patch"
+            | "dist-upgrade"
+            | "dup"
+            | "install-new-recommends"
+            | "inr"
+            | "verify"
+            | "ve" => Operation::Install,
+            // What only asks proves nothing of an installation.
+            _ => Operation::Other,
         };
     }
     run.skipped |= said.contains("(refreshMetadata)") && said.contains(" THROW: ");

@@ -151,6 +151,7 @@ impl<'a> Runner<'a> {
     /// Ceiling, blockers and cause, before the first step. `Some` where the job ends here.
     async fn gate(&mut self, stop: &CancellationToken) -> io::Result<Option<Came>> {
         let mut told = String::new();
+        let mut looked = false;
         loop {
             let now = self.shop.clock.now();
             if let Some(reason) = self.recalls.of(self.order().job) {
@@ -175,7 +176,18 @@ impl<'a> Runner<'a> {
             // It may have waited behind another job, or for a stopped agent, and not for an obstacle.
             let late = now > self.order().expires.after(limits::CLOCK_SKEW);
             let late = late.then(|| "the agent had other work, or did not run".to_owned());
-            let Some(why) = obstacle.or(late) else { break };
+            let Some(why) = obstacle.or(late) else {
+                if looked || !self.moves_files() {
+                    break;
+                }
+                // The look takes its time: what stands in the way is asked again after it.
+                looked = true;
+                tokio::select! {
+                    () = self.read_before_it_is_moved() => {}
+                    () = stop.cancelled() => return Ok(Some(Came::Stopped)),
+                }
+                continue;
+            };
             if now > self.order().expires {
                 let why = format!("its time was over before it could begin: {why}");
                 return self.finish(JobState::Skipped, why, None).await.map(Some);
@@ -204,10 +216,6 @@ impl<'a> Runner<'a> {
                 Answer::Yes => note = format!("the cause is there: {}", seen.proof),
             }
         }
-        tokio::select! {
-            () = self.read_before_it_is_moved() => {}
-            () = stop.cancelled() => return Ok(Some(Came::Stopped)),
-        }
         let now = self.shop.clock.now();
         let begun = self.shop.begin(now).map_err(StateError::into_io);
         if let Err(error) = begun.and_then(|()| self.journal.add(Entry::Running { at: now })) {
@@ -224,12 +232,16 @@ impl<'a> Runner<'a> {
     /// Has the logs read before a step moves the folder they lie in: what they tell of is history
     /// afterwards. Where that takes too long the job goes on: what is moved is kept.
     async fn read_before_it_is_moved(&self) {
+        if !self.shop.looks.look(LOOK).await {
+            tracing::debug!(job.id = %self.order().job, "logs not read before the job's steps");
+        }
+    }
+
+    fn moves_files(&self) -> bool {
         let moves = |step: &Step| {
             matches!(step.action, Action::FileRename { .. } | Action::FileQuarantine { .. })
         };
-        if self.remediation.steps.iter().any(moves) && !self.shop.looks.look(LOOK).await {
-            tracing::debug!(job.id = %self.order().job, "logs not read before the job's steps");
-        }
+        self.remediation.steps.iter().any(moves)
     }
 
     async fn blocker(&self) -> Option<String> {

@@ -29,6 +29,8 @@ struct Said {
     run: Option<Run>,
     /// When a line of sfc was seen last.
     run_at: Option<i64>,
+    /// When the last scan of the store told what it found.
+    scan_at: Option<i64>,
 }
 
 /// A run of sfc.
@@ -40,7 +42,11 @@ struct Run {
 
 pub(super) async fn store_damaged(platform: &dyn Platform) -> Found {
     let said = log(platform)?.unwrap_or_default();
-    if let Some(Run { unrepairable: Some(file) }) = said.run {
+    // What sfc could not repair may have been repaired by a later scan.
+    let scanned_since = said.scan.is_some() && said.scan_at > said.run_at;
+    if let Some(Run { unrepairable: Some(file) }) = said.run
+        && !scanned_since
+    {
         return Ok(Finding::new(Answer::Yes, format!("CBS.log, the last run of sfc: {file}")));
     }
     if let Some((found, repaired, line)) = said.scan {
@@ -110,6 +116,7 @@ impl Said {
             self.scan = None;
         } else if let Some(count) = count(&text, "Total Detected Corruption:") {
             self.scan = Some((count, 0, format!("{count} corruptions found")));
+            self.scan_at = line.stamp;
         } else if let Some(count) = count(&text, "Total Repaired Corruption:")
             && let Some((_, repaired, _)) = &mut self.scan
         {

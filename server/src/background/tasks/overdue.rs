@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use fleetmend_core::limits;
 use fleetmend_core::overdue::OverdueRules;
-use fleetmend_core::time::Clock;
+use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_store::{Db, StoreError};
 
 use crate::background::{BackgroundTask, Nudges, Outcome, Status};
@@ -22,6 +23,7 @@ pub struct Overdue {
     events: Events,
     nudges: Arc<Nudges>,
     rules: OverdueRules,
+    started: Timestamp,
     /// Whether the rules were compared with those that judged last, since the start.
     compared: bool,
 }
@@ -35,15 +37,27 @@ impl Overdue {
         nudges: Arc<Nudges>,
         rules: OverdueRules,
     ) -> Self {
-        Self { db, clock, events, nudges, rules, compared: false }
+        let started = clock.now();
+        Self { db, clock, events, nudges, rules, started, compared: false }
     }
 
     async fn look(&mut self) -> Result<Status, StoreError> {
+        // Hosts that could not be heard while the server was down come back first.
+        let now = self.clock.now();
+        if now.since(self.started) < limits::SILENT_AFTER {
+            return Ok(Status { outcome: Outcome::Done, acted: 0 });
+        }
+        if let Some(last) = self.db.clock_leapt(now).await? {
+            let words = format!(
+                "nothing is judged: the clock says {now}, and retention last looked at {last}"
+            );
+            return Ok(Status { outcome: Outcome::Failed(words), acted: 0 });
+        }
         if !self.compared {
             self.db.watch_all_again(&self.rules).await?;
             self.compared = true;
         }
-        let (now, mut random) = (self.clock.now(), entropy::bytes);
+        let mut random = entropy::bytes;
         let done = self.db.watch_hosts(&self.rules, now, PORTION, &mut random).await?;
         for id in done.opened.iter().chain(&done.ended) {
             self.events.tell(Event::Incident { id: Some(*id) });

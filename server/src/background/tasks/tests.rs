@@ -279,5 +279,8 @@ async fn what_is_overdue_opens_and_ends_and_a_change_of_the_thresholds_counts_at
     let mut strict = OverdueRules::default();
     fleet.clock.advance(Duration::from_hours(2));
     strict.usual.scan = Limit::After("1h".parse().expect("a span"));
-    assert_eq!(task(strict).activate().await.acted, 1, "by the new threshold, at once");
+    let mut strict = task(strict);
+    assert_eq!(strict.activate().await.acted, 0, "hosts come back first after a start");
+    fleet.clock.advance(fleetmend_core::limits::SILENT_AFTER);
+    assert_eq!(strict.activate().await.acted, 1, "by the new threshold, at once");
 }
