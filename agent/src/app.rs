@@ -148,7 +148,10 @@ impl App {
         };
         tokio::select! {
             () = work => {}
-            () = hard => tracing::warn!("a step still runs; its outcome is looked at when the agent starts again"),
+            () = hard => {
+                tracing::warn!("a step still runs; its outcome is looked at when the agent starts again");
+                executor.end_pauses().await;
+            }
         }
         Ok(())
     }

@@ -247,6 +247,12 @@ impl Executor {
         self.shop.pauses.end_all().await;
     }
 
+    /// Ends what is paused: for an agent that stops in the midst of a step, after [`Self::run`] was
+    /// dropped.
+    pub async fn end_pauses(&self) {
+        self.shop.pauses.end_all().await;
+    }
+
     async fn work_through(&self, stop: &CancellationToken) {
         let mut purge_at = Instant::now();
         while !stop.is_cancelled() {

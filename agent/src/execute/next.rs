@@ -1,7 +1,7 @@
 //! What a job does next, by what its journal says. Pure.
 
 use fleetmend_core::job::StepState;
-use fleetmend_core::step::{Step, Undo};
+use fleetmend_core::step::{Action, Step, Undo};
 
 use super::journal::{Progress, StepProgress};
 use super::steps::UndoRecord;
@@ -39,7 +39,8 @@ pub(crate) fn next(steps: &[Step], progress: &Progress) -> Next {
     }
     let unknown = progress.hidden || progress.steps.contains(&StepProgress::Unknown);
     let begun = progress.failed_at.min(steps.len());
-    if !unknown && let Some(index) = (0..begun).rev().find(|i| to_undo(progress.step(*i))) {
+    let undoes = |i: &usize| to_undo(progress.step(*i)) && !stays(steps, progress, *i);
+    if !unknown && let Some(index) = (0..begun).rev().find(undoes) {
         return Next::Undo(index);
     }
     if let Some(index) = (begun..steps.len()).find(|i| steps[*i].always && waits(i)) {
@@ -51,6 +52,19 @@ pub(crate) fn next(steps: &[Step], progress: &Progress) -> Next {
     let undone = (0..begun).any(|i| *progress.step(i) == StepProgress::Undone);
     let clean = (0..begun).all(|i| left_nothing(&steps[i], progress.step(i)));
     if undone && clean { Next::RolledBack } else { Next::Failed }
+}
+
+/// Whether it is a restore point that is the only way back from a step after it, which was done or
+/// tried.
+fn stays(steps: &[Step], progress: &Progress, index: usize) -> bool {
+    let went = |i: usize| {
+        matches!(
+            progress.step(i),
+            StepProgress::Done { state: StepState::Done, .. } | StepProgress::Failed { .. }
+        )
+    };
+    matches!(steps[index].action, Action::RestorePointCreate {})
+        && (index + 1..steps.len()).any(|i| steps[i].action.undo() == Undo::None && went(i))
 }
 
 fn to_undo(step: &StepProgress) -> bool {

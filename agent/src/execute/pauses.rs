@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetmend_core::ids::JobId;
+use fleetmend_core::limits;
 use fleetmend_core::time::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard, Notify};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::platform::{FirewallProfile, FirewallState, Platform};
 use crate::state::{StateDir, StateError};
@@ -27,7 +28,7 @@ const NAME: &str = "pauses.json";
 pub(crate) enum Paused {
     /// The firewall's profiles are off.
     Firewall {
-        /// Which were on.
+        /// Those that were on.
         was: FirewallState,
     },
     /// Windows' own virus scanner leaves these places alone.
@@ -120,6 +121,21 @@ impl Pauses {
         self.end_these(&mut open, mine).await
     }
 
+    /// Ends a job's pauses, one of which its journal tells. Where the register cannot be read the
+    /// journal is believed: what it says is put back.
+    pub(super) async fn end_known(
+        &self,
+        job: JobId,
+        paused: &Paused,
+    ) -> Result<Vec<String>, String> {
+        let damaged = self.open.lock().await.damaged.is_some();
+        if !damaged {
+            return self.end(job).await;
+        }
+        let put = put_back(self.platform.as_ref(), paused).await;
+        put.map(|words| vec![words]).map_err(|error| error.to_string())
+    }
+
     /// Ends what an earlier agent left, and from then on whatever is over. Never returns.
     pub(super) async fn guard(&self, every: Duration) {
         loop {
@@ -199,8 +215,19 @@ impl Pauses {
     }
 }
 
-/// Puts back what was, and looks whether it is so.
+/// Puts back what was, and looks whether it is so. What does not answer has failed, and is tried again.
 async fn put_back(platform: &dyn Platform, paused: &Paused) -> io::Result<String> {
+    let time = limits::PROBE_TIME;
+    match timeout(time, put_back_at_last(platform, paused)).await {
+        Ok(put) => put,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("putting it back took longer than {} s", time.as_secs()),
+        )),
+    }
+}
+
+async fn put_back_at_last(platform: &dyn Platform, paused: &Paused) -> io::Result<String> {
     match paused {
         Paused::Firewall { was } => {
             let is = platform.firewall(Some(was)).await?;
@@ -214,12 +241,14 @@ async fn put_back(platform: &dyn Platform, paused: &Paused) -> io::Result<String
             Ok(format!("the firewall is as it was: {}", profiles(was)))
         }
         Paused::Antivirus { excluded } => {
+            let mut said = Vec::new();
             for path in excluded {
-                if platform.antivirus_exclusion(path, Some(false)).await? {
-                    return Err(io::Error::other(format!("{path} is still not scanned")));
-                }
+                // Ours is gone; one that a policy added meanwhile is not ours to end.
+                let still = platform.antivirus_exclusion(path, Some(false)).await?;
+                let words = if still { "not scanned, by a policy" } else { "scanned again" };
+                said.push(format!("{words}: {path}"));
             }
-            Ok(format!("scanned again: {}", excluded.join(", ")))
+            Ok(said.join(", "))
         }
     }
 }

@@ -272,7 +272,8 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     }
 
     /// Whether Windows' own virus scanner leaves a path alone; with `want`, sees to it that it does
-    /// or does not. Gives what is so afterwards.
+    /// or does not, as far as that is the host's own setting; where it cannot, that is an error. Gives
+    /// what is so afterwards, policies included.
     async fn antivirus_exclusion(&self, _path: &str, _want: Option<bool>) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
     }

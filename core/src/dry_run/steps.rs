@@ -201,8 +201,8 @@ pub(super) fn undoing(action: &Action, lang: Lang) -> String {
             "загруженное остаётся и никому не мешает",
         ),
         Action::RestorePointCreate {} => lang.pick(
-            "the point is removed; older ones may have made room for it",
-            "точка удаляется; старые могли освободить для неё место",
+            "the point is removed, unless a step after it that cannot be taken back was begun; older ones may have made room for it",
+            "точка удаляется, если после неё не начат необратимый шаг; старые могли освободить для неё место",
         ),
         Action::ToolRun { tool, .. } if tool.changes() => {
             lang.pick("not needed: what it removed or made does no harm", "не нужна: убранное или созданное не мешает")

@@ -21,7 +21,8 @@ words! {
         AptUpdate = "apt.update",
         /// `apt-get install --reinstall PACKAGE` for the package that evidence names; removes nothing.
         AptReinstall = "apt.reinstall",
-        /// Copies `/var/lib/rpm` to `/var/lib/rpm.fleetmend`, over an older copy.
+        /// Copies `/var/lib/rpm` to `/var/lib/rpm.fleetmend`; the files of an older copy keep their
+        /// content under numbered names.
         RpmCopyDb = "rpm.copy_db",
         /// `rpm --rebuilddb`
         RpmRebuildDb = "rpm.rebuild_db",
@@ -133,10 +134,20 @@ impl Tool {
                     "{value}",
                 ],
             ),
-            // -H: where the database moved, the old place is a link to it.
-            Self::RpmCopyDb => {
-                ("/usr/bin/cp", &["-a", "-H", "-T", "--", "/var/lib/rpm", "/var/lib/rpm.fleetmend"])
-            }
+            // -H: where the database moved, the old place is a link to it. A second copy may be of what
+            // is worse already: the first is never overwritten.
+            Self::RpmCopyDb => (
+                "/usr/bin/cp",
+                &[
+                    "-a",
+                    "-H",
+                    "-T",
+                    "--backup=numbered",
+                    "--",
+                    "/var/lib/rpm",
+                    "/var/lib/rpm.fleetmend",
+                ],
+            ),
             Self::RpmRebuildDb => ("/usr/bin/rpm", &["--rebuilddb"]),
             Self::DnfCleanMetadata => ("/usr/bin/dnf", &["-y", "clean", "metadata"]),
             Self::DnfMakecache => ("/usr/bin/dnf", &["-y", "makecache"]),

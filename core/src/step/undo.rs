@@ -68,9 +68,13 @@ impl Tool {
                 "the database is written anew; the copy made before is put back by hand",
                 "база записывается заново; сделанную до этого копию возвращают вручную",
             ),
-            Self::ResticUnlock | Self::BorgBreakLock => (
+            Self::ResticUnlock => (
                 "a lock that was removed is gone; only one that nobody holds is removed",
                 "снятой блокировки больше нет; снимается только никем не удерживаемая",
+            ),
+            Self::BorgBreakLock => (
+                "every lock is removed, also one that another host holds",
+                "снимаются все блокировки, даже удерживаемые другим хостом",
             ),
             Self::SystemctlResetFailed => {
                 ("systemd forgets that the unit failed", "systemd забывает, что юнит сбоил")

@@ -175,8 +175,10 @@ fn options(words: &[&str], program: &str) -> Result<Vec<String>, String> {
 /// Whether a value may stand in a command line: one word without quotes, and no password in an
 /// address.
 fn is_plain(value: &str) -> bool {
-    let secret = value.split_once("://").map_or(value, |(_, rest)| rest).split('@').rev().nth(1);
-    let secret = secret.is_some_and(|user| user.contains(':'));
+    let (scheme, rest) = value.split_once("://").unwrap_or(("", value));
+    // restic writes `sftp:user@host:/path`: that colon begins no password.
+    let rest = if scheme.is_empty() { rest.strip_prefix("sftp:").unwrap_or(rest) } else { rest };
+    let secret = rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
     !value.is_empty()
         && !value.starts_with('-')
         && !secret
@@ -206,11 +208,22 @@ mod tests {
             "Environment=RESTIC_PASSWORD=hunter2",
             "Environment=AWS_SECRET_ACCESS_KEY=hunter2",
             "Environment=RESTIC_REPOSITORY=rest:https://u:hunter2@backup.example.com/",
+            "Environment=RESTIC_REPOSITORY=rest:https://u:hunter2@ss@backup.example.com/",
             "ExecStart={ path=/usr/bin/restic ; argv[]=/usr/bin/restic -r rest:https://u:hunter2@backup.example.com/ backup / ; x }",
             "ExecStart={ path=/usr/bin/restic ; argv[]=/usr/bin/restic --password-command echo hunter2 backup / ; x }",
         ] {
             let why = words(secret, "restic").expect_err(secret);
             assert!(!why.contains("hunter2") && why.contains("a person"), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_a_secret() {
+        for plain in ["/srv/r", "sftp:backup@nas:/srv/r", "ssh://u@nas:22/srv/b", "u@nas:/srv/b"] {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for secret in ["rest:https://u:p@ss@host/", "rest:https://u:p@host/", "ssh://u:p@nas/b"] {
+            assert!(!is_plain(secret), "{secret}");
         }
     }
 

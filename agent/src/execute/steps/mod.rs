@@ -309,7 +309,7 @@ pub(crate) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
             service::undo(undo, bench).await
         }
         UndoRecord::RegistryWas { .. } => registry::undo(undo, bench).await,
-        UndoRecord::Pause { .. } => pause::undo(bench).await,
+        UndoRecord::Pause { .. } => pause::undo(undo, bench).await,
         UndoRecord::Detached { .. } => reparse::undo(undo, bench).await,
         UndoRecord::RestorePoint { .. } => restore_point::undo(undo, bench).await,
     }
@@ -361,7 +361,7 @@ pub(crate) async fn after_crash(
             registry::after_crash(undo, bench).await
         }
         Action::FirewallSuspend { .. } | Action::AntivirusExclude { .. } => {
-            pause::after_crash(bench).await
+            pause::after_crash(undo, bench).await
         }
         Action::ReparseList { .. } | Action::ReparseDetach { .. } => {
             reparse::after_crash(undo, bench).await

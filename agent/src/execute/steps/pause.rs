@@ -15,7 +15,7 @@ pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
         _ => suspending(bench).await?,
     };
     let nothing = match &paused {
-        Paused::Firewall { was } => was.values().all(|on| !on),
+        Paused::Firewall { was } => was.is_empty(),
         Paused::Antivirus { excluded } => excluded.is_empty(),
     };
     if nothing {
@@ -60,10 +60,10 @@ pub(super) async fn apply(
 
 pub(super) async fn verify(undo: &UndoRecord, bench: &Bench<'_>) -> Result<(), StepError> {
     match undo {
-        UndoRecord::Pause { paused: Paused::Firewall { .. } } => {
+        UndoRecord::Pause { paused: Paused::Firewall { was } } => {
             let is = bench.platform.firewall(None).await;
             let is = is.map_err(|error| failed("firewall", &error))?;
-            if is.values().any(|on| *on) {
+            if is.iter().any(|(profile, on)| *on && was.contains_key(profile)) {
                 let is = profiles(&is);
                 return Err(StepError::failed(format!("the firewall is not off: {is}")));
             }
@@ -81,16 +81,24 @@ pub(super) async fn verify(undo: &UndoRecord, bench: &Bench<'_>) -> Result<(), S
     Ok(())
 }
 
-pub(super) async fn undo(bench: &Bench<'_>) -> Result<String, StepError> {
-    let said = bench.pauses.end(bench.job).await.map_err(StepError::failed)?;
+pub(super) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String, StepError> {
+    let said = ended(undo, bench).await.map_err(StepError::failed)?;
     Ok(if said.is_empty() { "the pause is over already".to_owned() } else { said.join("; ") })
 }
 
 /// A pause does not outlive the agent: it is ended, and may be begun anew.
-pub(super) async fn after_crash(bench: &Bench<'_>) -> AfterCrash {
-    match bench.pauses.end(bench.job).await {
+pub(super) async fn after_crash(undo: &UndoRecord, bench: &Bench<'_>) -> AfterCrash {
+    match ended(undo, bench).await {
         Ok(_) => AfterCrash::NotDone,
         Err(error) => AfterCrash::Unclear(error),
+    }
+}
+
+/// Ends the job's pauses; where their register cannot be read, by what the journal says of this one.
+async fn ended(undo: &UndoRecord, bench: &Bench<'_>) -> Result<Vec<String>, String> {
+    match undo {
+        UndoRecord::Pause { paused } => bench.pauses.end_known(bench.job, paused).await,
+        _ => bench.pauses.end(bench.job).await,
     }
 }
 
@@ -103,6 +111,8 @@ async fn suspending(bench: &Bench<'_>) -> Result<Paused, StepError> {
     if was.is_empty() {
         return Err(StepError::Impossible("the firewall names no profile".to_owned()));
     }
+    // One that was off is nothing of ours: whoever switches it on meanwhile is not fought.
+    let was = was.into_iter().filter(|(_, on)| *on).collect();
     Ok(Paused::Firewall { was })
 }
 

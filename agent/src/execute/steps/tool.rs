@@ -126,6 +126,9 @@ async fn arguments(
                 let unit = value(tool, value_from, bench)?;
                 let AsUnit { before, after } = as_unit(&unit, tool, bench).await?;
                 arguments.extend(before);
+                // Ending systemd-run does not end what systemd runs for it.
+                let most = format!("RuntimeMaxSec={}", bench.timeout.as_secs());
+                arguments.extend(["-p".to_owned(), most]);
                 at_the_end = after;
             }
             plain => arguments.push(plain.to_owned()),

@@ -121,6 +121,18 @@ async fn one_that_cannot_be_ended_is_tried_until_it_is() {
     assert!(bed.is_protected());
 }
 
+/// A profile that was off stays as whoever set it wants it.
+#[tokio::test]
+async fn only_profiles_that_were_on_are_switched() {
+    let bed = bed();
+    bed.becomes("firewall.private = false");
+    let told = bed.run(true).await;
+    let done = bed.done();
+    assert!(done.iter().any(|call| call == "firewall domain=off public=off"), "{told:#?}");
+    assert!(done.iter().any(|call| call == "firewall domain=on public=on"), "{told:#?}");
+    assert!(!done.iter().any(|call| call.contains("private")), "{done:#?}");
+}
+
 /// The pause ends between two steps: the next one is not done as if it lasted.
 #[tokio::test]
 async fn a_step_that_needs_a_pause_is_not_done_without_it() {
@@ -168,4 +180,9 @@ async fn none_is_begun_where_the_register_cannot_be_read() {
     };
     let refused = pauses.begin(pause, Duration::ZERO).await.expect_err("refused");
     assert!(refused.contains("cannot be read"), "{refused}");
+    // What the journal knows is put back all the same.
+    let off = bed.host.firewall(None).await.expect("asked");
+    let paused = Paused::Firewall { was: off.into_keys().map(|p| (p, true)).collect() };
+    let said = pauses.end_known(JobId::at(NOW, [9; 10]), &paused).await.expect("put back");
+    assert!(bed.is_protected(), "{said:?}");
 }

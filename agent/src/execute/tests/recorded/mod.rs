@@ -121,6 +121,19 @@ async fn what_fails_on_the_way_leaves_nothing_half_done() {
     assert!(tried >= 60, "only {tried} failures were tried");
 }
 
+/// A restore point is the way back from what has none of its own: it stays once that was done.
+#[tokio::test]
+async fn a_restore_point_stays_after_what_is_final() {
+    let rows = rows();
+    let row = rows.iter().find(|row| row.remediation.as_str() == "reset_txf_log").expect("a row");
+    let bed = Bed::new(row);
+    bed.breaks("run /Windows/System32/shutdown.exe /r /t 0");
+    let told = bed.run(true).await;
+    assert_eq!(told.end.0, JobState::Failed, "{told:#?}");
+    let points = bed.snapshot().record.restore_point;
+    assert!(points.values().any(|name| name.starts_with("Fleetmend ")), "{told:#?}");
+}
+
 /// Whether all steps that were done can be taken back exactly.
 fn all_exact(remediation: &Remediation, told: &Told) -> bool {
     let done = remediation.steps.iter().take(told.reached + 1);
