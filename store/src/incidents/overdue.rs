@@ -103,15 +103,19 @@ impl Db {
                 Err(error) if error.refuses_data() => {
                     tracing::error!(host.id = %host, %error, "a host cannot be judged for what is overdue");
                     let turn = now.as_millis() + UNJUDGED_MS;
-                    transaction!(self, |tx| {
-                        run!(tx, sqlx::query(NEXT_TURN).bind(host).bind(turn))?;
-                        Ok(())
-                    })?;
+                    self.give_turn(host, turn).await?;
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(done)
+    }
+
+    async fn give_turn(&self, host: Uuid, at_ms: i64) -> Result<()> {
+        transaction!(self, |tx| {
+            run!(tx, sqlx::query(NEXT_TURN).bind(host).bind(at_ms))?;
+            Ok(())
+        })
     }
 
     /// Looks at hosts in one transaction.
