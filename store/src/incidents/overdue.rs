@@ -191,14 +191,14 @@ async fn read(
         .await)?;
     let Some(row) = row else { return Ok(None) };
     let os: OsFamily = At { table: "host", id: &host }.word("os", &row.os)?;
-    let at = At { table: "host", id: &host };
-    let lifecycle: Lifecycle = at.word("lifecycle", &row.lifecycle)?;
+    let lifecycle: Lifecycle = At { table: "host", id: &host }.word("lifecycle", &row.lifecycle)?;
     // Only hosts that were let in tell which builds there are.
     let let_in = matches!(lifecycle, Lifecycle::Active | Lifecycle::Stale);
     let newer_build = match os {
         OsFamily::Windows if let_in => newer_build(tx, &row.os_build, row.simulated, now).await?,
         OsFamily::Windows | OsFamily::Linux => None,
     };
+    let at = At { table: "host", id: &host };
     let labels: Labels = at.json("labels", &row.labels)?;
     let upkeep: Option<Upkeep> =
         if row.upkeep.is_empty() { None } else { Some(at.json("upkeep", &row.upkeep)?) };
