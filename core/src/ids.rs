@@ -57,10 +57,14 @@ ids! {
     ApiTokenId = "API token",
     /// One row of the audit log.
     AuditId = "audit",
+    /// A remediation over many hosts.
+    CampaignId = "campaign",
     /// A token with which hosts enrol.
     EnrollmentTokenId = "enrolment token",
     /// One observed fact about a host.
     EvidenceId = "evidence",
+    /// A span in which nothing is begun.
+    FreezeId = "freeze",
     /// A managed machine.
     HostId = "host",
     /// An open or closed failure on one host.
@@ -71,6 +75,8 @@ ids! {
     ReportId = "report",
     /// A spool's life: a new one is drawn when the spool's files are lost.
     SpoolEpoch = "spool epoch",
+    /// A person who may log in.
+    UserId = "user",
     /// A person's session in the dashboard.
     WebSessionId = "session",
 }

@@ -4,6 +4,7 @@
 //! parameters. Every other crate depends on this one; this one depends on none of them.
 
 pub mod backtest;
+pub mod campaign;
 pub mod code;
 pub mod dry_run;
 pub mod evidence;

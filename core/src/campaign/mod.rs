@@ -1,0 +1,55 @@
+//! Campaigns: one problem's remediation over many hosts, in waves that stop by themselves.
+//!
+//! [`Definition`] is what a person writes and what an approval binds; [`Snapshot`] is how it stands;
+//! `advance` decides from both what happens next. All of it is pure.
+
+mod definition;
+mod share;
+mod snapshot;
+
+use crate::words;
+
+pub use self::definition::{
+    Definition, Gate, Membership, Pace, RebootPolicy, Remedy, Schedule, Selector, Thresholds, Wave,
+    Window, Zone,
+};
+pub use self::share::{BadShare, ErrorLimit, Share};
+pub use self::snapshot::{Decisions, HostStanding, Snapshot, Transition, WaveStanding};
+
+words! {
+    /// Where a campaign stands.
+    pub enum CampaignState ("campaign state") {
+        /// Being written: may be edited.
+        Draft = "draft",
+        /// Needs the approval of a second person.
+        AwaitingApproval = "awaiting_approval",
+        /// Waits for its time.
+        Scheduled = "scheduled",
+        /// At work.
+        Running = "running",
+        /// Starts nothing new; what began goes on.
+        Paused = "paused",
+        /// Stopped for good by a threshold or a person.
+        Aborted = "aborted",
+        /// Every host came to its end, none in error.
+        Completed = "completed",
+        /// Every host came to its end, some in error.
+        CompletedWithErrors = "completed_with_errors",
+        /// Taken back before it started.
+        Cancelled = "cancelled",
+    }
+}
+
+impl CampaignState {
+    /// Whether it is over. `retry` takes one that completed with errors or was aborted up again.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Draft
+            | Self::AwaitingApproval
+            | Self::Scheduled
+            | Self::Running
+            | Self::Paused => false,
+            Self::Aborted | Self::Completed | Self::CompletedWithErrors | Self::Cancelled => true,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! How a campaign stands, and what is decided from it.
+
+use std::collections::BTreeSet;
+
+use super::CampaignState;
+use super::definition::Definition;
+use crate::host::Labels;
+use crate::ids::{HostId, JobId};
+use crate::job::JobState;
+use crate::time::Timestamp;
+
+/// All that `advance` may look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// What it shall do.
+    pub definition: Definition,
+    /// Where it stands.
+    pub state: CampaignState,
+    /// Since when it is in that state.
+    pub state_since: Timestamp,
+    /// When its present run began.
+    pub started: Option<Timestamp>,
+    /// Whether the whole fleet is halted.
+    pub halted: bool,
+    /// Freezes that concern it now or later: from, until, name.
+    pub freezes: Vec<(Timestamp, Timestamp, String)>,
+    /// The waves that were opened, in order.
+    pub waves: Vec<WaveStanding>,
+    /// Its hosts, in the order in which they were taken in.
+    pub hosts: Vec<HostStanding>,
+    /// Jobs started in the last minute.
+    pub started_last_minute: u32,
+    /// Labels of the kind `group_label` of hosts that other campaigns have in flight.
+    pub groups_busy: BTreeSet<String>,
+}
+
+/// An opened wave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaveStanding {
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When its gate first held; the soak runs from then.
+    pub gate_held: Option<Timestamp>,
+}
+
+/// One host of the campaign.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostStanding {
+    /// The host.
+    pub host: HostId,
+    /// Its labels.
+    pub labels: Labels,
+    /// Whether its stream is up, or was within the silence limit.
+    pub reachable: bool,
+    /// When it was last heard of.
+    pub last_seen: Timestamp,
+    /// Whether another job is active on it.
+    pub busy: bool,
+    /// Whether the remediation that comes next costs the network.
+    pub network: bool,
+    /// The wave it was started in, from 0.
+    pub wave: Option<u32>,
+    /// Its job in this campaign, once it has one.
+    pub job: Option<JobId>,
+    /// Where that job stands.
+    pub job_state: Option<JobState>,
+    /// When the agent began it.
+    pub begun: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Whether the failure came back after the fix.
+    pub relapsed: bool,
+    /// Whether another host-wide failure appeared after the job began: a regression.
+    pub regressed: bool,
+    /// Whether it was left out by hand or by policy after it was taken in.
+    pub excluded: bool,
+}
+
+/// What happens next.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decisions {
+    /// The campaign changes its state.
+    pub transition: Option<Transition>,
+    /// The next wave is opened.
+    pub open_wave: bool,
+    /// The gate of the last opened wave holds from now on.
+    pub gate_held: bool,
+    /// The gate no longer holds.
+    pub gate_lost: bool,
+    /// A job is made for each of these, in this order.
+    pub start: Vec<HostId>,
+    /// These jobs, which no agent has begun, are taken back.
+    pub recall: Vec<JobId>,
+    /// When to look again though nothing happens.
+    pub next_look: Option<Timestamp>,
+    /// Why nothing more is started now, in English words for the page.
+    pub waiting_for: Option<String>,
+}
+
+/// A change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// The new state.
+    pub to: CampaignState,
+    /// Why, in words for people; names the threshold, the wave and the figures.
+    pub why: String,
+}
