@@ -147,7 +147,7 @@ fn damage_that_passed_is_checked_and_the_unit_started_anew() {
         "set -a; . /etc/backup.env; mkdir -p /srv/data /srv/aside; echo x > /srv/data/x\n\
          restic -q init; restic -q backup /srv/data; borg init -e repokey 2>/dev/null; borg create ::first /srv/data\n\
          mv /srv/restic/index/* /srv/aside/\n\
-         cp /srv/borg/data/0/1 /srv/aside/segment; printf XXXXXXXX | dd of=/srv/borg/data/0/1 bs=1 seek=60 conv=notrunc 2>/dev/null",
+         cp /srv/borg/data/0/1 /srv/aside/segment; printf DAMAGED_ | dd of=/srv/borg/data/0/1 bs=1 seek=60 conv=notrunc 2>/dev/null",
     );
     unit(&machine, "verify.service", "/usr/bin/restic check");
     unit(&machine, "audit.service", "/usr/bin/borg check");

@@ -329,48 +329,10 @@ impl Question {
                     Place::Evidence { .. } => None,
                 }
             }
-            Self::RegistryNot { .. }
-            | Self::RegistryIs { .. }
-            | Self::RegistrySet { .. }
-            | Self::EventSeen { .. }
-            | Self::UpdateServer { .. }
-            | Self::FeaturesFromServerOnly
-            | Self::FileUnsigned { .. }
-            | Self::PartitionSmall { .. }
-            | Self::BackupTarget { .. }
-            | Self::ShadowStorageSmall { .. }
-            | Self::ShadowCopiesMany { .. }
-            | Self::VssWriterFailed
-            | Self::VssProviderForeign
-            | Self::ProfileFolderMissing
-            | Self::MeteredNetwork
-            | Self::ForeignAntivirus
-            | Self::UpdateMissing { .. }
-            | Self::LibraryReparse { .. }
-            | Self::StoreDamaged
-            | Self::SfcUnrepairable => Some(OsFamily::Windows),
-            Self::DpkgInterrupted
-            | Self::DpkgReinstRequired
-            | Self::DpkgScriptFails
-            | Self::AptBrokenDeps
-            | Self::AptLockHeld
-            | Self::AptUpdateError { .. }
-            | Self::AptPeriodicStale { .. }
-            | Self::RpmLockHeld
-            | Self::RpmDbDamaged
-            | Self::DnfCheckFails
-            | Self::BackupLockDead
-            | Self::SystemdUnitFailed
-            | Self::SystemdTimerMissed => Some(OsFamily::Linux),
-            Self::RebootPending
-            | Self::ClockWrong
-            | Self::NameResolutionFails
-            | Self::Proxy { .. }
-            | Self::EndpointUnreachable
-            | Self::OnBattery
-            | Self::MemoryLow { .. }
-            | Self::FailurePathMissing
-            | Self::LogSays { .. } => None,
+            _ => match self.systems() {
+                [one] => Some(*one),
+                _ => None,
+            },
         }
     }
 }
