@@ -66,6 +66,10 @@ pub struct Definition {
     /// How fast it goes.
     #[serde(default)]
     pub pace: Pace,
+    /// How long after its start a run still begins on hosts that come back; those it never reached are
+    /// then *not reached*.
+    #[serde(default = "thirty_days")]
+    pub expires: Span,
 }
 
 /// Which hosts. Conditions are joined by AND; what is absent does not filter. At least one of
@@ -283,6 +287,10 @@ impl Default for Pace {
             group_label: None,
         }
     }
+}
+
+const fn thirty_days() -> Span {
+    Span::days(30)
 }
 
 const fn safe() -> Risk {

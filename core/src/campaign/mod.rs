@@ -14,7 +14,7 @@ pub use self::definition::{
     Window, Zone,
 };
 pub use self::share::{BadShare, ErrorLimit, Share};
-pub use self::snapshot::{Decisions, HostStanding, Snapshot, Transition, WaveStanding};
+pub use self::snapshot::{Decisions, FreezeSpan, HostStanding, Snapshot, Transition, WaveStanding};
 
 words! {
     /// Where a campaign stands.

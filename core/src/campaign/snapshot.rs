@@ -1,6 +1,6 @@
 //! How a campaign stands, and what is decided from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::CampaignState;
 use super::definition::Definition;
@@ -22,16 +22,32 @@ pub struct Snapshot {
     pub started: Option<Timestamp>,
     /// Whether the whole fleet is halted.
     pub halted: bool,
-    /// Freezes that concern it now or later: from, until, name.
-    pub freezes: Vec<(Timestamp, Timestamp, String)>,
+    /// Freezes that concern it now or later.
+    pub freezes: Vec<FreezeSpan>,
     /// The waves that were opened, in order.
     pub waves: Vec<WaveStanding>,
     /// Its hosts, in the order in which they were taken in.
     pub hosts: Vec<HostStanding>,
     /// Jobs started in the last minute.
     pub started_last_minute: u32,
-    /// Labels of the kind `group_label` of hosts that other campaigns have in flight.
+    /// Values of the label `group_label` of hosts on which other campaigns have a job in flight.
     pub groups_busy: BTreeSet<String>,
+    /// Values of the label `site_label`, with the jobs that other campaigns have in flight there and
+    /// that cost the network. Hosts without the label stand under the empty text.
+    pub sites_busy: BTreeMap<String, u32>,
+}
+
+/// A span in which nothing begins on the hosts it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreezeSpan {
+    /// From this moment on.
+    pub from: Timestamp,
+    /// And before this one.
+    pub until: Timestamp,
+    /// Its name for people.
+    pub name: String,
+    /// For hosts with all of these labels; for every host where there are none.
+    pub labels: Labels,
 }
 
 /// An opened wave.
@@ -64,14 +80,18 @@ pub struct HostStanding {
     pub job: Option<JobId>,
     /// Where that job stands.
     pub job_state: Option<JobState>,
+    /// When the job came into that state, as far as is known.
+    pub state_since: Option<Timestamp>,
     /// When the agent began it.
     pub begun: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,
-    /// Whether the failure came back after the fix.
-    pub relapsed: bool,
-    /// Whether another host-wide failure appeared after the job began: a regression.
-    pub regressed: bool,
+    /// Whether the campaign itself took the job back before it began: the host waits again.
+    pub recalled: bool,
+    /// When the failure came back after the fix.
+    pub relapsed: Option<Timestamp>,
+    /// When another host-wide failure appeared after the job began: a regression.
+    pub regressed: Option<Timestamp>,
     /// Whether it was left out by hand or by policy after it was taken in.
     pub excluded: bool,
 }
@@ -87,11 +107,14 @@ pub struct Decisions {
     pub gate_held: bool,
     /// The gate no longer holds.
     pub gate_lost: bool,
-    /// A job is made for each of these, in this order.
+    /// A new run of a recurring campaign begins, or the first: its hosts are selected anew.
+    pub new_run: bool,
+    /// A job is made for each of these, in this order; it belongs to the last opened wave.
     pub start: Vec<HostId>,
-    /// These jobs, which no agent has begun, are taken back.
+    /// These jobs, which no agent has begun, are taken back: the wish to cancel is noted, and
+    /// [`HostStanding::recalled`] is set.
     pub recall: Vec<JobId>,
-    /// When to look again though nothing happens.
+    /// When to look again though nothing happens; not after now where more can be decided at once.
     pub next_look: Option<Timestamp>,
     /// Why nothing more is started now, in English words for the page.
     pub waiting_for: Option<String>,
