@@ -22,6 +22,21 @@ pub fn apt_logs(bytes: &[u8]) {
     live::apt_logs(bytes);
 }
 
+/// dnf's log.
+pub fn dnf_logs(bytes: &[u8]) {
+    live::dnf_logs(bytes);
+}
+
+/// zypper's log and history.
+pub fn zypper_logs(bytes: &[u8]) {
+    live::zypper_logs(bytes);
+}
+
+/// What systemd says of backup programs' units, and the programs' own words.
+pub fn backups(bytes: &[u8]) {
+    live::backups(bytes);
+}
+
 /// dpkg's status file.
 pub fn dpkg(bytes: &[u8]) {
     live::dpkg(bytes);

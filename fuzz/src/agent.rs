@@ -63,6 +63,18 @@ pub(crate) fn apt_logs(bytes: &[u8]) {
     fuzz::apt_logs(bytes);
 }
 
+pub(crate) fn dnf_logs(bytes: &[u8]) {
+    fuzz::dnf_logs(bytes);
+}
+
+pub(crate) fn zypper_logs(bytes: &[u8]) {
+    fuzz::zypper_logs(bytes);
+}
+
+pub(crate) fn backups(bytes: &[u8]) {
+    fuzz::backups(bytes);
+}
+
 pub(crate) fn dpkg(bytes: &[u8]) {
     fuzz::dpkg(bytes);
 }

@@ -20,14 +20,17 @@ pub struct Target {
 /// All targets, in order of name.
 pub const TARGETS: &[Target] = &[
     Target { name: "apt_logs", run: agent::apt_logs },
+    Target { name: "backups", run: agent::backups },
     Target { name: "catalogue", run: knowledge::catalogue },
     Target { name: "cbs", run: agent::cbs },
     Target { name: "code", run: knowledge::code },
     Target { name: "dism", run: agent::dism },
+    Target { name: "dnf_logs", run: agent::dnf_logs },
     Target { name: "dpkg", run: agent::dpkg },
     Target { name: "evtx", run: agent::evtx },
     Target { name: "journal", run: agent::journal },
     Target { name: "order", run: wire::order },
+    Target { name: "question", run: knowledge::question },
     Target { name: "recognise", run: agent::recognise },
     Target { name: "reporting_events", run: agent::reporting_events },
     Target { name: "reports", run: wire::reports },
@@ -36,4 +39,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "steps", run: knowledge::steps },
     Target { name: "utf16", run: agent::utf16 },
     Target { name: "windows_update", run: agent::windows_update },
+    Target { name: "zypper_logs", run: agent::zypper_logs },
 ];

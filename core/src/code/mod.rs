@@ -74,10 +74,15 @@ impl FromStr for FailureCode {
             return status.parse().map(Self::Exit).map_err(|_| bad());
         }
         match Slug::new(text) {
-            Ok(slug) if slug.as_str().contains('.') => Ok(Self::Slug(slug)),
+            Ok(slug) if is_dotted(slug.as_str()) => Ok(Self::Slug(slug)),
             _ => Err(bad()),
         }
     }
+}
+
+/// Parts with dots between them. A dot at the end is a sentence's, and none of a code.
+fn is_dotted(text: &str) -> bool {
+    text.contains('.') && text.split('.').all(|part| !part.is_empty())
 }
 
 impl TryFrom<String> for FailureCode {
@@ -102,7 +107,9 @@ mod tests {
         for text in ["0x80070003", "exit:11", "apt.dpkg_interrupted"] {
             assert_eq!(text.parse::<FailureCode>().expect(text).to_string(), text);
         }
-        for bad in ["80070003", "0x8007", "0x800700030", "exit:", "lock", "", "0x+0070003"] {
+        for bad in
+            ["80070003", "0x8007", "0x800700030", "exit:", "lock", "", "0x+0070003", "x.", "a..b"]
+        {
             assert!(bad.parse::<FailureCode>().is_err(), "{bad:?} was taken");
         }
     }

@@ -226,7 +226,10 @@ impl Live {
 /// Ways in for the fuzz targets.
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz {
-    use super::{apt_logs as logs, dpkg::Dpkg};
+    use fleetmend_core::report::Product;
+    use fleetmend_core::time::SourceTime;
+
+    use super::{apt_logs as logs, backups, dnf_logs, dpkg::Dpkg, zypper_logs};
 
     /// Every reader of apt's and dpkg's logs: none takes more than it was given.
     pub(crate) fn apt_logs(bytes: &[u8]) {
@@ -234,6 +237,38 @@ pub(crate) mod fuzz {
         assert!(logs::stanzas(bytes).1 <= bytes.len());
         let _ = logs::unattended_errors(bytes);
         let _ = logs::unfinished_configure(bytes, "libexample");
+    }
+
+    /// dnf's log: no run without an end, none takes more than it was given.
+    pub(crate) fn dnf_logs(bytes: &[u8]) {
+        let (_, taken) = dnf_logs::runs(bytes);
+        assert!(taken <= bytes.len());
+    }
+
+    /// zypper's log and its history.
+    pub(crate) fn zypper_logs(bytes: &[u8]) {
+        let (_, taken) = zypper_logs::runs(bytes, SourceTime::local);
+        assert!(taken <= bytes.len());
+        let _ = zypper_logs::history(bytes, SourceTime::local);
+    }
+
+    /// What systemd says of a unit that runs a backup program, and what the program said.
+    pub(crate) fn backups(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let (shown, log) = text.split_once('\0').unwrap_or((&text, &text));
+        for command in backups::commands(shown) {
+            let Some((product, _)) = backups::runs(&command) else { continue };
+            told(product, command.status, log);
+        }
+        for product in [Product::Restic, Product::Borg, Product::Rsync, Product::Other] {
+            told(product, None, log);
+        }
+    }
+
+    fn told(product: Product, status: Option<i32>, log: &str) {
+        if let (_, Some(line)) = backups::judge(product, status, log) {
+            assert!(log.contains(line), "a line that nobody wrote");
+        }
     }
 
     /// dpkg's status file.
