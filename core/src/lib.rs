@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod code;
 pub mod dry_run;
 pub mod evidence;
+pub mod hold;
 pub mod host;
 pub mod ids;
 pub mod incident;

@@ -68,6 +68,18 @@ pub const STATE_ROWS: usize = 64;
 pub const DETAIL_BYTES: usize = 2_048;
 /// The title of a step, in bytes.
 pub const TITLE_BYTES: usize = 512;
+/// Spans in which an order may begin.
+pub const BEGIN_SPANS: usize = 64;
+/// Freezes that an agent is told of.
+pub const FREEZES: usize = 64;
+/// The name of a freeze, or the reason of a halt, in bytes.
+pub const REASON_BYTES: usize = 500;
+/// The longest notice that users get before a restart.
+pub const NOTICE: Duration = Duration::from_hours(24);
+/// How long before a restart users are told of it, unless the order says.
+pub const NOTICE_DEFAULT: Duration = Duration::from_mins(5);
+/// How often users may put a restart off, unless the order says.
+pub const DEFERRALS_DEFAULT: u8 = 3;
 /// Jobs that stand open in one agent's journal.
 pub const OPEN_JOBS: usize = 16;
 /// Labels of one host.

@@ -1,8 +1,13 @@
 //! Orders: what the server may ask an agent to do. Only ids of remediations that the agent already
-//! trusts; no steps, no command lines, no paths.
+//! trusts; no steps, no command lines, no paths. To prove and to take back are orders too: signed,
+//! counted and taken once, like any other.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::RebootPolicy;
+use crate::hold::Interval;
 use crate::ids::{EvidenceId, HostId, IncidentId, JobId};
 use crate::report::IncidentKey;
 use crate::time::Timestamp;
@@ -37,6 +42,40 @@ pub struct Order {
     pub not_before: Timestamp,
     /// Not to be begun after.
     pub expires: Timestamp,
+    /// What is to be done with the remediation named.
+    #[serde(default)]
+    pub task: Task,
+    /// The spans in which it may begin; at any time before it expires where there is none. At most
+    /// [`crate::limits::BEGIN_SPANS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begin_in: Vec<Interval>,
+    /// Whether the host may be restarted for it.
+    #[serde(default)]
+    pub reboot: RebootPolicy,
+    /// How often a user may put a restart off.
+    #[serde(default)]
+    pub max_deferrals: u8,
+    /// How long before a restart users are told of it, in seconds.
+    #[serde(default)]
+    pub notice_seconds: u32,
+}
+
+/// What an order asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "task")]
+pub enum Task {
+    /// The remediation's steps, and the proof.
+    #[default]
+    Remediate,
+    /// No step: the cause's own probe and the remediation's verification tell whether it is fixed.
+    Verify,
+    /// Takes back what this agent did in an earlier try, by its own journal.
+    Undo {
+        /// The job of that try.
+        job: JobId,
+        /// Which try.
+        attempt: u32,
+    },
 }
 
 /// Why an agent refuses an order. The words go to the server and into the job's detail.
@@ -63,6 +102,17 @@ pub enum OrderRefused {
     Expired(Timestamp),
 }
 
+impl Task {
+    /// Its word: `remediate`, `verify`, `undo`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Remediate => "remediate",
+            Self::Verify => "verify",
+            Self::Undo { .. } => "undo",
+        }
+    }
+}
+
 impl Order {
     /// Checks all that needs no catalogue: host, counter and time (with ±5 minutes' tolerance).
     pub fn check(&self, host: HostId, seen: u64, now: Timestamp) -> Result<(), OrderRefused> {
@@ -79,6 +129,34 @@ impl Order {
             return Err(OrderRefused::Expired(self.expires));
         }
         Ok(())
+    }
+}
+
+impl Order {
+    /// Why it may not begin now, with `minutes` of work ahead: it has spans to begin in, and this is
+    /// none of them, or too little is left of it. `None` where it may begin.
+    pub fn waits_for_window(&self, now: Timestamp, minutes: u32) -> Option<String> {
+        if self.begin_in.is_empty() {
+            return None;
+        }
+        let work = Duration::from_mins(minutes.into());
+        let open = self.begin_in.iter().filter(|span| span.holds(now)).max_by_key(|s| s.until);
+        if open.is_some_and(|span| span.until.since(now) >= work) {
+            return None;
+        }
+        let fits = |span: &&Interval| span.from > now && span.until.since(span.from) >= work;
+        let next = self.begin_in.iter().filter(fits).map(|span| span.from).min();
+        let opens = match next.filter(|at| *at <= self.expires) {
+            Some(at) => format!("opens {at}"),
+            None => "none opens before the order expires".to_owned(),
+        };
+        Some(match open {
+            Some(span) => format!(
+                "waits for its window: this one closes {} and the work takes about {minutes} min; {opens}",
+                span.until
+            ),
+            None => format!("waits for its window: {opens}"),
+        })
     }
 }
 
@@ -103,4 +181,76 @@ pub fn signing_input(key_id: &str, payload: &[u8]) -> Vec<u8> {
         input.extend_from_slice(part);
     }
     input
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Operation, Product};
+
+    fn order(begin_in: &[(i64, i64)]) -> Order {
+        let at = |minute: i64| Timestamp::from_millis(minute * 60_000);
+        let span = |(from, until): &(i64, i64)| Interval { from: at(*from), until: at(*until) };
+        Order {
+            host: HostId::at(at(0), [1; 10]),
+            job: JobId::at(at(0), [2; 10]),
+            attempt: 1,
+            incident: IncidentId::at(at(0), [3; 10]),
+            key: IncidentKey {
+                product: Product::Apt,
+                operation: Operation::Install,
+                code: None,
+                subject: None,
+            },
+            cause: "apt.lock_held".parse().expect("a slug"),
+            remediation: "apt.wait".parse().expect("a slug"),
+            version: 1,
+            digest: String::new(),
+            evidence: Vec::new(),
+            counter: 1,
+            not_before: at(0),
+            expires: at(1_000),
+            task: Task::Remediate,
+            begin_in: begin_in.iter().map(span).collect(),
+            reboot: RebootPolicy::Never,
+            max_deferrals: 0,
+            notice_seconds: 0,
+        }
+    }
+
+    #[test]
+    fn it_begins_in_its_spans_while_enough_of_them_is_left() {
+        let waits = |spans: &[(i64, i64)], minute: i64, work| {
+            order(spans).waits_for_window(Timestamp::from_millis(minute * 60_000), work)
+        };
+        assert_eq!(waits(&[], 5, 60), None, "no span: at any time");
+        let spans = [(100, 160), (200, 300)];
+        assert_eq!(waits(&spans, 100, 60), None);
+        assert_eq!(waits(&spans, 250, 50), None);
+        let before = waits(&spans, 5, 60).expect("waits");
+        assert_eq!(before, "waits for its window: opens 1970-01-01T01:40:00.000Z");
+        let late = waits(&spans, 130, 60).expect("too little is left");
+        assert!(
+            late.contains("closes 1970-01-01T02:40") && late.contains("opens 1970-01-01T03:20")
+        );
+        let long = waits(&spans, 5, 90).expect("waits");
+        assert!(long.ends_with("opens 1970-01-01T03:20:00.000Z"), "the first is too short: {long}");
+        assert!(waits(&spans, 300, 5).expect("over").contains("none opens before"));
+        assert!(waits(&[(2_000, 3_000)], 5, 5).expect("late").contains("none opens before"));
+        // Spans that overlap: the one that closes last counts.
+        assert_eq!(waits(&[(0, 10), (0, 90)], 5, 60), None);
+    }
+
+    #[test]
+    fn an_order_kept_before_there_were_tasks_is_a_remediation() {
+        let mut kept = serde_json::to_value(order(&[])).expect("json");
+        for key in ["task", "reboot", "max_deferrals", "notice_seconds"] {
+            kept.as_object_mut().expect("an object").remove(key);
+        }
+        let read: Order = serde_json::from_value(kept).expect("reads");
+        assert_eq!(read, order(&[]));
+        let undo = Task::Undo { job: JobId::at(Timestamp::default(), [4; 10]), attempt: 2 };
+        let text = serde_json::to_string(&undo).expect("json");
+        assert_eq!(serde_json::from_str::<Task>(&text).expect("reads"), undo);
+    }
 }

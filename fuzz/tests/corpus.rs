@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::ids::{HostId, IncidentId, JobId};
-use fleetmend_core::order::Order;
+use fleetmend_core::order::{Order, Task};
 use fleetmend_core::report::{IncidentKey, Operation, Product, Recovery};
 use fleetmend_core::spool_item::{Gap, SpoolItem};
 use fleetmend_core::time::Timestamp;
@@ -93,6 +94,11 @@ fn order() -> Order {
         counter: 7,
         not_before: Timestamp::from_millis(1_767_323_045_000),
         expires: Timestamp::from_millis(1_767_326_645_000),
+        task: Task::Remediate,
+        begin_in: Vec::new(),
+        reboot: RebootPolicy::Never,
+        max_deferrals: 0,
+        notice_seconds: 0,
     }
 }
 

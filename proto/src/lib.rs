@@ -6,6 +6,7 @@
 //! database keeps, are replaced.
 
 mod convert;
+mod hold;
 mod host;
 mod item;
 mod order;

@@ -1,19 +1,21 @@
 //! Orders and their envelopes, and what is signed for a renewal.
 
+use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::ids::HostId;
 use fleetmend_core::limits;
-use fleetmend_core::order::{Envelope, Order};
+use fleetmend_core::order::{Envelope, Order, Task};
 use fleetmend_core::time::Timestamp;
 use prost::Message as _;
 
 use crate::convert::{
     ConvertError, Within as _, clean, count, id, name, parsed, required, text, time,
 };
-use crate::{item, v1};
+use crate::v1::task::Kind;
+use crate::{hold, item, v1, words};
 
 /// The bytes that the server signs.
 pub fn encode_order(order: &Order) -> Vec<u8> {
-    let wire = v1::OrderPayload {
+    let mut wire = v1::OrderPayload {
         host: order.host.0.as_bytes().to_vec(),
         job: order.job.0.as_bytes().to_vec(),
         attempt: order.attempt,
@@ -27,7 +29,27 @@ pub fn encode_order(order: &Order) -> Vec<u8> {
         counter: order.counter,
         not_before: order.not_before.as_millis(),
         expires: order.expires.as_millis(),
+        task: None,
+        begin_in: order.begin_in.iter().map(hold::wire_interval).collect(),
+        reboot: v1::RebootPolicy::from(order.reboot).into(),
+        max_deferrals: order.max_deferrals.into(),
+        notice_seconds: order.notice_seconds,
     };
+    let kind = match order.task {
+        Task::Remediate => None,
+        Task::Verify => Some(Kind::Verify(v1::Verify {})),
+        Task::Undo { job, attempt } => {
+            Some(Kind::Undo(v1::Undo { job: job.0.as_bytes().to_vec(), attempt }))
+        }
+    };
+    if kind.is_some() {
+        wire.task = Some(v1::Task {
+            kind,
+            remediation: std::mem::take(&mut wire.remediation),
+            version: std::mem::take(&mut wire.version),
+            digest: std::mem::take(&mut wire.digest),
+        });
+    }
     wire.encode_to_vec()
 }
 
@@ -36,6 +58,15 @@ pub fn decode_order(payload: &[u8]) -> Result<Order, ConvertError> {
     let wire = v1::OrderPayload::decode(payload)
         .map_err(|err| ConvertError::new("payload", format!("no order: {err}")))?;
     count("evidence", wire.evidence.len(), limits::EVIDENCE_PER_REPORT)?;
+    count("begin_in", wire.begin_in.len(), limits::BEGIN_SPANS)?;
+    let (task, remediation, version, digest) = match wire.task {
+        None => (Task::Remediate, wire.remediation, wire.version, wire.digest),
+        Some(task) => (kind(task.kind)?, task.remediation, task.version, task.digest),
+    };
+    let notice = u32::try_from(limits::NOTICE.as_secs()).unwrap_or(u32::MAX);
+    if wire.notice_seconds > notice {
+        return Err(ConvertError::new("notice_seconds", format!("at most {notice}")));
+    }
     Ok(Order {
         host: id("host", &wire.host)?,
         job: id("job", &wire.job)?,
@@ -43,14 +74,37 @@ pub fn decode_order(payload: &[u8]) -> Result<Order, ConvertError> {
         incident: id("incident", &wire.incident)?,
         key: item::incident_key(required("key", wire.key)?).within("key")?,
         cause: parsed("cause", &wire.cause)?,
-        remediation: parsed("remediation", &wire.remediation)?,
-        version: wire.version,
-        digest: text("digest", wire.digest, 64)?,
+        remediation: parsed("remediation", &remediation)?,
+        version,
+        digest: text("digest", digest, 64)?,
         evidence: wire.evidence.iter().map(|e| id("evidence", e)).collect::<Result<_, _>>()?,
         counter: wire.counter,
         not_before: time("not_before", wire.not_before)?,
         expires: time("expires", wire.expires)?,
+        task,
+        begin_in: wire
+            .begin_in
+            .into_iter()
+            .map(|span| hold::interval(span).within("begin_in"))
+            .collect::<Result<_, _>>()?,
+        reboot: match wire.reboot {
+            0 => RebootPolicy::Never,
+            set => words::reboot_policy("reboot", set)?,
+        },
+        max_deferrals: u8::try_from(wire.max_deferrals)
+            .map_err(|_| ConvertError::new("max_deferrals", "at most 255"))?,
+        notice_seconds: wire.notice_seconds,
     })
+}
+
+fn kind(kind: Option<Kind>) -> Result<Task, ConvertError> {
+    match kind {
+        Some(Kind::Verify(_)) => Ok(Task::Verify),
+        Some(Kind::Undo(undo)) => {
+            Ok(Task::Undo { job: id("task.job", &undo.job)?, attempt: undo.attempt })
+        }
+        None => Err(ConvertError::new("task", "is none that this version knows")),
+    }
 }
 
 impl From<Envelope> for v1::Order {

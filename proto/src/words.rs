@@ -43,6 +43,7 @@ macro_rules! word {
     };
 }
 
+word!(RebootPolicy, core::campaign::RebootPolicy, reboot_policy { Never, InWindow, Anytime });
 word!(OsFamily, core::host::OsFamily, os_family { Windows, Linux });
 word!(
     Product,

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::hold::Interval;
 use fleetmend_core::host::{
     AgentHealth, Disk, HostFacts, HostState, OsFamily, ServiceState, UpdateAuthority,
 };
 use fleetmend_core::ids::{EvidenceId, HostId, IncidentId, JobId, ReportId, SpoolEpoch};
 use fleetmend_core::job::{JobLog, JobState, JobUpdate, ProofLevel, StepReport, StepState};
-use fleetmend_core::order::Order;
+use fleetmend_core::order::{Order, Task};
 use fleetmend_core::report::{
     FailureReport, IncidentKey, Kind, Operation, Product, Recovery, ReportedFailure, Source,
 };
@@ -264,13 +266,27 @@ proptest! {
         ids in (id::<HostId>(), id::<JobId>(), id::<IncidentId>()), key in key(),
         names in (slug(), slug()), numbers in (1u32..9, any::<u32>(), any::<u64>()),
         evidence in vec(id::<EvidenceId>(), 0..5), times in (at(), at()),
+        task in prop_oneof![
+            Just(Task::Remediate), Just(Task::Verify),
+            (id::<JobId>(), any::<u32>()).prop_map(|(job, attempt)| Task::Undo { job, attempt }),
+        ],
+        spans in vec((0i64..9_999, 1i64..9_999), 0..4), reboot in select(RebootPolicy::ALL),
+        users in (any::<u8>(), 0u32..86_400),
     ) {
+        let moment = Timestamp::from_millis;
+        let span = |(from, long)| Interval { from: moment(from), until: moment(from + long) };
         let order = Order {
             host: ids.0, job: ids.1, attempt: numbers.0, incident: ids.2, key,
             cause: names.0, remediation: names.1, version: numbers.1, digest: "ab".repeat(32),
-            evidence, counter: numbers.2, not_before: times.0, expires: times.1,
+            evidence, counter: numbers.2, not_before: times.0, expires: times.1, task,
+            begin_in: spans.into_iter().map(span).collect(), reboot,
+            max_deferrals: users.0, notice_seconds: users.1,
         };
-        prop_assert_eq!(decode_order(&encode_order(&order)), Ok(order));
+        let bytes = encode_order(&order);
+        // An agent from before there were tasks must not take another task for a remediation.
+        let wire = v1::OrderPayload::decode(bytes.as_slice()).expect("decodes");
+        prop_assert_eq!(wire.remediation.is_empty(), order.task != Task::Remediate);
+        prop_assert_eq!(decode_order(&bytes), Ok(order));
     }
 
     #[test]

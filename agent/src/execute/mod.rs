@@ -31,7 +31,7 @@ use std::time::Duration;
 use fleetmend_core::ids::JobId;
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
-use fleetmend_core::order::{Envelope, Order, OrderRefused};
+use fleetmend_core::order::{Envelope, Order, OrderRefused, Task};
 use fleetmend_core::report::IncidentKey;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
@@ -337,6 +337,9 @@ impl Executor {
         let os = shop.platform.facts().map_err(|e| e.to_string())?.os;
         let (remediation, _) =
             order::trusted(order, shop.catalogue, os).map_err(|e| e.to_string())?;
+        if order.task != Task::Remediate {
+            return Err(format!("this agent cannot {} yet; update it", order.task.as_str()));
+        }
         if let Some(file) = halted(shop.state.path(), &shop.ceiling_file) {
             return Err(format!("the host's kill switch is set: {}", file.display()));
         }

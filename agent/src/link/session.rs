@@ -242,7 +242,9 @@ impl Session<'_> {
                 self.backoff.reset();
                 Ok(())
             }
-            server_message::Body::Welcome(_) => Ok(()),
+            server_message::Body::Welcome(_)
+            | server_message::Body::Halt(_)
+            | server_message::Body::Freezes(_) => Ok(()),
         }
     }
 

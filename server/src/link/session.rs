@@ -113,6 +113,9 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
         order_chain: key.chain().to_vec(),
         acknowledged,
         pending: !standing.lifecycle.may_get_orders(),
+        // Nothing is said of either: what the agent knows stays.
+        halt: None,
+        freezes: None,
     };
     let limiter = Limiter::new(Instant::now());
     let known = hello.open_jobs.iter().map(|open| open.job).collect();

@@ -1,8 +1,10 @@
 //! From jobs to orders: what is to be sent to a host, with counters that only rise.
 
+use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
-use fleetmend_core::order::Order;
+use fleetmend_core::limits;
+use fleetmend_core::order::{Order, Task};
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
 use uuid::Uuid;
@@ -111,6 +113,12 @@ impl Db {
                 counter: count(counter),
                 not_before: Timestamp::from_millis(not_before),
                 expires: job.expires,
+                task: Task::Remediate,
+                begin_in: Vec::new(),
+                // The ceiling decides where the job says nothing.
+                reboot: RebootPolicy::Anytime,
+                max_deferrals: limits::DEFERRALS_DEFAULT,
+                notice_seconds: u32::try_from(limits::NOTICE_DEFAULT.as_secs()).unwrap_or(u32::MAX),
             }))
         })?;
         if order.is_some() {

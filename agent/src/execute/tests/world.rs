@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::evidence::{Answer, Evidence, Finding};
 use fleetmend_core::host::{HostFacts, OsFamily};
 use fleetmend_core::ids::{EvidenceId, HostId, IncidentId, JobId};
@@ -16,7 +17,7 @@ use fleetmend_core::job::{JobState, JobUpdate};
 use fleetmend_core::knowledge::{
     Catalogue, Cause, RebootNeed, Remediation, Risk, Text, Verification,
 };
-use fleetmend_core::order::{Envelope, Order, signing_input};
+use fleetmend_core::order::{Envelope, Order, Task, signing_input};
 use fleetmend_core::report::{IncidentKey, Operation, Product};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::step::{Action, Base, Place, Step, Tool};
@@ -407,6 +408,11 @@ impl World {
             counter,
             not_before: NOW,
             expires: NOW.after(Duration::from_hours(1)),
+            task: Task::Remediate,
+            begin_in: Vec::new(),
+            reboot: RebootPolicy::Anytime,
+            max_deferrals: 0,
+            notice_seconds: 0,
         }
     }
 

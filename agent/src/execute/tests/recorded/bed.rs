@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fleetmend_catalog::builtin;
+use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::ids::{HostId, IncidentId, JobId};
 use fleetmend_core::job::{JobState, JobUpdate, StepState};
 use fleetmend_core::knowledge::{Catalogue, Verification};
-use fleetmend_core::order::Order;
+use fleetmend_core::order::{Order, Task};
 use fleetmend_core::report::{IncidentKey, Operation, Product};
 use fleetmend_core::time::{Clock, ManualClock};
 use fleetmend_core::words::Slug;
@@ -244,6 +245,11 @@ impl Bed {
             counter: 1,
             not_before: NOW,
             expires: NOW.after(Duration::from_hours(1)),
+            task: Task::Remediate,
+            begin_in: Vec::new(),
+            reboot: RebootPolicy::Anytime,
+            max_deferrals: 0,
+            notice_seconds: 0,
         };
         executor.offer(&self.authority.key(), &self.authority.sign(&order));
     }
