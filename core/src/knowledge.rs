@@ -369,6 +369,11 @@ impl Catalogue {
         code.and_then(|c| self.codes.get(c)).map_or(Kind::Failure, |entry| entry.kind)
     }
 
+    /// What a code asks for before a retry; `None` for what the catalogue does not know.
+    pub fn retry_of(&self, code: Option<&FailureCode>) -> Option<Retry> {
+        code.and_then(|c| self.codes.get(c)).map(|entry| entry.retry)
+    }
+
     /// The symbol of a code.
     pub fn symbol_of(&self, code: Option<&FailureCode>) -> Option<String> {
         code.and_then(|c| self.codes.get(c)).and_then(|entry| entry.symbol.clone())

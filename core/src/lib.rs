@@ -5,8 +5,10 @@
 
 pub mod backtest;
 pub mod campaign;
+pub mod climb;
 pub mod code;
 pub mod dry_run;
+pub mod efficacy;
 pub mod evidence;
 pub mod hold;
 pub mod host;
@@ -14,12 +16,14 @@ pub mod ids;
 pub mod incident;
 pub mod job;
 pub mod knowledge;
+pub mod known;
 pub mod limits;
 pub mod order;
 pub mod overdue;
 pub mod plan;
 pub mod probe;
 pub mod report;
+pub mod retry;
 pub mod span;
 pub mod spool_item;
 pub mod step;

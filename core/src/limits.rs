@@ -114,6 +114,8 @@ pub const EXCLUDED_PLACES: usize = 8;
 pub const UNDO_KEPT: Duration = Duration::from_hours(720);
 /// Times a job goes on after the agent was stopped under it.
 pub const RESUMES: u32 = 3;
+/// Tries of one job, each at another remediation or on other evidence.
+pub const TRIES: u32 = 5;
 /// Time one probe may take.
 pub const PROBE_TIME: Duration = Duration::from_secs(30);
 /// Output of a program that a probe reads, in bytes.

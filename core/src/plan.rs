@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::efficacy::{Against, Efficacy};
+use crate::evidence::Evidence;
 use crate::host::OsFamily;
 use crate::knowledge::{Catalogue, RebootNeed, Remediation, Risk};
+use crate::known::{Known, is_cleared};
 use crate::step::Undo;
 use crate::triage::{Certainty, RankedCause, Verdict};
 use crate::words::Slug;
@@ -26,6 +29,9 @@ pub struct PlannedStep {
     pub cause: Slug,
     /// The chance that it cures, 0 to 1.
     pub chance: f64,
+    /// What was counted of it against this cause: "cured 41 of 50 here"; `None` where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<String>,
     /// What it costs, in minutes' worth.
     pub cost: f64,
     /// Its risk.
@@ -34,6 +40,9 @@ pub struct PlannedStep {
     pub reboot: RebootNeed,
     /// How far it can be taken back.
     pub undo: Undo,
+    /// Whether this version was tried in this incident, and nothing is known otherwise since.
+    #[serde(default)]
+    pub tried: bool,
     /// Whether it would be done under the allowed risk; else it is listed and why not is told.
     pub allowed: bool,
     /// Why it stands where it stands, in English words.
@@ -47,16 +56,58 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
 }
 
+/// A remediation that was tried in an incident, and did not cure it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The remediation.
+    pub remediation: Slug,
+    /// Its version.
+    pub version: u32,
+    /// The cause that it was tried against.
+    pub cause: Slug,
+    /// What was known of that cause, before the try and after it, as far as that was kept.
+    pub known: Vec<Known>,
+}
+
+/// What a plan is asked for, besides the verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The host's system.
+    pub os: OsFamily,
+    /// Its build, by which efficacy is counted.
+    pub build: &'a str,
+    /// The highest risk allowed.
+    pub allowed: Risk,
+    /// Whether the host may be restarted.
+    pub restarts: bool,
+    /// What fails: of evidence about other subjects nothing counts.
+    pub subject: Option<&'a str>,
+    /// What is known of the host.
+    pub evidence: &'a [Evidence],
+    /// What was tried in this incident.
+    pub tried: &'a [Tried],
+    /// What the fleet has counted.
+    pub efficacy: &'a Efficacy,
+}
+
 impl Plan {
     /// The first remediation that an agent can run within the allowed risk.
     pub fn next(&self) -> Option<&PlannedStep> {
         self.steps.iter().find(|s| s.allowed)
     }
+
+    /// The remediation that a person is asked for: the best guided one, where an agent can run none
+    /// within the allowed risk.
+    pub fn for_people(&self) -> Option<&PlannedStep> {
+        if self.next().is_some() {
+            return None;
+        }
+        self.steps.iter().find(|s| s.risk == Risk::Guided && s.chance > 0.0)
+    }
 }
 
-/// Orders the remediations of a verdict's causes by chance ÷ cost. Those that go over `allowed`,
-/// that were `tried` in this version on the same evidence, that a person does, that only ask again
-/// what is known to fail, and that nobody should do, follow with the reason.
+/// Orders the remediations of a verdict's causes as [`plan_for`] does, for a host of which nothing
+/// but the verdict is known and which may be restarted; `tried` were tried on the same evidence.
 pub fn plan(
     cat: &Catalogue,
     verdict: &Verdict,
@@ -64,30 +115,73 @@ pub fn plan(
     allowed: Risk,
     tried: &[(Slug, u32)],
 ) -> Plan {
+    let tried: Vec<Tried> = tried
+        .iter()
+        .filter_map(|(remediation, version)| {
+            let against =
+                |cause: &&crate::knowledge::Cause| cause.remediations.contains(remediation);
+            cat.causes.values().find(against).map(|cause| Tried {
+                remediation: remediation.clone(),
+                version: *version,
+                cause: cause.id.clone(),
+                known: vec![Known::default()],
+            })
+        })
+        .collect();
+    let ask = Ask {
+        os,
+        build: "",
+        allowed,
+        restarts: true,
+        subject: None,
+        evidence: &[],
+        tried: &tried,
+        efficacy: &Efficacy::default(),
+    };
+    plan_for(cat, verdict, &ask)
+}
+
+/// Orders the remediations of a verdict's causes by chance ÷ cost. Those that go over the allowed
+/// risk, that were tried in this version on the same evidence, that a person does, that only ask
+/// again what is known to fail, and that nobody should do, follow with the reason.
+pub fn plan_for(cat: &Catalogue, verdict: &Verdict, ask: &Ask<'_>) -> Plan {
     let futile = futile(cat, verdict);
     let mut steps: Vec<PlannedStep> = Vec::new();
     for cause in verdict.causes.iter().filter(|c| is_planned(c)) {
         let Some(entry) = cause.cause.as_ref().and_then(|id| cat.causes.get(id)) else { continue };
+        // What still fails has another cause: at the door the agent would turn round.
+        if is_cleared(entry, ask.subject, ask.evidence) {
+            continue;
+        }
         let fitting = entry
             .remediations
             .iter()
             .filter_map(|id| cat.remediations.get(id))
-            .filter(|remediation| remediation.os == os);
+            .filter(|remediation| remediation.os == ask.os);
         for remediation in fitting {
-            let cures = if remediation.unproven { CURES_UNPROVEN } else { CURES };
+            let estimate = if remediation.unproven { CURES_UNPROVEN } else { CURES };
+            let against = Against {
+                cause: entry.id.clone(),
+                remediation: remediation.id.clone(),
+                version: remediation.version,
+            };
+            let cures = ask.efficacy.chance(&against, ask.build, estimate);
             let chance = if futile.contains(&&remediation.id) { 0.0 } else { cause.share * cures };
             // One remediation may be against several causes: it stands once, for the likeliest,
             // and has the chance of all.
-            match steps.iter_mut().find(|s| s.remediation == remediation.id) {
-                Some(step) => step.chance = (step.chance + chance).min(1.0),
-                None => steps.push(planned(remediation, cause, &entry.id, chance)),
+            if let Some(step) = steps.iter_mut().find(|s| s.remediation == remediation.id) {
+                step.chance = (step.chance + chance).min(1.0);
+                continue;
             }
+            let mut step = planned(remediation, cause, &entry.id, chance);
+            step.counted = ask.efficacy.words(&against, ask.build);
+            steps.push(step);
         }
     }
     for step in &mut steps {
         let Some(remediation) = cat.remediations.get(&step.remediation) else { continue };
-        let tried = tried.iter().any(|(id, v)| *id == step.remediation && *v == step.version);
-        let (may, reason) = judge(remediation, step, allowed, tried);
+        step.tried = was_tried(cat, step, ask);
+        let (may, reason) = judge(remediation, step, ask);
         step.allowed = may;
         step.reason = reason;
     }
@@ -100,6 +194,17 @@ pub fn plan(
         class(a).cmp(&class(b)).then_with(|| worth(b).total_cmp(&worth(a)))
     });
     Plan { steps }
+}
+
+/// Whether this version was tried already, and what is known of the cause it was tried against is
+/// the same as then. A try of which nothing was kept stands for ever.
+fn was_tried(cat: &Catalogue, step: &PlannedStep, ask: &Ask<'_>) -> bool {
+    let same = |t: &&Tried| t.remediation == step.remediation && t.version == step.version;
+    ask.tried.iter().filter(same).any(|tried| {
+        let Some(cause) = cat.causes.get(&tried.cause) else { return true };
+        let now = Known::of(cause, ask.subject, ask.evidence);
+        tried.known.is_empty() || tried.known.iter().any(|then| !then.has_changed(&now))
+    })
 }
 
 /// What only asks again, against a cause that is confirmed: it meets the same failure, whatever else
@@ -123,10 +228,12 @@ fn planned(r: &Remediation, ranked: &RankedCause, cause: &Slug, chance: f64) -> 
         version: r.version,
         cause: cause.clone(),
         chance,
+        counted: None,
         cost: cost(r),
         risk: r.risk,
         reboot: r.reboot,
         undo: r.undo(),
+        tried: false,
         allowed: false,
         reason: String::new(),
     }
@@ -149,7 +256,8 @@ fn cost(r: &Remediation) -> f64 {
 }
 
 /// Whether it may be done, and why it stands where it stands.
-fn judge(r: &Remediation, step: &PlannedStep, allowed: Risk, tried: bool) -> (bool, String) {
+fn judge(r: &Remediation, step: &PlannedStep, ask: &Ask<'_>) -> (bool, String) {
+    let allowed = ask.allowed;
     let (cause, chance) = (&step.cause, step.chance * 100.0);
     match r.risk {
         Risk::Guided => return (false, format!("a person does this: steps against {cause}")),
@@ -160,17 +268,25 @@ fn judge(r: &Remediation, step: &PlannedStep, allowed: Risk, tried: bool) -> (bo
         let why = "it would meet the same failure: the cause is confirmed, and a person puts it right first";
         return (false, why.to_owned());
     }
-    if tried {
+    if step.tried {
         let version = r.version;
         return (false, format!("version {version} was tried already on the same evidence"));
     }
     if r.risk > allowed {
         return (false, format!("its risk is {}; only up to {allowed} is allowed here", r.risk));
     }
+    if r.reboot != RebootNeed::Never && !ask.restarts {
+        let restarts = if r.reboot == RebootNeed::Always { "restarts" } else { "may restart" };
+        return (false, format!("it {restarts} the host, and no restart is allowed here"));
+    }
     let unproven =
         if r.unproven { "; it has not yet run on a real system of its kind" } else { "" };
+    let counted = step.counted.as_ref().map(|n| format!(" ({n})")).unwrap_or_default();
     let cost = step.cost;
-    (true, format!("{chance:.0} % chance against {cause} for a cost of {cost:.0} min{unproven}"))
+    let text = format!(
+        "{chance:.0} % chance against {cause}{counted} for a cost of {cost:.0} min{unproven}"
+    );
+    (true, text)
 }
 
 #[cfg(test)]
