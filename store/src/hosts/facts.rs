@@ -24,7 +24,7 @@ statements! {
     /// to be looked at for what is overdue.
     SET_STATE = "UPDATE host SET state = $2, state_ms = $3, ceiling = $4, \
         watch_ms = CASE WHEN upkeep <> $5 OR state_ms IS NULL OR state_ms < lifecycle_ms THEN 0 ELSE watch_ms END, \
-        upkeep = $5, proved = $6, \
+        upkeep = $5, proved = $6, roles = $9, \
         reboot_since_ms = CASE WHEN CAST($7 AS BIGINT) = 0 THEN NULL WHEN reboot_since_ms IS NULL OR reboot_since_ms < $8 THEN $3 ELSE reboot_since_ms END \
         WHERE id = $1";
 }
@@ -86,6 +86,7 @@ impl Db {
                     .bind(upkeep.proves_something())
                     .bind(i64::from(upkeep.reboot.is_some()))
                     .bind(booted)
+                    .bind(to_json(&state.roles)?)
             )?;
             if done == 0 {
                 return Err(StoreError::not_found("host", host));

@@ -99,8 +99,28 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
     db.create_session(&session).await.expect("session");
     db.triage_all_again("7").await.expect("marks");
     passes_and_watches(&db, all[2]).await;
+    campaigns(&db).await;
     db.close().await;
     (folder, path)
+}
+
+/// A campaign with all that belongs to one.
+async fn campaigns(db: &Db) {
+    for sql in [
+        "INSERT INTO campaign (id, name, definition, digest, needs, state, state_ms, state_by, state_reason, created_by, \
+            created_person, created_ms, edited_by, edited_person, edited_ms, run, revision) \
+         SELECT id, 'c', '{}', '00', '[]', 'running', 1, 'x', '', 'x', 'y', 1, 'x', 'y', 1, 1, 3 FROM host LIMIT 1",
+        "INSERT INTO campaign_run (campaign_id, run, started_by, started_ms) SELECT id, 1, 'x', 5 FROM campaign",
+        "INSERT INTO campaign_wave (campaign_id, run, wave, opened_ms) SELECT id, 1, 0, 5 FROM campaign",
+        "INSERT INTO campaign_host (campaign_id, run, host_id, position, incident_id) \
+         SELECT c.id, 1, i.host_id, 0, i.id FROM campaign c, incident i LIMIT 1",
+        "INSERT INTO approval (campaign_id, number, digest, approved_by, approved_person, approved_ms, note) \
+         SELECT id, 1, '00', 'x', 'z', 4, '' FROM campaign",
+        "INSERT INTO change_freeze (id, name, reason, from_ms, until_ms, labels, created_by, created_ms) \
+         SELECT id, 'f', '', 1, 2, '{}', 'x', 1 FROM campaign",
+    ] {
+        meddle(db, sql).await.expect("fills");
+    }
 }
 
 /// A failure that is no incident yet, and a build that was seen.

@@ -1,0 +1,133 @@
+-- Campaigns: what a person wrote, where it stands, its hosts, waves, runs and approvals.
+CREATE TABLE campaign (
+    id             UUID NOT NULL PRIMARY KEY,
+    name           TEXT COLLATE "C" NOT NULL CHECK (length(name) <= 255),
+    -- As JSON, and SHA-256 of its canonical form: what an approval is bound to.
+    definition     TEXT COLLATE "C" NOT NULL,
+    digest         TEXT COLLATE "C" NOT NULL,
+    -- Why it needs the approval of a second person, as JSON; an empty list where it needs none.
+    needs          TEXT COLLATE "C" NOT NULL,
+    state          TEXT COLLATE "C" NOT NULL CHECK (state IN ('draft', 'awaiting_approval', 'scheduled', 'running', 'paused', 'aborted', 'completed', 'completed_with_errors', 'cancelled')),
+    state_ms       BIGINT NOT NULL,
+    state_by       TEXT COLLATE "C" NOT NULL,
+    state_reason   TEXT COLLATE "C" NOT NULL,
+    -- The actor as the audit log has it, and the person behind it; empty where none is known.
+    created_by     TEXT COLLATE "C" NOT NULL,
+    created_person TEXT COLLATE "C" NOT NULL,
+    created_ms     BIGINT NOT NULL,
+    edited_by      TEXT COLLATE "C" NOT NULL,
+    edited_person  TEXT COLLATE "C" NOT NULL,
+    edited_ms      BIGINT NOT NULL,
+    -- Its present or last run; 0 before the first.
+    run            BIGINT NOT NULL DEFAULT 0,
+    -- Hosts that never came to an end are not reached after this.
+    expires_ms     BIGINT,
+    -- When the planner looks again though nothing happens.
+    next_look_ms   BIGINT,
+    -- Why nothing more starts now.
+    waiting_for    TEXT COLLATE "C" NOT NULL DEFAULT '',
+    -- The campaign whose jobs it takes back.
+    undoes         UUID,
+    -- Rises with every change; who changes it says which one was seen.
+    revision       BIGINT NOT NULL
+);
+CREATE INDEX campaign_by_created ON campaign (created_ms, id);
+CREATE INDEX campaign_by_state ON campaign (state, state_ms);
+CREATE INDEX campaign_due ON campaign (next_look_ms, id) WHERE next_look_ms IS NOT NULL;
+
+CREATE TABLE campaign_run (
+    campaign_id UUID NOT NULL REFERENCES campaign (id),
+    run         BIGINT NOT NULL CHECK (run >= 1),
+    started_by  TEXT COLLATE "C" NOT NULL,
+    started_ms  BIGINT NOT NULL,
+    -- Set with its end, and how it ended.
+    ended_ms    BIGINT,
+    outcome     TEXT COLLATE "C" NOT NULL DEFAULT '',
+    PRIMARY KEY (campaign_id, run)
+);
+CREATE INDEX campaign_run_by_end ON campaign_run (ended_ms) WHERE ended_ms IS NOT NULL;
+
+-- One row a host and run.
+CREATE TABLE campaign_host (
+    campaign_id     UUID NOT NULL REFERENCES campaign (id),
+    run             BIGINT NOT NULL CHECK (run >= 1),
+    host_id         UUID NOT NULL REFERENCES host (id),
+    -- Its place in the order in which hosts were taken in, from 0.
+    position        BIGINT NOT NULL CHECK (position >= 0),
+    incident_id     UUID NOT NULL,
+    -- The wave it was last started in, from 0, and its job there.
+    wave            BIGINT,
+    job_id          UUID,
+    -- Jobs of it that a retry put aside.
+    retries         BIGINT NOT NULL DEFAULT 0,
+    left_out        BOOLEAN NOT NULL DEFAULT FALSE,
+    left_out_reason TEXT COLLATE "C" NOT NULL DEFAULT '',
+    PRIMARY KEY (campaign_id, run, host_id)
+);
+CREATE UNIQUE INDEX campaign_host_by_position ON campaign_host (campaign_id, run, position);
+CREATE INDEX campaign_host_by_incident ON campaign_host (incident_id);
+CREATE INDEX campaign_host_by_host ON campaign_host (host_id);
+
+CREATE TABLE campaign_wave (
+    campaign_id  UUID NOT NULL REFERENCES campaign (id),
+    run          BIGINT NOT NULL CHECK (run >= 1),
+    wave         BIGINT NOT NULL CHECK (wave >= 0),
+    opened_ms    BIGINT NOT NULL,
+    -- When its gate first held.
+    gate_held_ms BIGINT,
+    PRIMARY KEY (campaign_id, run, wave)
+);
+
+CREATE TABLE approval (
+    campaign_id     UUID NOT NULL REFERENCES campaign (id),
+    number          BIGINT NOT NULL,
+    digest          TEXT COLLATE "C" NOT NULL,
+    approved_by     TEXT COLLATE "C" NOT NULL,
+    approved_person TEXT COLLATE "C" NOT NULL,
+    approved_ms     BIGINT NOT NULL,
+    note            TEXT COLLATE "C" NOT NULL,
+    -- When an edit took it its force. It does not come back with the text.
+    void_ms         BIGINT,
+    PRIMARY KEY (campaign_id, number)
+);
+
+-- Spans in which nothing begins. A freeze once has a span of time; a yearly one has days in a zone.
+CREATE TABLE change_freeze (
+    id         UUID NOT NULL PRIMARY KEY,
+    name       TEXT COLLATE "C" NOT NULL CHECK (length(name) <= 255),
+    reason     TEXT COLLATE "C" NOT NULL,
+    from_ms    BIGINT NOT NULL,
+    until_ms   BIGINT NOT NULL CHECK (until_ms > from_ms),
+    -- Whether it comes again every year, by this zone's clock.
+    yearly     BOOLEAN NOT NULL DEFAULT FALSE,
+    zone       TEXT COLLATE "C" NOT NULL DEFAULT 'UTC',
+    -- The hosts that it is about, by labels that they all have, as JSON; all hosts where there is none.
+    labels     TEXT COLLATE "C" NOT NULL,
+    created_by TEXT COLLATE "C" NOT NULL,
+    created_ms BIGINT NOT NULL
+);
+CREATE INDEX change_freeze_by_span ON change_freeze (from_ms, id);
+
+-- What a host is besides a machine, as its agent found; JSON. Its state tells it too, but is too long to be read for
+-- every host of a selection.
+ALTER TABLE host ADD COLUMN roles TEXT COLLATE "C" NOT NULL DEFAULT '[]';
+UPDATE host SET roles = COALESCE((state::JSONB -> 'roles')::TEXT, '[]') WHERE state IS NOT NULL;
+
+-- What a job is for, whose it is, and how far it may go.
+ALTER TABLE job ADD COLUMN task TEXT COLLATE "C" NOT NULL DEFAULT 'remediate' CHECK (task IN ('remediate', 'verify', 'undo'));
+ALTER TABLE job ADD COLUMN undoes UUID;
+ALTER TABLE job ADD COLUMN undoes_attempt BIGINT;
+ALTER TABLE job ADD COLUMN campaign_id UUID;
+ALTER TABLE job ADD COLUMN wave BIGINT;
+ALTER TABLE job ADD COLUMN climbs BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE job ADD COLUMN max_risk TEXT COLLATE "C" NOT NULL DEFAULT 'safe' CHECK (max_risk IN ('safe', 'disruptive', 'dangerous', 'guided', 'refused'));
+ALTER TABLE job ADD COLUMN reboot TEXT COLLATE "C" NOT NULL DEFAULT 'anytime' CHECK (reboot IN ('never', 'in_window', 'anytime'));
+-- The spans in which it may begin, as JSON; at any time where there is none.
+ALTER TABLE job ADD COLUMN begin_in TEXT COLLATE "C" NOT NULL DEFAULT '[]';
+ALTER TABLE job ADD COLUMN max_deferrals BIGINT NOT NULL DEFAULT 3;
+ALTER TABLE job ADD COLUMN notice_s BIGINT NOT NULL DEFAULT 300;
+CREATE INDEX job_by_campaign ON job (campaign_id, created_ms, id) WHERE campaign_id IS NOT NULL;
+CREATE INDEX job_by_undone ON job (undoes) WHERE undoes IS NOT NULL;
+
+-- Everything that was done to one thing: a campaign's document holds it.
+CREATE INDEX audit_by_subject ON audit (subject, sequence);
