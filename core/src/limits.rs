@@ -165,3 +165,31 @@ pub const EVENT_STREAMS: usize = 1_024;
 pub const WEB_SESSION_LIFE: Duration = Duration::from_hours(12);
 /// Refused log-ins of one address in a minute before it waits.
 pub const LOGIN_TRIES_PER_MINUTE: u32 = 20;
+/// Refused log-ins of one name from one address in a minute before it waits.
+pub const LOGIN_TRIES_OF_A_NAME: u32 = 8;
+/// Refused log-ins of a user in a row before the name is locked for a time.
+pub const LOCK_AFTER: u32 = 10;
+/// The first such time; it doubles with each lock-out in a row.
+pub const LOCKED_FOR: Duration = Duration::from_mins(1);
+/// The longest.
+pub const LOCKED_FOR_MOST: Duration = Duration::from_mins(15);
+/// How long a browser that a user logged in with is known: it is not locked out by others' tries.
+pub const BROWSER_KNOWN: Duration = Duration::from_hours(90 * 24);
+/// Browsers that are known of one user; the oldest is forgotten first.
+pub const BROWSERS: usize = 16;
+/// A user's name, in bytes.
+pub const USER_NAME_BYTES: usize = 64;
+/// Characters of a password at least.
+pub const PASSWORD_CHARS: usize = 12;
+/// A password at most, in bytes.
+pub const PASSWORD_BYTES: usize = 1_024;
+/// How long a password that is to be changed at the first log-in is good for.
+pub const ONE_TIME_PASSWORD_LIFE: Duration = Duration::from_hours(7 * 24);
+/// Passwords worked on at once; each takes 19 MiB and a core for some hundredths of a second.
+pub const PASSWORDS_AT_ONCE: usize = 2;
+/// Users at most.
+pub const USERS: u32 = 10_000;
+/// Life of the API token of `fleetmend login`, unless asked.
+pub const LOGIN_TOKEN_LIFE: Duration = Duration::from_hours(12);
+/// The longest that may be asked.
+pub const LOGIN_TOKEN_LIFE_MOST: Duration = Duration::from_hours(30 * 24);

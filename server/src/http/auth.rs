@@ -4,6 +4,7 @@
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fleetmend_core::ids::UserId;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::{Permission, Role};
 use fleetmend_store::Db;
@@ -16,13 +17,35 @@ pub const TOKEN_PREFIX: &str = "fmt_";
 /// The longest credential that is looked at.
 const CREDENTIAL_BYTES: usize = 256;
 
+/// By what somebody calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// An API token, or a session that was made from one.
+    Token,
+    /// A session of a user who logged in by name and password.
+    Session,
+}
+
+/// The user behind a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Which.
+    pub id: UserId,
+    /// The name.
+    pub name: String,
+}
+
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's name.
+    /// The user's or the token's name.
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// By what.
+    pub how: How,
+    /// Whose credential it is; `None` for tokens that belong to nobody.
+    pub person: Option<Person>,
     /// The session's cookie, where a browser calls: form tokens are made from it.
     cookie: Option<String>,
 }
@@ -30,8 +53,17 @@ pub struct Caller {
 impl Caller {
     /// How the caller stands in the audit log.
     pub fn actor(&self) -> String {
-        let way = if self.cookie.is_some() { "dashboard" } else { "api-token" };
-        format!("{way} {}", self.name)
+        match (self.how, &self.cookie) {
+            (How::Session, _) => format!("user {}", self.name),
+            (How::Token, Some(_)) => format!("dashboard {}", self.name),
+            (How::Token, None) => format!("api-token {}", self.name),
+        }
+    }
+
+    /// Who answers for what the caller does: the person, whatever the credential. Two names that
+    /// are to be two persons are compared by this.
+    pub fn answerable(&self) -> String {
+        self.person.as_ref().map_or_else(|| self.actor(), |person| format!("user {}", person.name))
     }
 
     /// Whether a cookie speaks for the caller.
@@ -41,13 +73,19 @@ impl Caller {
 
     /// Refuses what the caller's role does not grant.
     pub fn require(&self, permission: Permission) -> Result<(), Problem> {
+        if permission.needs_person() && self.how != How::Session {
+            return Err(Problem::forbidden(
+                "no API token may do this, whatever its role: a person must log in by name and password",
+            )
+            .with("permission", permission));
+        }
         if self.role.grants(permission) {
             return Ok(());
         }
         let roles: Vec<&str> =
             Role::ALL.iter().filter(|r| r.grants(permission)).map(|r| r.as_str()).collect();
         Err(Problem::forbidden(format!(
-            "the token \"{}\" has the role {}, which does not allow {permission}: use one with the role {}",
+            "\"{}\" has the role {}, which does not allow {permission}: that takes the role {}",
             self.name,
             self.role,
             roles.join(" or ")
@@ -132,6 +170,8 @@ pub async fn authenticate(
     Ok(Some(Caller {
         name: session.token.name,
         role: session.token.role,
+        how: How::Token,
+        person: None,
         cookie: Some(secret.to_owned()),
     }))
 }
@@ -147,7 +187,13 @@ pub async fn by_token(
     }
     let token = db.api_token(&hash(text), now).await?;
     Ok(token.map(|token| {
-        let caller = Caller { name: token.name.clone(), role: token.role, cookie: None };
+        let caller = Caller {
+            name: token.name.clone(),
+            role: token.role,
+            how: How::Token,
+            person: None,
+            cookie: None,
+        };
         (caller, token)
     }))
 }
@@ -201,11 +247,39 @@ mod tests {
         let caller = |cookie: &str| Caller {
             name: "a".into(),
             role: Role::Viewer,
+            how: How::Token,
+            person: None,
             cookie: Some(cookie.into()),
         };
         let (one, two) = (caller("one"), caller("two"));
         assert!(form_token_fits(&one, &one.form_token()));
         assert!(!form_token_fits(&one, &two.form_token()));
         assert!(!form_token_fits(&one, ""));
+    }
+
+    #[test]
+    fn no_api_token_approves_whatever_its_role() {
+        let caller = |role, how, cookie: Option<&str>| Caller {
+            name: "a".into(),
+            role,
+            how,
+            person: None,
+            cookie: cookie.map(str::to_owned),
+        };
+        for role in Role::ALL {
+            for cookie in [None, Some("x")] {
+                let token = caller(*role, How::Token, cookie);
+                assert!(token.require(Permission::Approve).is_err(), "{role}");
+                assert_eq!(
+                    token.require(Permission::Author).is_ok(),
+                    role.grants(Permission::Author)
+                );
+            }
+            let session = caller(*role, How::Session, Some("x"));
+            assert_eq!(
+                session.require(Permission::Approve).is_ok(),
+                role.grants(Permission::Approve)
+            );
+        }
     }
 }

@@ -97,6 +97,14 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
         expires: at(900),
     };
     db.create_session(&session).await.expect("session");
+    for sql in [
+        "INSERT INTO user_account (id, name, role, password_hash, password_ms, must_change, created_by, created_ms) \
+         VALUES (x'01990000000070008000000000000077', 'anna', 'admin', 'x', 1, 0, 'test', 1)",
+        "INSERT INTO user_browser (secret_hash, user_id, created_ms, expires_ms) \
+         VALUES (x'01', x'01990000000070008000000000000077', 1, 2)",
+    ] {
+        meddle(&db, sql).await.expect("inserts");
+    }
     db.triage_all_again("7").await.expect("marks");
     passes_and_watches(&db, all[2]).await;
     campaigns(&db).await;

@@ -40,7 +40,7 @@ pub(crate) struct ApiTokenView {
     pub(crate) id: String,
     /// A name for people; stands in the audit log.
     pub(crate) name: String,
-    /// What it may do: viewer, auditor, operator or admin.
+    /// What it may do: viewer, auditor, approver, operator, author or admin.
     pub(crate) role: &'static str,
     /// usable, expired or revoked.
     pub(crate) state: &'static str,
@@ -82,7 +82,7 @@ impl ApiTokenView {
 pub(crate) struct NewApiTokenBody {
     /// A name for people.
     pub(crate) name: String,
-    /// viewer, auditor, operator or admin.
+    /// viewer, auditor, approver, operator, author or admin.
     pub(crate) role: String,
     /// Days that it lives: 1 to 365; 90 unless given.
     #[serde(default)]
