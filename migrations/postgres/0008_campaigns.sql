@@ -58,6 +58,8 @@ CREATE TABLE campaign_host (
     -- The wave it was last started in, from 0, and its job there.
     wave            BIGINT,
     job_id          UUID,
+    -- Whether the campaign itself took that job back before it began.
+    recalled        BOOLEAN NOT NULL DEFAULT FALSE,
     -- Jobs of it that a retry put aside.
     retries         BIGINT NOT NULL DEFAULT 0,
     left_out        BOOLEAN NOT NULL DEFAULT FALSE,
@@ -126,6 +128,9 @@ ALTER TABLE job ADD COLUMN reboot TEXT COLLATE "C" NOT NULL DEFAULT 'anytime' CH
 ALTER TABLE job ADD COLUMN begin_in TEXT COLLATE "C" NOT NULL DEFAULT '[]';
 ALTER TABLE job ADD COLUMN max_deferrals BIGINT NOT NULL DEFAULT 3;
 ALTER TABLE job ADD COLUMN notice_s BIGINT NOT NULL DEFAULT 300;
+-- When it came into its state.
+ALTER TABLE job ADD COLUMN state_ms BIGINT NOT NULL DEFAULT 0;
+UPDATE job SET state_ms = COALESCE(ended_ms, news_ms);
 CREATE INDEX job_by_campaign ON job (campaign_id, created_ms, id) WHERE campaign_id IS NOT NULL;
 CREATE INDEX job_by_undone ON job (undoes) WHERE undoes IS NOT NULL;
 

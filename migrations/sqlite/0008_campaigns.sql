@@ -58,6 +58,8 @@ CREATE TABLE campaign_host (
     -- The wave it was last started in, from 0, and its job there.
     wave            INTEGER,
     job_id          BLOB,
+    -- Whether the campaign itself took that job back before it began.
+    recalled        INTEGER NOT NULL DEFAULT 0 CHECK (recalled IN (0, 1)),
     -- Jobs of it that a retry put aside.
     retries         INTEGER NOT NULL DEFAULT 0,
     left_out        INTEGER NOT NULL DEFAULT 0 CHECK (left_out IN (0, 1)),
@@ -126,6 +128,9 @@ ALTER TABLE job ADD COLUMN reboot TEXT NOT NULL DEFAULT 'anytime' CHECK (reboot 
 ALTER TABLE job ADD COLUMN begin_in TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE job ADD COLUMN max_deferrals INTEGER NOT NULL DEFAULT 3;
 ALTER TABLE job ADD COLUMN notice_s INTEGER NOT NULL DEFAULT 300;
+-- When it came into its state.
+ALTER TABLE job ADD COLUMN state_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE job SET state_ms = COALESCE(ended_ms, news_ms);
 CREATE INDEX job_by_campaign ON job (campaign_id, created_ms, id) WHERE campaign_id IS NOT NULL;
 CREATE INDEX job_by_undone ON job (undoes) WHERE undoes IS NOT NULL;
 

@@ -108,7 +108,9 @@ pub use incidents::{
 };
 pub use ingest::passing::PassingFailure;
 pub use ingest::{HostItems, Incoming, IngestOutcome, Ingested, Quarantined};
-pub use jobs::{Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, LogPage, LogPiece, NewJob};
+pub use jobs::{
+    Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, JobTerms, LogPage, LogPiece, NewJob,
+};
 pub use page::{BadCursor, Cursor, Page, PageRequest};
 pub use reports::{ReportFilter, StoredReport};
 pub use retention::{Dropped, Keep};

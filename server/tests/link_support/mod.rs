@@ -21,7 +21,7 @@ use fleetmend_proto::v1::server_message::Body as ToAgent;
 use fleetmend_proto::{Hello, OpenJob, trust, v1};
 use fleetmend_server::enroll::token::{self, TokenWish};
 use fleetmend_server::{App, Config, RunningServer, entropy};
-use fleetmend_store::{IncidentFilter, NewJob, PageRequest, ReportFilter, StoreError};
+use fleetmend_store::{IncidentFilter, JobTerms, NewJob, PageRequest, ReportFilter, StoreError};
 use hyper_util::rt::TokioIo;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ClientConfig;
@@ -382,6 +382,7 @@ pub async fn order(server: &TestServer, host: &TestHost) -> Result<JobId, StoreE
         not_before: server.now(),
         expires: server.now().after(Duration::from_hours(24)),
         reason: "test".to_owned(),
+        terms: JobTerms::default(),
     };
     db.create_job(&job, "test", server.now()).await.map(|job| job.id)
 }

@@ -2,6 +2,8 @@
 
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
+use fleetmend_core::limits;
+use fleetmend_core::order::Task;
 use fleetmend_core::time::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -18,8 +20,10 @@ use crate::sql::statements;
 
 statements! {
     INSERT = "INSERT INTO job (id, host_id, incident_id, cause, remediation, version, digest, evidence_ids, state, \
-        detail, attempt, created_by, reason, created_ms, steps_ms, verify_ms, not_before_ms, expires_ms, news_ms) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', '', 0, $9, $10, $11, $12, $13, $14, $15, $11)";
+        detail, attempt, created_by, reason, created_ms, steps_ms, verify_ms, not_before_ms, expires_ms, news_ms, \
+        state_ms, task, undoes, undoes_attempt, campaign_id, wave, climbs, max_risk, reboot, begin_in, max_deferrals, notice_s) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', '', 0, $9, $10, $11, $12, $13, $14, $15, $11, \
+        $11, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)";
     /// A job that only waits for its proof is in nobody's way but its own incident's.
     ACTIVE = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL AND (state <> 'verifying' OR incident_id = $2) \
         ORDER BY id LIMIT 1";
@@ -96,6 +100,12 @@ async fn check(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<()> {
             "the incident is {state}: only an open one can be remediated"
         )));
     }
+    if job.terms.begin_in.len() > limits::BEGIN_SPANS {
+        return Err(StoreError::Conflict(format!(
+            "the job may begin in at most {} spans",
+            limits::BEGIN_SPANS
+        )));
+    }
     if job.expires <= now {
         return Err(StoreError::Conflict("the job would expire before it begins".to_owned()));
     }
@@ -110,7 +120,13 @@ async fn check(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<()> {
     }
 }
 
-async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) -> Result<()> {
+/// Writes a job's row; whether it may be was looked at before.
+pub(crate) async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) -> Result<()> {
+    let terms = &job.terms;
+    let undoes = match terms.task {
+        Task::Undo { job, attempt } => Some((job, attempt)),
+        Task::Remediate | Task::Verify => None,
+    };
     let span = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
     run!(
         tx,
@@ -130,6 +146,17 @@ async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) -> Result<(
             .bind(span(job.verify_within))
             .bind(job.not_before.as_millis())
             .bind(job.expires.as_millis())
+            .bind(terms.task.as_str())
+            .bind(undoes.map(|(job, _)| job.0))
+            .bind(undoes.map(|(_, attempt)| i64::from(attempt)))
+            .bind(terms.campaign.map(|(id, _)| id.0))
+            .bind(terms.campaign.map(|(_, wave)| i64::from(wave)))
+            .bind(terms.climbs)
+            .bind(terms.max_risk.as_str())
+            .bind(terms.reboot.as_str())
+            .bind(to_json(&terms.begin_in)?)
+            .bind(i64::from(terms.max_deferrals))
+            .bind(i64::from(terms.notice_seconds))
     )?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fleetmend_core::ids::JobId;
 use uuid::Uuid;
 
+use super::terms::TermsRow;
 use super::{Attempt, Job, JobDetail, JobStep, LogPage, LogPiece};
 use crate::backend::{Db, on_read};
 use crate::error::{Result, StoreError};
@@ -15,11 +16,11 @@ use crate::sql::statements;
 /// What [`JobRow`] is read from; the host is joined as `h`, the incident as `i`.
 macro_rules! job_head {
     () => {
-        "SELECT j.id, j.host_id, h.name AS host_name, h.simulated, j.incident_id, i.product, i.operation, i.code, \
+        concat!("SELECT ", $crate::jobs::terms::terms_columns!(), ", j.id, j.host_id, h.name AS host_name, h.simulated, j.incident_id, i.product, i.operation, i.code, \
          i.subject, j.cause, j.remediation, j.version, j.digest, j.evidence_ids, j.state, j.detail, j.proof, \
          j.attempt, j.created_by, j.reason, j.created_ms, j.expires_ms, j.offered_ms, j.begun_ms, j.news_ms, \
          j.ended_ms, j.cancel_requested, j.relapsed_ms, j.log_dropped \
-         FROM job j JOIN host h ON h.id = j.host_id JOIN incident i ON i.id = j.incident_id"
+         FROM job j JOIN host h ON h.id = j.host_id JOIN incident i ON i.id = j.incident_id")
     };
 }
 pub(super) use job_head;
@@ -88,6 +89,8 @@ impl Db {
 
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct JobRow {
+    #[sqlx(flatten)]
+    terms: TermsRow,
     id: Uuid,
     host_id: Uuid,
     host_name: String,
@@ -124,6 +127,7 @@ impl TryFrom<JobRow> for Job {
     fn try_from(row: JobRow) -> Result<Self> {
         let at = At { table: "job", id: &row.id };
         Ok(Self {
+            terms: row.terms.read(at)?,
             id: row.id.into(),
             host: row.host_id.into(),
             host_name: row.host_name,

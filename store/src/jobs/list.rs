@@ -15,7 +15,8 @@ impl Db {
             .any_of("j.state", wanted.state.iter().map(|s| s.as_str()))
             .maybe("j.host_id = ?", wanted.host.map(|id| id.0))
             .maybe("j.incident_id = ?", wanted.incident.map(|id| id.0))
-            .maybe("j.remediation = ?", wanted.remediation.as_deref());
+            .maybe("j.remediation = ?", wanted.remediation.as_deref())
+            .maybe("j.campaign_id = ?", wanted.campaign.map(|id| id.0));
         if wanted.active {
             filter.and("j.ended_ms IS NULL", []);
         }

@@ -6,14 +6,17 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod moves;
 pub(crate) mod orders;
+pub(crate) mod terms;
 
 use std::time::Duration;
 
-use fleetmend_core::ids::{EvidenceId, HostId, IncidentId, JobId};
+use fleetmend_core::ids::{CampaignId, EvidenceId, HostId, IncidentId, JobId};
 use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::report::IncidentKey;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
+
+pub use terms::JobTerms;
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -70,6 +73,8 @@ pub struct Job {
     pub relapsed: Option<Timestamp>,
     /// Pieces of output that were dropped over the bound.
     pub log_dropped: u64,
+    /// What it is for, whose it is, and how far it may go.
+    pub terms: JobTerms,
 }
 
 /// A job to be made.
@@ -101,6 +106,8 @@ pub struct NewJob {
     pub expires: Timestamp,
     /// Why.
     pub reason: String,
+    /// What it is for, whose it is, and how far it may go.
+    pub terms: JobTerms,
 }
 
 /// A job with what belongs to it.
@@ -165,6 +172,8 @@ pub struct JobFilter {
     pub active: bool,
     /// Of this remediation.
     pub remediation: Option<String>,
+    /// Of this campaign.
+    pub campaign: Option<CampaignId>,
 }
 
 /// A piece of a job's output.

@@ -15,7 +15,7 @@ use crate::sql::statements;
 statements! {
     LOAD = "SELECT host_id, incident_id, state, attempt FROM job WHERE id = $1";
     MOVE = "UPDATE job SET state = $2, detail = $3, proof = $4, begun_ms = COALESCE(begun_ms, $5), ended_ms = $6, \
-        news_ms = $7 WHERE id = $1";
+        news_ms = $7, state_ms = $7 WHERE id = $1";
     MOVE_ATTEMPT = "UPDATE job_attempt SET state = $3, detail = $4, begun_ms = COALESCE(begun_ms, $5), ended_ms = $6 \
         WHERE job_id = $1 AND attempt = $2";
     INCIDENT = "SELECT state, last_seen_ms, recovered_ms FROM incident WHERE id = $1";

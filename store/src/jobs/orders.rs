@@ -1,10 +1,8 @@
 //! From jobs to orders: what is to be sent to a host, with counters that only rise.
 
-use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
-use fleetmend_core::limits;
-use fleetmend_core::order::{Order, Task};
+use fleetmend_core::order::Order;
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
 use uuid::Uuid;
@@ -29,7 +27,7 @@ statements! {
     NEXT_COUNTER = "UPDATE host SET order_counter = order_counter + 1 WHERE id = $1 RETURNING order_counter";
     COUNTER = "SELECT order_counter FROM host WHERE id = $1";
     RAISE_COUNTER = "UPDATE host SET order_counter = $2 WHERE id = $1 AND order_counter < $2";
-    OFFER = "UPDATE job SET state = 'offered', attempt = $2, counter = $3, offered_ms = $4, news_ms = $4 WHERE id = $1";
+    OFFER = "UPDATE job SET state = 'offered', attempt = $2, counter = $3, offered_ms = $4, news_ms = $4, state_ms = $4 WHERE id = $1";
     OFFER_ATTEMPT = "INSERT INTO job_attempt (job_id, attempt, counter, offered_ms, state, detail) \
         VALUES ($1, $2, $3, $4, 'offered', '') ON CONFLICT (job_id, attempt) DO UPDATE \
         SET counter = excluded.counter, offered_ms = excluded.offered_ms, state = excluded.state";
@@ -113,12 +111,11 @@ impl Db {
                 counter: count(counter),
                 not_before: Timestamp::from_millis(not_before),
                 expires: job.expires,
-                task: Task::Remediate,
-                begin_in: Vec::new(),
-                // The ceiling decides where the job says nothing.
-                reboot: RebootPolicy::Anytime,
-                max_deferrals: limits::DEFERRALS_DEFAULT,
-                notice_seconds: u32::try_from(limits::NOTICE_DEFAULT.as_secs()).unwrap_or(u32::MAX),
+                task: job.terms.task,
+                begin_in: job.terms.begin_in,
+                reboot: job.terms.reboot,
+                max_deferrals: job.terms.max_deferrals,
+                notice_seconds: job.terms.notice_seconds,
             }))
         })?;
         if order.is_some() {

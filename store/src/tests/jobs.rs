@@ -273,6 +273,7 @@ contract! {
         let everything = JobFilter {
             host: Some(all[1]), incident: None, state: vec![JobState::Queued, JobState::Offered],
             active: true, remediation: Some("apt.configure".to_owned()),
+            campaign: None,
         };
         assert_eq!(db.jobs(&everything, &PageRequest::default()).await.expect("lists").total, 1);
     }

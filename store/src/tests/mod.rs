@@ -42,7 +42,7 @@ use uuid::Uuid;
 use crate::backend::{run, transaction};
 
 use crate::{
-    Db, Enrolment, HostItems, Incident, IncidentFilter, IngestOutcome, NewCertificate,
+    Db, Enrolment, HostItems, Incident, IncidentFilter, IngestOutcome, JobTerms, NewCertificate,
     NewEnrollmentToken, NewJob, PageRequest, StoreError,
 };
 
@@ -327,6 +327,7 @@ pub(crate) fn job(n: u128, host: HostId, incident: IncidentId) -> NewJob {
         not_before: at(0),
         expires: at(60),
         reason: "a test".to_owned(),
+        terms: JobTerms::default(),
     }
 }
 

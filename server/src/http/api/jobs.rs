@@ -55,6 +55,7 @@ pub(crate) async fn list(call: Call) -> Answer {
         state: words::<JobState>(&call, "state")?,
         active: call.query.parse::<bool>("active")?.unwrap_or(false),
         remediation: call.query.text("remediation").map(str::to_owned),
+        campaign: None,
     };
     paging::list(call, COLUMNS, filter, |call, filter, page| async move {
         let page = call.db().jobs(&filter, &page).await?;

@@ -10,7 +10,7 @@ use fleetmend_core::limits;
 use fleetmend_core::plan::{Plan, PlannedStep};
 use fleetmend_core::step::{Action, Place};
 use fleetmend_core::words::Slug;
-use fleetmend_store::{Host, IncidentDetail, Job, NewJob};
+use fleetmend_store::{Host, IncidentDetail, Job, JobTerms, NewJob};
 
 use super::{hosts, incidents};
 use crate::entropy;
@@ -104,6 +104,7 @@ pub(crate) async fn order(call: &Call, incident: IncidentId, wish: &Wish) -> Res
         not_before: call.now,
         expires: call.now.after(limits::ORDER_LIFE),
         reason: wish.reason.clone(),
+        terms: JobTerms::default(),
     };
     let job = call.db().create_job(&new, &call.actor(), call.now).await?;
     let shared = call.shared();
