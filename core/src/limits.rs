@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::span::Span;
+
 /// The largest message either side of the agent link takes, in bytes.
 pub const MESSAGE_BYTES: usize = 256 * 1024;
 /// HTTP/2 streams open at once on one agent connection.
@@ -143,6 +145,29 @@ pub const VERIFY_WITHIN: Duration = Duration::from_hours(14 * 24);
 pub const SILENT_AFTER: Duration = Duration::from_mins(15);
 /// Time a running job may be silent before it is *timed_out*, over its own steps' time.
 pub const JOB_GRACE: Duration = Duration::from_mins(15);
+
+/// A campaign's name, in characters.
+pub const CAMPAIGN_NAME_CHARS: usize = 120;
+/// Why there is a campaign, in characters.
+pub const CAMPAIGN_REASON_CHARS: usize = 500;
+/// The number of a change request or the name of a standard change, in characters.
+pub const CHANGE_CHARS: usize = 80;
+/// Hosts of one campaign.
+pub const CAMPAIGN_HOSTS: u32 = 1_000_000;
+/// Jobs of one campaign in flight at once, or new in a minute.
+pub const CAMPAIGN_AT_ONCE: u32 = 10_000;
+/// Hosts or incidents that a selector names one by one.
+pub const SELECTED: usize = 1_000;
+/// A part of a subject that a selector looks for, in characters.
+pub const SUBJECT_PART_CHARS: usize = 120;
+/// Waves of one campaign.
+pub const WAVES: usize = 32;
+/// Maintenance windows of one campaign.
+pub const WINDOWS: usize = 16;
+/// The longest soak between two waves.
+pub const SOAK: Span = Span::days(30);
+/// How long after its start a run may still begin on hosts.
+pub const CAMPAIGN_EXPIRES: Span = Span::days(365);
 
 /// Days that trends go back.
 pub const ROLL_UP_DAYS: u32 = 400;

@@ -3,18 +3,27 @@
 //! [`Definition`] is what a person writes and what an approval binds; [`Snapshot`] is how it stands;
 //! `advance` decides from both what happens next. All of it is pure.
 
+mod advance;
+mod approval;
+pub mod calendar;
+mod counters;
 mod definition;
 mod share;
 mod snapshot;
+mod validate;
 
 use crate::words;
 
+pub use self::advance::{advance, retry};
+pub use self::approval::{ApprovalFacts, ApprovalPolicy, StandardChange, needs_approval};
+pub use self::counters::{Counters, Outcome};
 pub use self::definition::{
     Definition, Gate, Membership, Pace, RebootPolicy, Remedy, Schedule, Selector, Thresholds, Wave,
     Window, Zone,
 };
 pub use self::share::{BadShare, ErrorLimit, Share};
 pub use self::snapshot::{Decisions, FreezeSpan, HostStanding, Snapshot, Transition, WaveStanding};
+pub use self::validate::Problem;
 
 words! {
     /// Where a campaign stands.

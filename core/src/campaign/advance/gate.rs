@@ -1,0 +1,151 @@
+//! What must hold before the next wave begins.
+
+use super::tally::{Tally, Wave};
+use super::{clock, has_label};
+use crate::campaign::CampaignState;
+use crate::campaign::snapshot::{Snapshot, Transition};
+use crate::time::Timestamp;
+
+/// What the gate of the last opened wave says.
+pub(super) enum Gate {
+    /// The next wave is to be opened.
+    OpenNext,
+    /// It holds from now on.
+    Holds,
+    /// It held, and does no longer.
+    Lost,
+    /// It held a while ago, and the soak is not over.
+    Soaks {
+        /// When it is over.
+        until: Timestamp,
+        /// In words.
+        why: String,
+    },
+    /// It can never hold: a person decides.
+    Hopeless(String),
+    /// Results are awaited.
+    Awaits(String),
+    /// The wave still has places.
+    Fills {
+        /// How many.
+        places: usize,
+    },
+}
+
+/// A relapse or a regression in the wave whose gate is next: a person decides. The last wave has no
+/// gate.
+pub(super) fn relapsed(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition> {
+    let (at, wave) = last(s, tally)?;
+    let first = wave.relapsed.first().filter(|_| at + 1 < s.definition.waves.len())?;
+    let what = if first.relapsed.is_some() {
+        "the failure came back after its fix"
+    } else {
+        "another failure appeared after its job began"
+    };
+    let others = match wave.relapsed.len() - 1 {
+        0 => String::new(),
+        n => format!(", and the like on {n} more"),
+    };
+    let why = format!("wave {}: on host {} {what}{others}", at + 1, first.host);
+    Some(Transition { to: CampaignState::Paused, why })
+}
+
+pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
+    let Some((at, wave)) = last(s, tally) else { return Gate::OpenNext };
+    let planned = &s.definition.waves[at];
+    let is_last = at + 1 >= s.definition.waves.len();
+    let places = places(s, tally, at).saturating_sub(tally.placed);
+    let held = s.waves[at].gate_held.filter(|_| !is_last);
+    let candidates = match &planned.label {
+        Some(label) => s.hosts.iter().filter(|h| h.waits() && has_label(h, label)).count(),
+        None => tally.waiting,
+    };
+    if held.is_none() && places > 0 && candidates > 0 {
+        return Gate::Fills { places };
+    }
+    let number = at + 1;
+    if is_last {
+        // Nobody waits that it could take: what is left may not start.
+        return Gate::Awaits(format!("wave {number} has no place left; {}", tally.at_work()));
+    }
+    if wave.touched == 0 {
+        return empty(s, number, planned.label.as_ref());
+    }
+    let needed = wave.placed.min(s.definition.gate.least_sample as usize).max(1);
+    let percent = usize::from(s.definition.gate.success_percent);
+    // What a person accepted does not count against it.
+    let counted = wave.reached - wave.accepted;
+    let by_person = wave.reached == 0 && was_resumed_after(s, wave);
+    let holds = by_person
+        || (wave.ended >= needed && wave.proved * 100 >= counted * percent && wave.reached > 0);
+    match (holds, held) {
+        (true, None) => Gate::Holds,
+        (false, Some(_)) => Gate::Lost,
+        (true, Some(since)) => {
+            let until = since.after(s.definition.gate.soak.duration());
+            if now >= until {
+                return Gate::OpenNext;
+            }
+            let why = format!(
+                "wave {number} of {} is proved on {} of {} hosts reached; it soaks until {}",
+                s.definition.waves.len(),
+                wave.proved,
+                wave.reached,
+                clock(s, until)
+            );
+            Gate::Soaks { until, why }
+        }
+        (false, None) if wave.open == 0 => Gate::Hopeless(format!(
+            "the gate of wave {number} cannot hold: proved on {} of {} hosts reached, {percent} % are \
+             wanted of at least {needed} ({})",
+            wave.proved,
+            wave.reached,
+            wave.outcomes.in_words(crate::campaign::Outcome::ALL)
+        )),
+        (false, None) => Gate::Awaits(format!(
+            "wave {number} of {} is full; its gate wants {percent} % proved of the hosts reached, with \
+             {needed} at their end: {} of {} are proved, {} at their end ({})",
+            s.definition.waves.len(),
+            wave.proved,
+            wave.reached,
+            wave.ended,
+            wave.outcomes.in_words(crate::campaign::Outcome::ALL)
+        )),
+    }
+}
+
+/// A wave in which nobody was started: by rounding it has no place of its own, or nobody has its
+/// label.
+fn empty(s: &Snapshot, number: usize, label: Option<&(String, String)>) -> Gate {
+    match label {
+        Some(label) if !s.hosts.iter().any(|h| !h.excluded && has_label(h, label)) => {
+            Gate::Awaits(format!(
+                "wave {number} is for hosts with {}={}, and no host of the campaign has this label",
+                label.0, label.1
+            ))
+        }
+        _ => Gate::OpenNext,
+    }
+}
+
+/// The last opened wave.
+fn last<'t, 's>(s: &Snapshot, tally: &'t Tally<'s>) -> Option<(usize, &'t Wave<'s>)> {
+    let at = s.waves.len().min(s.definition.waves.len()).checked_sub(1)?;
+    Some((at, &tally.waves[at]))
+}
+
+/// The places of a wave and those before it. A wave for a label has at least one of its own: a
+/// canary is never lost by rounding.
+fn places(s: &Snapshot, tally: &Tally<'_>, at: usize) -> usize {
+    let planned = &s.definition.waves[at];
+    let most = s.definition.max_hosts.map_or(usize::MAX, |most| most as usize);
+    let share = planned.share.of(tally.members.min(most));
+    let before = tally.placed - tally.waves[at].placed;
+    if planned.label.is_some() { share.max(before + 1) } else { share }
+}
+
+/// Whether a person resumed it after all of a wave's hosts had ended.
+fn was_resumed_after(s: &Snapshot, wave: &Wave<'_>) -> bool {
+    let resumed = s.started.is_some_and(|started| s.state_since > started);
+    resumed && wave.open == 0 && wave.last_end.is_none_or(|end| end <= s.state_since)
+}

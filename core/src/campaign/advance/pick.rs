@@ -1,0 +1,204 @@
+//! Which hosts are started now, and why the others are not.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::tally::{Tally, site_of};
+use super::{clock, has_label, look_at};
+use crate::campaign::calendar::{Opening, clock_in, zone};
+use crate::campaign::snapshot::{Decisions, FreezeSpan, HostStanding, Snapshot};
+use crate::time::Timestamp;
+
+/// How soon it looks again while new jobs are held to so many a minute.
+const RAMP_LOOK: Duration = Duration::from_secs(10);
+
+/// How a zone's clock bears on its hosts.
+enum Hours {
+    Open,
+    /// Closed until then; `None` for longer than two weeks.
+    Closed(Option<Timestamp>),
+    Unreadable,
+}
+
+/// Why hosts are held, counted.
+#[derive(Default)]
+struct Held<'s> {
+    unreachable: usize,
+    busy: usize,
+    groups: usize,
+    sites: BTreeMap<&'s str, usize>,
+    freezes: BTreeMap<&'s str, (usize, Timestamp)>,
+    /// By zone: how many, and when it opens.
+    closed: BTreeMap<&'s str, (usize, Option<Timestamp>)>,
+    unreadable: BTreeMap<&'s str, usize>,
+    /// Nothing holds them but the campaign's own limits.
+    ready: usize,
+}
+
+pub(super) fn pick(
+    s: &Snapshot,
+    tally: &Tally<'_>,
+    places: usize,
+    now: Timestamp,
+    decisions: &mut Decisions,
+) {
+    let pace = &s.definition.pace;
+    let in_flight = (pace.at_once as usize).saturating_sub(tally.in_flight);
+    let a_minute = pace
+        .per_minute
+        .map_or(usize::MAX, |most| most.saturating_sub(s.started_last_minute) as usize);
+    let room = places.min(in_flight).min(a_minute).min(tally.may_start);
+    let label = s.definition.waves[s.waves.len().min(s.definition.waves.len()) - 1].label.as_ref();
+
+    let mut groups = tally.groups.clone();
+    let mut sites = tally.sites.clone();
+    let mut hours: BTreeMap<&str, Hours> = BTreeMap::new();
+    let mut held = Held::default();
+    for host in s.hosts.iter().filter(|h| h.waits()) {
+        if label.is_some_and(|label| !has_label(host, label)) {
+            continue;
+        }
+        let own_zone = s.definition.zone.of(&host.labels);
+        if !host.reachable {
+            held.unreachable += 1;
+        } else if host.busy {
+            held.busy += 1;
+        } else if let Some(freeze) = freeze_on(s, host, now) {
+            let frozen = held.freezes.entry(&freeze.name).or_insert((0, freeze.until));
+            frozen.0 += 1;
+            frozen.1 = frozen.1.min(freeze.until);
+        } else if let Some((closed, opens)) =
+            closed(hours.entry(own_zone).or_insert_with(|| hours_of(s, own_zone, now)))
+        {
+            if closed {
+                let zone = held.closed.entry(own_zone).or_insert((0, opens));
+                zone.0 += 1;
+            } else {
+                *held.unreadable.entry(own_zone).or_default() += 1;
+            }
+        } else {
+            let group = pace.group_label.as_ref().and_then(|label| host.labels.get(label));
+            let site = site_of(s, host);
+            if group.is_some_and(|group| groups.contains(group.as_str())) {
+                held.groups += 1;
+            } else if host.network
+                && sites.get(site).is_some_and(|jobs| *jobs >= pace.network_per_site)
+            {
+                *held.sites.entry(site).or_default() += 1;
+            } else if decisions.start.len() >= room {
+                held.ready += 1;
+            } else {
+                decisions.start.push(host.host);
+                groups.extend(group.map(String::as_str));
+                if host.network {
+                    *sites.entry(site).or_default() += 1;
+                }
+            }
+        }
+    }
+    for (_, until) in held.freezes.values() {
+        look_at(decisions, Some(*until));
+    }
+    for (_, opens) in held.closed.values() {
+        look_at(decisions, *opens);
+    }
+    let mut parts = Vec::new();
+    if held.ready > 0 {
+        let started = decisions.start.len();
+        let wave = s.waves.len();
+        let waves = s.definition.waves.len();
+        parts.push(if started + tally.in_flight >= pace.at_once as usize {
+            format!("{} jobs are in flight, the most at once", pace.at_once)
+        } else if started >= a_minute {
+            look_at(decisions, Some(now.after(RAMP_LOOK)));
+            format!("{} new jobs a minute are the most", pace.per_minute.unwrap_or_default())
+        } else if started >= places {
+            look_at(decisions, Some(now));
+            format!("wave {wave} of {waves} is full")
+        } else {
+            "no more hosts may be started".to_owned()
+        });
+    }
+    parts.extend(held.in_words(s));
+    if parts.is_empty() && decisions.start.is_empty() {
+        parts.push(tally.at_work());
+    }
+    decisions.waiting_for = (!parts.is_empty()).then(|| parts.join("; "));
+}
+
+/// Whether a zone's hosts are held: by its hours (`true`, with when it opens) or because nobody can
+/// tell them (`false`).
+const fn closed(hours: &Hours) -> Option<(bool, Option<Timestamp>)> {
+    match hours {
+        Hours::Open => None,
+        Hours::Closed(opens) => Some((true, *opens)),
+        Hours::Unreadable => Some((false, None)),
+    }
+}
+
+fn hours_of(s: &Snapshot, name: &str, now: Timestamp) -> Hours {
+    let Ok(zone) = zone(name) else { return Hours::Unreadable };
+    if let Some(at) = s.definition.not_before(&zone).filter(|at| now < *at) {
+        return Hours::Closed(Some(at));
+    }
+    if s.definition.windows.is_empty() {
+        return Hours::Open;
+    }
+    match s.definition.opening(&zone, now) {
+        Ok(Opening::Open(_)) => Hours::Open,
+        Ok(Opening::Opens(at)) => Hours::Closed(Some(at)),
+        Ok(Opening::Never) => Hours::Closed(None),
+        Err(_) => Hours::Unreadable,
+    }
+}
+
+fn freeze_on<'s>(s: &'s Snapshot, host: &HostStanding, now: Timestamp) -> Option<&'s FreezeSpan> {
+    s.freezes.iter().find(|freeze| {
+        freeze.from <= now
+            && now < freeze.until
+            && freeze.labels.iter().all(|(key, value)| host.labels.get(key) == Some(value))
+    })
+}
+
+impl Held<'_> {
+    fn in_words(&self, s: &Snapshot) -> Vec<String> {
+        let mut parts = Vec::new();
+        let mut part = |count: usize, why: String| {
+            if count > 0 {
+                let hosts = if count == 1 { "host waits" } else { "hosts wait" };
+                parts.push(format!("{count} {hosts}: {why}"));
+            }
+        };
+        part(self.unreachable, "not reachable".to_owned());
+        part(self.busy, "another job is active on the host".to_owned());
+        for (name, (count, until)) in &self.freezes {
+            part(*count, format!("frozen by \"{name}\" until {}", clock(s, *until)));
+        }
+        for (name, (count, opens)) in &self.closed {
+            let zone: Option<TimeZone> = zone(name).ok();
+            let opens = match (opens, zone) {
+                (Some(at), Some(zone)) => format!("opens {}", clock_in(&zone, *at)),
+                (Some(at), None) => format!("opens {at}"),
+                (None, _) => "none opens within two weeks".to_owned(),
+            };
+            part(*count, format!("outside their hours, {opens} ({name})"));
+        }
+        for (name, count) in &self.unreadable {
+            let name: String = name.chars().take(40).collect();
+            part(*count, format!("no time zone is called \"{name}\", mend their label"));
+        }
+        part(self.groups, "another host of their group is in flight".to_owned());
+        for (site, count) in &self.sites {
+            let most = s.definition.pace.network_per_site;
+            let place = if site.is_empty() {
+                format!("hosts without the label {}", s.definition.pace.site_label)
+            } else {
+                format!("site {site}")
+            };
+            part(*count, format!("{place} has its {most} jobs that cost the network"));
+        }
+        parts
+    }
+}

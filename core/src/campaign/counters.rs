@@ -1,0 +1,192 @@
+//! How each host stands, and how many stand so: every host counts once.
+
+use super::CampaignState;
+use super::snapshot::{HostStanding, Snapshot};
+use crate::job::JobState;
+use crate::limits;
+use crate::time::Timestamp;
+use crate::words;
+
+words! {
+    /// How a host stands in a campaign.
+    pub enum Outcome ("outcome") {
+        /// Has no job yet.
+        Waiting = "waiting",
+        /// Was left out after it was taken in, before it had a job.
+        Excluded = "excluded",
+        /// Has a job that its agent has not begun.
+        Queued = "queued",
+        /// Its job runs, or restarts it.
+        Running = "running",
+        /// Began, and was not heard of since: an error while it lasts.
+        Silent = "silent",
+        /// Its steps are done; the proof is awaited.
+        Verifying = "verifying",
+        /// The failing operation works again.
+        Fixed = "fixed",
+        /// The steps went well; nothing proves the fix.
+        Unverified = "unverified",
+        /// Not cured; undo incomplete or none.
+        Failed = "failed",
+        /// Not cured; all of it undone.
+        RolledBack = "rolled_back",
+        /// Began, and gave no result by its deadline.
+        TimedOut = "timed_out",
+        /// Never began, and the campaign is over.
+        NotReached = "not_reached",
+        /// Its outcome was hidden by a crash.
+        Unknown = "unknown",
+        /// The cause was gone when the agent looked.
+        NotApplicable = "not_applicable",
+        /// The agent refused it.
+        Skipped = "skipped",
+        /// Somebody took it back before it changed anything.
+        Cancelled = "cancelled",
+    }
+}
+
+impl Outcome {
+    /// Whether it counts against the thresholds. What a campaign that only verifies refutes is its
+    /// result, and no error of it.
+    pub const fn is_error(self, verify_only: bool) -> bool {
+        match self {
+            Self::Failed => !verify_only,
+            Self::RolledBack | Self::TimedOut | Self::Unknown | Self::Silent => true,
+            Self::Waiting
+            | Self::Excluded
+            | Self::Queued
+            | Self::Running
+            | Self::Verifying
+            | Self::Fixed
+            | Self::Unverified
+            | Self::NotReached
+            | Self::NotApplicable
+            | Self::Skipped
+            | Self::Cancelled => false,
+        }
+    }
+}
+
+impl HostStanding {
+    /// How it stands; `over` where its campaign starts nothing more.
+    pub fn outcome(&self, over: bool, now: Timestamp) -> Outcome {
+        if self.waits() {
+            return if over { Outcome::NotReached } else { Outcome::Waiting };
+        }
+        let Some(state) = self.state() else { return Outcome::Excluded };
+        match state {
+            JobState::Queued | JobState::WaitingWindow | JobState::Blocked | JobState::Offered => {
+                Outcome::Queued
+            }
+            _ if self.silent_since(now).is_some() => Outcome::Silent,
+            JobState::Running | JobState::RebootPending | JobState::Rebooting => Outcome::Running,
+            JobState::Verifying => Outcome::Verifying,
+            JobState::Fixed => Outcome::Fixed,
+            JobState::Unverified => Outcome::Unverified,
+            JobState::Failed => Outcome::Failed,
+            JobState::RolledBack => Outcome::RolledBack,
+            JobState::TimedOut => Outcome::TimedOut,
+            JobState::NotReached => Outcome::NotReached,
+            JobState::Unknown => Outcome::Unknown,
+            JobState::NotApplicable => Outcome::NotApplicable,
+            JobState::Skipped => Outcome::Skipped,
+            JobState::Cancelled => Outcome::Cancelled,
+        }
+    }
+
+    /// Whether a job may still be made for it: it has none, or its last never began and the campaign's
+    /// clock or recall ended it, not a person.
+    pub fn waits(&self) -> bool {
+        !self.excluded
+            && match self.state() {
+                None | Some(JobState::NotReached) => true,
+                Some(JobState::Cancelled) => self.recalled,
+                Some(_) => false,
+            }
+    }
+
+    /// Where its job stands; a job whose state is not known is queued.
+    pub(super) fn state(&self) -> Option<JobState> {
+        self.job.map(|_| self.job_state.unwrap_or(JobState::Queued))
+    }
+
+    /// Since when it is silent after it began: since then it counts as an error, until it is heard of
+    /// again. A host that waits for a restart or a proof, and was heard of for long enough after its
+    /// steps, may be off: that is no error.
+    pub(super) fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = self.silence_due()?;
+        (!self.reachable && now >= due).then_some(due)
+    }
+
+    /// When its silence would count, unless it is heard of before.
+    pub(super) fn silence_due(&self) -> Option<Timestamp> {
+        let state = self.state()?;
+        let since = self.state_since.or(self.begun).unwrap_or(self.last_seen);
+        let due = self.last_seen.max(since).after(limits::SILENT_AFTER);
+        match state {
+            JobState::Running | JobState::Rebooting => Some(due),
+            JobState::RebootPending | JobState::Verifying => {
+                (self.last_seen.since(since) < limits::SILENT_AFTER).then_some(due)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How many hosts stand how. They add up to the campaign's hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters([u32; Outcome::ALL.len()]);
+
+impl Counters {
+    /// Counts a campaign's hosts.
+    pub fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
+        let over = snapshot.state.is_final();
+        Self::count(snapshot.hosts.iter().map(|host| host.outcome(over, now)))
+    }
+
+    /// Counts outcomes.
+    pub fn count(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        let mut counters = Self::default();
+        for outcome in outcomes {
+            counters.add(outcome);
+        }
+        counters
+    }
+
+    /// One more.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.0[outcome as usize] += 1;
+    }
+
+    /// How many stand so.
+    pub const fn get(&self, outcome: Outcome) -> u32 {
+        self.0[outcome as usize]
+    }
+
+    /// All of them.
+    pub fn sum(&self) -> u32 {
+        self.0.iter().sum()
+    }
+
+    /// Those that stand some way, in words: `3 fixed, 1 failed`.
+    pub fn in_words(&self, of: &[Outcome]) -> String {
+        let some = of.iter().filter(|outcome| self.get(**outcome) > 0);
+        let words = some.map(|outcome| {
+            let name = outcome.as_str().replace('_', " ");
+            format!("{} {name}", self.get(*outcome))
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Snapshot {
+    /// When its present run is over for hosts that it has not begun on.
+    pub fn expires(&self) -> Option<Timestamp> {
+        let runs = !matches!(
+            self.state,
+            CampaignState::Draft | CampaignState::AwaitingApproval | CampaignState::Scheduled
+        );
+        let started = self.started.filter(|_| runs)?;
+        Some(started.after(self.definition.expires.duration()))
+    }
+}
