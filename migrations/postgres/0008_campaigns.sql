@@ -93,22 +93,19 @@ CREATE TABLE approval (
     PRIMARY KEY (campaign_id, number)
 );
 
--- Spans in which nothing begins. A freeze once has a span of time; a yearly one has days in a zone.
+-- Spans in which nothing begins, as people wrote them.
 CREATE TABLE change_freeze (
     id         UUID NOT NULL PRIMARY KEY,
     name       TEXT COLLATE "C" NOT NULL CHECK (length(name) <= 255),
     reason     TEXT COLLATE "C" NOT NULL,
-    from_ms    BIGINT NOT NULL,
-    until_ms   BIGINT NOT NULL CHECK (until_ms > from_ms),
-    -- Whether it comes again every year, by this zone's clock.
-    yearly     BOOLEAN NOT NULL DEFAULT FALSE,
-    zone       TEXT COLLATE "C" NOT NULL DEFAULT 'UTC',
-    -- The hosts that it is about, by labels that they all have, as JSON; all hosts where there is none.
-    labels     TEXT COLLATE "C" NOT NULL,
+    -- As JSON: when, in which zone, for hosts with which labels.
+    definition TEXT COLLATE "C" NOT NULL,
+    -- When it is over; absent where it comes again every year.
+    until_ms   BIGINT,
     created_by TEXT COLLATE "C" NOT NULL,
     created_ms BIGINT NOT NULL
 );
-CREATE INDEX change_freeze_by_span ON change_freeze (from_ms, id);
+CREATE INDEX change_freeze_by_created ON change_freeze (created_ms, id);
 
 -- What a host is besides a machine, as its agent found; JSON. Its state tells it too, but is too long to be read for
 -- every host of a selection.

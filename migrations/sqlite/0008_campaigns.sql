@@ -93,22 +93,19 @@ CREATE TABLE approval (
     PRIMARY KEY (campaign_id, number)
 ) STRICT;
 
--- Spans in which nothing begins. A freeze once has a span of time; a yearly one has days in a zone.
+-- Spans in which nothing begins, as people wrote them.
 CREATE TABLE change_freeze (
     id         BLOB    NOT NULL PRIMARY KEY,
     name       TEXT    NOT NULL CHECK (length(name) <= 255),
     reason     TEXT    NOT NULL,
-    from_ms    INTEGER NOT NULL,
-    until_ms   INTEGER NOT NULL CHECK (until_ms > from_ms),
-    -- Whether it comes again every year, by this zone's clock.
-    yearly     INTEGER NOT NULL DEFAULT 0 CHECK (yearly IN (0, 1)),
-    zone       TEXT    NOT NULL DEFAULT 'UTC',
-    -- The hosts that it is about, by labels that they all have, as JSON; all hosts where there is none.
-    labels     TEXT    NOT NULL,
+    -- As JSON: when, in which zone, for hosts with which labels.
+    definition TEXT    NOT NULL,
+    -- When it is over; absent where it comes again every year.
+    until_ms   INTEGER,
     created_by TEXT    NOT NULL,
     created_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX change_freeze_by_span ON change_freeze (from_ms, id);
+CREATE INDEX change_freeze_by_created ON change_freeze (created_ms, id);
 
 -- What a host is besides a machine, as its agent found; JSON. Its state tells it too, but is too long to be read for
 -- every host of a selection.

@@ -124,8 +124,8 @@ async fn campaigns(db: &Db) {
          SELECT c.id, 1, i.host_id, 0, i.id FROM campaign c, incident i LIMIT 1",
         "INSERT INTO approval (campaign_id, number, digest, approved_by, approved_person, approved_ms, note) \
          SELECT id, 1, '00', 'x', 'z', 4, '' FROM campaign",
-        "INSERT INTO change_freeze (id, name, reason, from_ms, until_ms, labels, created_by, created_ms) \
-         SELECT id, 'f', '', 1, 2, '{}', 'x', 1 FROM campaign",
+        "INSERT INTO change_freeze (id, name, reason, definition, until_ms, created_by, created_ms) \
+         SELECT id, 'f', '', '{}', 2, 'x', 1 FROM campaign",
     ] {
         meddle(db, sql).await.expect("fills");
     }
