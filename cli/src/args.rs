@@ -112,6 +112,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: CatalogCommand,
     },
+    /// Stops the whole fleet, or lets it go on. While it is halted nothing new starts; what began
+    /// finishes or is undone.
+    Halt(Halt),
     /// Prints the completion script of a shell.
     Completion {
         /// The shell.
@@ -301,6 +304,19 @@ pub(crate) struct Remediate {
     /// Why; kept in the audit log.
     #[arg(long)]
     pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Halt {
+    /// Why; people and agents are shown it, and it stands in the audit log.
+    #[arg(long, conflicts_with_all = ["off", "status"])]
+    pub(crate) reason: Option<String>,
+    /// Lifts the halt again.
+    #[arg(long, conflicts_with = "status")]
+    pub(crate) off: bool,
+    /// Says whether the fleet is halted and what still runs; exit code 1 where it is.
+    #[arg(long)]
+    pub(crate) status: bool,
 }
 
 #[derive(Debug, Args)]

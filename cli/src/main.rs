@@ -71,6 +71,7 @@ fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
         Command::Catalog { command: CatalogCommand::Backtest(args) } => {
             commands::backtest::run(ctx, &args)?;
         }
+        Command::Halt(wish) => return commands::halt::run(ctx, &wish),
         Command::Explain(_)
         | Command::Catalog { command: CatalogCommand::Lint }
         | Command::Completion { .. } => {}

@@ -95,9 +95,9 @@ function soon() {
   timer = setTimeout(() => look().catch(() => {}), Math.max(300, 1500 - (Date.now() - last)));
 }
 
-if (news && document.querySelector("[data-refresh]")) {
+if (news && document.querySelector("[data-refresh]:not(#halt)")) {
   const source = new EventSource("/api/v1/events");
-  for (const kind of ["host", "incident", "job", "job_log", "database", "missed"]) source.addEventListener(kind, soon);
+  for (const kind of ["host", "incident", "job", "job_log", "database", "halt", "missed"]) source.addEventListener(kind, soon);
   source.addEventListener("error", () => {
     lost = true;
     say(news.dataset.lost, false);

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::enroll::Authority;
 use crate::events::Events;
+use crate::halt::Halt;
 use crate::ingest::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::link::{self, AgentLink, Registry, Seen};
@@ -64,11 +65,14 @@ impl App {
         let patience = config.database.wait();
         let shared = open_within(config, clock, patience).await?;
         let lifecycle = Lifecycle::new();
+        // Before anything is served: a halt survives a restart.
+        shared.halt.look(&shared.db, &*shared.clock).await?;
 
         let ingest = Ingest::start(shared.clone(), &lifecycle);
         let seen = Seen::default();
         seen.clone().keep(shared.clone(), &lifecycle);
         shared.database.watch(shared.db.clone(), shared.events.clone(), &lifecycle);
+        shared.halt.watch(&shared, &lifecycle);
         link::sweep(shared.clone(), &lifecycle);
         refresh_authority(&shared, &lifecycle);
         end_streams_at_stop(&shared, &lifecycle);
@@ -114,6 +118,7 @@ async fn open_within(
         .with_context(|| format!("data_dir: cannot make {}", config.data_dir.display()))?;
     let db = connect(&config, patience).await?;
     let authority = Authority::open(&config.ca_dir(), clock.clone())?;
+    let halt = Halt::new(config.data_dir.clone());
     Ok(Shared {
         db,
         database: Database::default(),
@@ -124,6 +129,7 @@ async fn open_within(
         registry: Arc::new(Registry::default()),
         authority: Arc::new(authority),
         config: Arc::new(config),
+        halt,
         readiness: Readiness::default(),
     })
 }

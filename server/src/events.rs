@@ -24,6 +24,8 @@ pub enum Event {
     },
     /// The database went away, or came back.
     Database,
+    /// The fleet was halted, or the halt was lifted.
+    Halt,
     /// A job printed something.
     JobLog {
         /// Which.

@@ -13,6 +13,7 @@ pub mod enroll;
 pub mod entropy;
 pub mod events;
 mod expiry;
+pub mod halt;
 pub mod http;
 pub mod ingest;
 pub mod lifecycle;

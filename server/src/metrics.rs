@@ -107,6 +107,7 @@ impl DatabaseError {
     }
 }
 
+const HALTED: &str = "fleetmend_halted";
 const DATABASE_UP: &str = "fleetmend_database_up";
 const DATABASE_ERRORS: &str = "fleetmend_database_errors_total";
 const DATABASE_POOL: &str = "fleetmend_database_connections";
@@ -165,6 +166,8 @@ fn describe() {
     gauge!(CONNECTIONS).set(0.0);
     describe_gauge!(DATABASE_UP, "1 where the database answers and takes writes, else 0.");
     gauge!(DATABASE_UP).set(0.0);
+    describe_gauge!(HALTED, "1 where the fleet is halted that way, else 0.");
+    halted(false, false);
     describe_counter!(DATABASE_ERRORS, "Calls to the database that failed, by kind.");
     for kind in DatabaseError::ALL {
         counter!(DATABASE_ERRORS, "kind" => kind.as_str()).absolute(0);
@@ -235,6 +238,13 @@ impl Default for OpenConnection {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         metrics::gauge!(CONNECTIONS).decrement(1.0);
+    }
+}
+
+/// Whether the fleet is halted: by the server's file, by the database.
+pub fn halted(file: bool, database: bool) {
+    for (way, halted) in [("file", file), ("database", database)] {
+        metrics::gauge!(HALTED, "way" => way).set(if halted { 1.0 } else { 0.0 });
     }
 }
 

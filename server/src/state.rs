@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::enroll::Authority;
 use crate::events::Events;
+use crate::halt::Halt;
 use crate::link::Registry;
 
 /// What every part of the server shares.
@@ -36,6 +37,8 @@ pub struct Shared {
     pub authority: Arc<Authority>,
     /// The settings.
     pub config: Arc<Config>,
+    /// Whether the fleet is halted.
+    pub halt: Halt,
     /// Whether requests should be sent here.
     pub readiness: Readiness,
 }

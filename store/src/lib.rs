@@ -70,6 +70,9 @@
 //! Option<ApiToken>`, `create_session(&NewSession)`, `session(&hash, now) -> Option<Session>`,
 //! `end_session(&hash) -> bool`, `drop_expired_sessions(now) -> u64`.
 //!
+//! **Halt** ([`halt`]): `halt_mark() -> Option<HaltMark>`, `halt(reason, by, now) -> HaltMark`,
+//! `lift_halt(by, now) -> bool`, `note_halt_file(mark, now) -> bool`.
+//!
 //! **Audit** ([`audit`]): `record(&AuditEntry)` for what changes nothing else,
 //! `audit_log(&AuditFilter, &PageRequest) -> Page<AuditRow>`, `verify_audit() -> AuditCheck`.
 
@@ -78,6 +81,7 @@ pub mod audit;
 mod backend;
 pub mod error;
 mod filter;
+pub mod halt;
 pub mod hosts;
 pub mod incidents;
 pub mod ingest;
@@ -98,6 +102,7 @@ pub use access::{ApiToken, NewApiToken, NewSession, Session};
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
 pub use backend::{Db, PoolSettings, PoolState, redacted};
 pub use error::{Result, StoreError};
+pub use halt::HaltMark;
 pub use hosts::{
     CertificateStanding, EnrolError, Enrolled, Enrolment, Host, HostFilter, HostKey,
     NewCertificate, TimelineEntry, TimelineKind,

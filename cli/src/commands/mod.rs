@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod backtest;
 pub(crate) mod catalog;
 pub(crate) mod explain;
+pub(crate) mod halt;
 pub(crate) mod hosts;
 pub(crate) mod incidents;
 pub(crate) mod jobs;

@@ -19,7 +19,7 @@ use crate::state::Shared;
 use crate::{app, entropy, http, telemetry};
 
 /// Who acts, as it stands in the audit log.
-const ACTOR: &str = "command line";
+pub(super) const ACTOR: &str = "command line";
 
 pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
     let config = Config::load(&cli.settings)?;
@@ -44,6 +44,7 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
                 app::open(config, clock).await?.db.close().await;
                 print("the database is at this version\n")
             }
+            Command::Halt(wish) => super::halt::run(&config, &*clock, &wish).await,
             Command::MigrateStore(wish) => migrate_store::run(&config, &wish).await,
             Command::Recount => {
                 let shared = app::open(config, clock).await?;

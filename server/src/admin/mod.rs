@@ -3,6 +3,7 @@
 
 mod commands;
 mod duration;
+mod halt;
 mod health;
 mod migrate_store;
 mod recount;
@@ -34,6 +35,9 @@ enum Command {
     Migrate,
     /// Ask the running server whether it is ready, on the metrics port: for containers.
     Health,
+    /// Stop the whole fleet, or let it go on: nothing new starts while it is halted. Works with the
+    /// database and the server down.
+    Halt(halt::HaltWish),
     /// Move everything from SQLite to an empty Postgres.
     MigrateStore(migrate_store::MigrateStore),
     /// Count the numbers behind the trends anew from the reports, and say which were wrong.

@@ -42,6 +42,7 @@ pub(super) async fn dispatch(site: Arc<Site>, route: &'static Route, request: Re
         now: site.shared.clock.now(),
         changes: route.verb.changes(),
         path: if route.verb.changes() { "/" } else { request.uri().path() }.to_owned(),
+        halt: site.shared.halt.standing().first().cloned(),
     };
     let mut response = async {
         let wants_page = route.face == Face::Page;
@@ -105,7 +106,9 @@ pub(super) async fn no_route(
         let now = site.shared.clock.now();
         let who = auth::authenticate(&site.shared.db, headers, site.secure, now).await;
         let (changes, path) = (false, "/".to_owned());
-        let visit = web::Visit { caller: who.ok().flatten(), words, now, changes, path };
+        let halt = site.shared.halt.standing().first().cloned();
+        let caller = who.ok().flatten();
+        let visit = web::Visit { caller, words, now, changes, path, halt };
         web::errors::page(problem, &visit, &id)
     } else {
         problem.into_json(&id)

@@ -6,8 +6,8 @@ use fleetmend_core::token::Permission as P;
 
 use super::access::{LimitClass, Rule};
 use super::api::{
-    api_tokens, audit, backtest, catalog, enrollment_tokens, events, health, hosts, incidents,
-    jobs, model, problems, reports,
+    api_tokens, audit, backtest, catalog, enrollment_tokens, events, halt, health, hosts,
+    incidents, jobs, model, problems, reports,
 };
 use super::docs;
 use super::route::{Face, Handler, Param, Route, Verb, shape};
@@ -302,6 +302,32 @@ pub static ROUTES: &[Route] = &[
     )
     .takes(shape::<hosts::Why>)
     .gives(shape::<model::JobDetailView>),
+    // halt
+    get(
+        "/api/v1/halt",
+        P::Read,
+        "Say whether the fleet is halted, and what still runs where.",
+        to!(halt::get),
+    )
+    .gives(shape::<halt::HaltView>),
+    post(
+        "/api/v1/halt",
+        P::Remediate,
+        "fleet.halt",
+        "Halt the fleet: nothing new starts, what began finishes or is undone.",
+        to!(halt::post),
+    )
+    .takes(shape::<hosts::Why>)
+    .gives(shape::<halt::HaltView>),
+    Route::new(
+        Verb::Delete,
+        "/api/v1/halt",
+        Face::Api,
+        Rule::change(P::Remediate, "fleet.resume"),
+        "Lift the halt that the database holds; one by the server's file stands.",
+        to!(halt::delete),
+    )
+    .gives(shape::<halt::HaltView>),
     // catalogue
     get(
         "/api/v1/explain",

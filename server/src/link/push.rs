@@ -73,7 +73,11 @@ async fn fill(
     due: &mut Due,
 ) -> Result<(), StoreError> {
     let now = shared.clock.now();
+    // Looked at again for each: a halt that comes meanwhile holds back the rest.
     for job in shared.db.orders_for(host, now).await? {
+        if shared.halt.is_halted() {
+            break;
+        }
         // The counter is drawn under the host's row, with the job's new state, before the order
         // leaves: no order is ever sent twice with one counter.
         let Some(order) = shared.db.offer(job, now).await? else { continue };

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod concurrency;
 mod exactly_once;
+mod halt;
 mod hosts;
 mod incidents;
 mod ingest;

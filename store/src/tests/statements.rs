@@ -7,12 +7,13 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
 use crate::backend::{Backend, Tx, locks};
 use crate::sql::ManyRows;
-use crate::{Db, access, audit, hosts, incidents, ingest, jobs, retention, tokens, views};
+use crate::{Db, access, audit, halt, hosts, incidents, ingest, jobs, retention, tokens, views};
 
 const ALL: &[&[(&str, &str)]] = &[
     access::STATEMENTS,
     audit::STATEMENTS,
     locks::STATEMENTS,
+    halt::STATEMENTS,
     hosts::certificates::STATEMENTS,
     hosts::enrol::STATEMENTS,
     hosts::facts::STATEMENTS,

@@ -33,6 +33,7 @@ pub(crate) async fn stream(mut call: Call) -> Answer {
                     Event::Incident { .. } => "incident",
                     Event::Job { .. } => "job",
                     Event::Database => "database",
+                    Event::Halt => "halt",
                     Event::JobLog { .. } => "job_log",
                 };
                 line(start, count, name, &serde_json::to_string(&event).unwrap_or_default())

@@ -6,6 +6,7 @@ pub(crate) mod backtest;
 pub(crate) mod catalog;
 pub(crate) mod enrollment_tokens;
 pub(crate) mod events;
+pub(crate) mod halt;
 pub(crate) mod health;
 pub(crate) mod hosts;
 pub(crate) mod incidents;

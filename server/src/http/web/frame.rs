@@ -2,6 +2,7 @@
 
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::Permission;
+use fleetmend_store::HaltMark;
 
 use super::i18n::Words;
 use super::paint;
@@ -23,6 +24,8 @@ pub(crate) struct Visit {
     pub(crate) changes: bool,
     /// Where the reader wanted to go; `/` after a form.
     pub(crate) path: String,
+    /// Who halted the fleet, where it is halted.
+    pub(crate) halt: Option<HaltMark>,
 }
 
 /// Who looks at a page.
@@ -73,6 +76,8 @@ pub(crate) struct Frame {
     pub(crate) may_hosts: bool,
     /// Whether the person may make enrolment tokens.
     pub(crate) may_enroll: bool,
+    /// Who halted the fleet, where it is halted.
+    pub(crate) halt: Option<HaltMark>,
     /// The page's own address without its language.
     address: String,
 }
@@ -82,6 +87,7 @@ impl Frame {
     pub(crate) fn new(call: &Call, at: &'static str) -> Self {
         let mut frame = Self::of(call.caller.as_ref(), call.words, call.now);
         frame.at = at;
+        frame.halt = call.shared().halt.standing().first().cloned();
         frame.address = address(&call.raw_path, &call.raw_query);
         frame
     }
@@ -90,6 +96,7 @@ impl Frame {
     pub(crate) fn of_error(visit: &Visit) -> Self {
         let mut frame = Self::of(visit.caller.as_ref(), visit.words, visit.now);
         frame.address = address(&visit.path, "");
+        frame.halt.clone_from(&visit.halt);
         frame
     }
 
@@ -105,6 +112,7 @@ impl Frame {
             may_remediate: may(Permission::Remediate),
             may_hosts: may(Permission::ManageHosts),
             may_enroll: may(Permission::Enroll),
+            halt: None,
             address: "/?".to_owned(),
         }
     }

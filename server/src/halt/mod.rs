@@ -1,0 +1,157 @@
+//! The halt of the whole fleet: while it stands nothing new starts. Two ways lead to it, and either is
+//! enough: a setting in the database (REST), and a file in the data directory (the command line),
+//! which needs no database. Both survive a restart. One task looks at both and tells everybody else.
+
+mod file;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetmend_core::time::Clock;
+use fleetmend_store::{Db, HaltMark};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::events::Event;
+use crate::lifecycle::Lifecycle;
+use crate::metrics;
+use crate::state::Shared;
+
+pub use file::{FILE, lift, read, write};
+
+/// How often the file is looked at.
+const FILE_PERIOD: Duration = Duration::from_millis(500);
+/// How often the database is.
+const DATABASE_PERIOD: Duration = Duration::from_secs(1);
+
+/// Whether the fleet is halted. A cheap clone.
+#[derive(Debug, Clone)]
+pub struct Halt(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    data_dir: PathBuf,
+    standing: watch::Sender<Standing>,
+    look: Notify,
+}
+
+/// What halts the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// The file of this server.
+    pub file: Option<HaltMark>,
+    /// The setting in the database. What was last seen, while the database is away.
+    pub database: Option<HaltMark>,
+}
+
+impl Standing {
+    /// The mark that is told where one is enough: the one that stands longer.
+    pub fn first(&self) -> Option<&HaltMark> {
+        self.file.iter().chain(&self.database).min_by_key(|mark| mark.since)
+    }
+
+    /// Why nothing starts, in words for agents and people; `None` where the fleet is not halted.
+    pub fn words(&self) -> Option<String> {
+        let mark = self.first()?;
+        let why = if mark.reason.is_empty() { "no reason was given" } else { mark.reason.as_str() };
+        Some(format!("the fleet is halted since {} by {}: {why}", mark.since, mark.by))
+    }
+}
+
+impl Halt {
+    /// A halt whose file lies in `data_dir`. Knows nothing before the first [`Halt::look`].
+    pub fn new(data_dir: PathBuf) -> Self {
+        let standing = watch::Sender::new(Standing::default());
+        Self(Arc::new(Inner { data_dir, standing, look: Notify::new() }))
+    }
+
+    /// What halts the fleet, as last seen.
+    pub fn standing(&self) -> Standing {
+        self.0.standing.borrow().clone()
+    }
+
+    /// Whether the fleet is halted, as last seen.
+    pub fn is_halted(&self) -> bool {
+        self.0.standing.borrow().first().is_some()
+    }
+
+    /// Hears of every change.
+    pub fn listen(&self) -> watch::Receiver<Standing> {
+        self.0.standing.subscribe()
+    }
+
+    /// Looks at the file and the database now. An error leaves what was last seen of the database.
+    pub async fn look(
+        &self,
+        db: &Db,
+        clock: &dyn Clock,
+    ) -> Result<(), fleetmend_store::StoreError> {
+        self.look_at_file().await;
+        let database = db.halt_mark().await?;
+        self.change(|standing| standing.database = database);
+        let file = self.standing().file;
+        db.note_halt_file(file.as_ref(), clock.now()).await?;
+        Ok(())
+    }
+
+    /// Looks until the soft stop.
+    pub fn watch(&self, shared: &Shared, life: &Lifecycle) {
+        let (this, shared, soft) = (self.clone(), shared.clone(), life.soft());
+        life.spawn_part("watch on the halt", async move {
+            let mut told = this.listen();
+            let mut due = Instant::now();
+            loop {
+                if Instant::now() < due {
+                    this.look_at_file().await;
+                } else {
+                    if let Err(error) = this.look(&shared.db, &*shared.clock).await {
+                        shared.database.failed("the halt could not be looked up", &error);
+                    }
+                    due = Instant::now() + DATABASE_PERIOD;
+                }
+                if told.has_changed().unwrap_or(false) {
+                    let standing = told.borrow_and_update().clone();
+                    tell(&shared, &standing);
+                    // What changed by the file is in the audit log at once.
+                    due = Instant::now();
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(FILE_PERIOD) => {}
+                    () = this.0.look.notified() => due = Instant::now(),
+                    () = soft.cancelled() => return,
+                }
+            }
+        });
+    }
+
+    /// Has the watch look at once.
+    pub fn nudge(&self) {
+        self.0.look.notify_one();
+    }
+
+    async fn look_at_file(&self) {
+        let dir = self.0.data_dir.clone();
+        // A disk that hangs must not hold up the runtime. What cannot be asked stays as it was.
+        if let Ok(file) = tokio::task::spawn_blocking(move || file::read(&dir)).await {
+            self.change(|standing| standing.file = file);
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Standing)) {
+        self.0.standing.send_if_modified(|standing| {
+            let was = standing.clone();
+            change(standing);
+            *standing != was
+        });
+    }
+}
+
+fn tell(shared: &Shared, standing: &Standing) {
+    metrics::halted(standing.file.is_some(), standing.database.is_some());
+    match standing.words() {
+        Some(words) => tracing::warn!(words, "nothing new starts"),
+        None => tracing::warn!("the halt is lifted"),
+    }
+    shared.events.tell(Event::Halt);
+}
