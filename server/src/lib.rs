@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod lifecycle;
 pub mod link;
 pub mod metrics;
+pub mod orders;
 mod people;
 pub mod state;
 pub mod telemetry;

@@ -99,6 +99,47 @@ async fn a_remediation_is_ordered_once_and_taken_back() {
 }
 
 #[tokio::test]
+async fn the_fleet_is_halted_and_let_go_and_the_file_of_the_server_is_its_own_business() {
+    let site = Site::new().await;
+    let token = site.token(Role::Operator).await;
+    let (_, incident, ..) = site.fleet().await;
+    let ordered = json!({ "reason": "change 17", "max_risk": "disruptive" });
+    let path = format!("/api/v1/incidents/{incident}/remediate");
+    assert_eq!(site.post(&token, &path, &ordered).await.status, StatusCode::CREATED);
+
+    assert_eq!(site.get(&token, "/api/v1/halt").await.json()["halted"], false);
+    let nothing = site.act("DELETE", &token, "/api/v1/halt", &json!({})).await;
+    assert_eq!(nothing.status, StatusCode::NOT_FOUND);
+    let unsaid = site.post(&token, "/api/v1/halt", &json!({ "reason": " " })).await;
+    assert_eq!(unsaid.problem()["field"], "reason");
+    assert!(!site.shared.halt.is_halted());
+
+    let halted = site.post(&token, "/api/v1/halt", &json!({ "reason": "a bad update" })).await;
+    assert_eq!(halted.status, StatusCode::OK, "{}", halted.text);
+    assert_json_snapshot!("halt", halted.json());
+    assert!(site.shared.halt.is_halted(), "this server goes by it when it has answered");
+    let cookie = site.log_in(&token).await;
+    for (lang, words) in [("en", "The fleet is halted"), ("ru", "Парк остановлен")] {
+        let page = site.page(&cookie, "/jobs", lang).await.text;
+        assert!(page.contains(words) && page.contains("a bad update"), "{page}");
+    }
+    let ready = site.get(&token, "/readyz").await;
+    assert_eq!(ready.status, StatusCode::OK, "a halted server serves");
+
+    let file = site.shared.config.data_dir.join("halt");
+    std::fs::write(&file, "fire").expect("written");
+    let left = site.act("DELETE", &token, "/api/v1/halt", &json!({})).await.json();
+    assert_eq!((&left["halted"], &left["by"][0]["way"]), (&json!(true), &json!("file")));
+    let kept = site.act("DELETE", &token, "/api/v1/halt", &json!({})).await;
+    assert_eq!(kept.problem()["type"], "urn:fleetmend:problem:halt_file");
+    std::fs::remove_file(&file).expect("removed");
+    site.shared.halt.look(&site.shared.db, &*site.shared.clock).await.expect("looks");
+    assert!(!site.shared.halt.is_halted());
+    let page = site.page(&cookie, "/jobs", "en").await.text;
+    assert!(!page.contains("The fleet is halted"), "{page}");
+}
+
+#[tokio::test]
 async fn hosts_are_accepted_labelled_and_revoked() {
     let site = Site::new().await;
     let token = site.token(Role::Operator).await;

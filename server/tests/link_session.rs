@@ -5,12 +5,13 @@ mod link_support;
 use std::time::{Duration, Instant};
 
 use fleetmend_core::host::Lifecycle;
+use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, signing_input};
 use fleetmend_proto::v1::agent_message::Body as FromAgent;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
 use fleetmend_proto::{decode_order, trust, v1};
-use fleetmend_store::{PageRequest, ReportFilter};
+use fleetmend_store::{AuditFilter, PageRequest, ReportFilter};
 use link_support::{
     TestHost, TestServer, epoch, eventually, failure, hello, new_key, next, order, stored_reports,
 };
@@ -247,6 +248,49 @@ async fn what_another_process_orders_and_takes_back_reaches_a_resting_stream() {
         other => panic!("no wish but {other:?}"),
     }
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_halt_by_the_file_holds_orders_back_and_live_streams_hear_of_it_within_two_seconds() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    assert_eq!(session.welcome.halt.as_ref().map(|halt| halt.on), Some(false));
+    session.reports(1, vec![failure("p", server.now())]).await;
+    session.ack().await;
+    let shared = &server.running.shared;
+    let file = shared.config.data_dir.join("halt");
+    let started = Instant::now();
+    std::fs::write(&file, "a bad update").expect("written");
+    match session.next().await.expect("the halt") {
+        ToAgent::Halt(halt) => assert!(halt.on && halt.reason.contains("a bad update"), "{halt:?}"),
+        other => panic!("no halt but {other:?}"),
+    }
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+
+    let job = order(&server, &host).await.expect("a job may be made");
+    shared.registry.nudge(host.id);
+    // A nudge is heard before a message: when this is acknowledged, orders were looked for.
+    session.reports(2, vec![failure("p", server.now())]).await;
+    session.ack().await;
+    let state = shared.db.job(job).await.expect("read").expect("there").job.state;
+    assert_eq!(state, JobState::Queued, "nothing is offered while the fleet is halted");
+    let later = server.session(&server.enrol().await, epoch()).await.expect("a session");
+    assert_eq!(later.welcome.halt.map(|halt| halt.on), Some(true));
+
+    std::fs::remove_file(&file).expect("removed");
+    match session.next().await.expect("the end of the halt") {
+        ToAgent::Halt(halt) => assert!(!halt.on, "{halt:?}"),
+        other => panic!("no halt but {other:?}"),
+    }
+    assert!(matches!(session.next().await.expect("the order"), ToAgent::Order(_)));
+    let audited = |action: &'static str| async move {
+        let wanted = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
+        let log = shared.db.audit_log(&wanted, &PageRequest::first(9)).await.expect("read");
+        log.total == 1
+    };
+    eventually("the halt is in the audit log", || audited("fleet.halt")).await;
+    eventually("its end is, too", || audited("fleet.resume")).await;
 }
 
 #[tokio::test]

@@ -119,3 +119,41 @@ fn words(what: &str, mark: &HaltMark) -> String {
     let why = if mark.reason.is_empty() { "no reason was given" } else { mark.reason.as_str() };
     format!("{what} since {} by {}: {why}", mark.since, mark.by)
 }
+
+#[cfg(test)]
+mod tests {
+    use fleetmend_core::time::ManualClock;
+
+    use super::*;
+
+    fn wish(reason: &str, off: bool, status: bool) -> HaltWish {
+        HaltWish { reason: reason.to_owned(), off, status }
+    }
+
+    #[tokio::test]
+    async fn it_halts_and_lifts_without_a_database_and_says_what_runs_with_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        let clock = ManualClock::default();
+        run(&config, &clock, &wish(" fire in\nOslo ", false, false)).await.expect("halts");
+        let mark = halt::read(dir.path()).expect("halted");
+        assert_eq!((mark.by.as_str(), mark.reason.as_str()), (ACTOR, "fire in Oslo"));
+        run(&config, &clock, &wish("", false, true)).await.expect("says");
+        assert!(halt::read(dir.path()).is_some(), "asking changes nothing");
+        run(&config, &clock, &wish("", true, false)).await.expect("lifts");
+        assert_eq!(halt::read(dir.path()), None);
+        assert!(ask(&config).await.is_err(), "asking makes no database");
+        assert!(!dir.path().join("fleetmend.db").exists());
+
+        let nowhere = Config { data_dir: dir.path().join("mistyped"), ..Config::default() };
+        let refused = run(&nowhere, &clock, &wish("", false, false)).await.expect_err("refused");
+        assert!(refused.to_string().contains("data_dir"), "{refused}");
+
+        let db = Db::connect(&config.database_url()).await.expect("opens");
+        db.migrate().await.expect("migrates");
+        db.halt("a bad update", "user anna", clock.now()).await.expect("halts");
+        let text = ask(&config).await.expect("answers");
+        assert!(text.contains("halted by the database") && text.contains("user anna"), "{text}");
+        assert!(text.ends_with("nothing runs on any host\n"), "{text}");
+    }
+}

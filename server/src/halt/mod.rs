@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetmend_core::hold;
 use fleetmend_core::time::Clock;
 use fleetmend_store::{Db, HaltMark};
 use tokio::sync::{Notify, watch};
@@ -51,7 +52,14 @@ impl Standing {
         self.file.iter().chain(&self.database).min_by_key(|mark| mark.since)
     }
 
-    /// Why nothing starts, in words for agents and people; `None` where the fleet is not halted.
+    /// The word for agents.
+    pub fn word(&self) -> hold::Halt {
+        let Some(mark) = self.first() else { return hold::Halt::default() };
+        let why = if mark.reason.is_empty() { "no reason was given" } else { mark.reason.as_str() };
+        hold::Halt { on: true, reason: format!("{why} ({}, since {})", mark.by, mark.since) }
+    }
+
+    /// Why nothing starts, in words for people; `None` where the fleet is not halted.
     pub fn words(&self) -> Option<String> {
         let mark = self.first()?;
         let why = if mark.reason.is_empty() { "no reason was given" } else { mark.reason.as_str() };
@@ -113,8 +121,9 @@ impl Halt {
                 if told.has_changed().unwrap_or(false) {
                     let standing = told.borrow_and_update().clone();
                     tell(&shared, &standing);
-                    // What changed by the file is in the audit log at once.
+                    // A file that came is in the audit log before it can go again.
                     due = Instant::now();
+                    continue;
                 }
                 tokio::select! {
                     () = tokio::time::sleep(FILE_PERIOD) => {}
@@ -149,9 +158,10 @@ impl Halt {
 
 fn tell(shared: &Shared, standing: &Standing) {
     metrics::halted(standing.file.is_some(), standing.database.is_some());
-    match standing.words() {
-        Some(words) => tracing::warn!(words, "nothing new starts"),
-        None => tracing::warn!("the halt is lifted"),
+    if let Some(words) = standing.words() {
+        tracing::warn!(words, "nothing new starts");
+    } else {
+        tracing::warn!("the halt is lifted");
     }
     shared.events.tell(Event::Halt);
 }

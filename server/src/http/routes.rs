@@ -312,7 +312,7 @@ pub static ROUTES: &[Route] = &[
     .gives(shape::<halt::HaltView>),
     post(
         "/api/v1/halt",
-        P::Remediate,
+        P::Halt,
         "fleet.halt",
         "Halt the fleet: nothing new starts, what began finishes or is undone.",
         to!(halt::post),
@@ -323,7 +323,7 @@ pub static ROUTES: &[Route] = &[
         Verb::Delete,
         "/api/v1/halt",
         Face::Api,
-        Rule::change(P::Remediate, "fleet.resume"),
+        Rule::change(P::Halt, "fleet.resume"),
         "Lift the halt that the database holds; one by the server's file stands.",
         to!(halt::delete),
     )

@@ -13,7 +13,7 @@ use fleetmend_faults::{Point, crash_point};
 use fleetmend_proto::v1::agent_message::Body as FromAgent;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
 use fleetmend_proto::{v1, wire_size};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 use tracing::Instrument as _;
@@ -28,6 +28,7 @@ use super::standing;
 use crate::enroll::OrderKey;
 use crate::enroll::identity::HostCertificate;
 use crate::events::Event;
+use crate::halt::Standing;
 use crate::ingest::{self, IngestError};
 use crate::metrics::{self, StreamEnd};
 
@@ -60,6 +61,8 @@ struct Session {
     limiter: Limiter,
     out: Out,
     orders: Told,
+    /// Whether the fleet is halted.
+    halt: watch::Receiver<Standing>,
 }
 
 /// Runs a stream to its end.
@@ -103,6 +106,7 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
     tracing::info!(agent = hello.facts.agent_version, name = hello.facts.name, "session open");
 
     let key = shared.authority.order_key();
+    let mut halt = shared.halt.listen();
     let welcome = v1::Welcome {
         now: now.as_millis(),
         settings: Some(v1::Settings {
@@ -113,14 +117,14 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
         order_chain: key.chain().to_vec(),
         acknowledged,
         pending: !standing.lifecycle.may_get_orders(),
-        // Nothing is said of either: what the agent knows stays.
-        halt: None,
+        halt: Some(v1::Halt::from(&halt.borrow_and_update().word())),
+        // Nothing is said of them: what the agent knows stays.
         freezes: None,
     };
     let limiter = Limiter::new(Instant::now());
     let known = hello.open_jobs.iter().map(|open| open.job).collect();
     let orders = Told::new(known);
-    let mut session = Session { link, identity, place, key, limiter, out, orders };
+    let mut session = Session { link, identity, place, key, limiter, out, orders, halt };
     session.send(ToAgent::Welcome(welcome)).await?;
     session.push().await?;
     session.serve(&mut inbound).await
@@ -144,6 +148,8 @@ impl Session {
                     let status = Status::deadline_exceeded("nothing came for 90 seconds");
                     return Err(Ended::new(StreamEnd::Idle, status));
                 }
+                // The sender lives as long as the server.
+                Ok(()) = self.halt.changed() => self.tell_halt().await?,
                 () = self.place.nudged() => self.push().await?,
                 _ = heartbeat.tick() => {
                     self.heartbeat().await?;
@@ -343,6 +349,14 @@ impl Session {
             shared.database.failed("orders could not be looked up", &error);
         }
         Ok(())
+    }
+
+    /// Tells the agent that the fleet is halted, or goes on.
+    async fn tell_halt(&mut self) -> Result<(), Ended> {
+        let word = self.halt.borrow_and_update().word();
+        self.send(ToAgent::Halt(v1::Halt::from(&word))).await?;
+        // What was held back need not wait for the next look.
+        if word.on { Ok(()) } else { self.push().await }
     }
 
     async fn heartbeat(&self) -> Result<(), Ended> {

@@ -1,6 +1,7 @@
 //! `/api/v1/incidents`.
 
 use axum::http::StatusCode;
+use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::ids::{HostId, IncidentId};
 use fleetmend_core::incident::IncidentState;
 use fleetmend_core::knowledge::{Lang, Risk};
@@ -51,6 +52,10 @@ pub(crate) struct Remediate {
     /// The highest risk allowed: safe (unless given), disruptive or dangerous.
     #[serde(default)]
     pub(crate) max_risk: Option<String>,
+    /// Whether the host may be restarted: never or anytime. Unless given, only for a
+    /// remediation that is named and needs it.
+    #[serde(default)]
+    pub(crate) reboot: Option<String>,
     /// Why; kept in the audit log.
     pub(crate) reason: String,
 }
@@ -143,6 +148,7 @@ pub(crate) async fn remediate(call: Call) -> Answer {
     let wish = Wish {
         remediation: body.remediation,
         max_risk: risk(body.max_risk.as_deref())?,
+        reboot: reboot(body.reboot.as_deref())?,
         reason: reason(&body.reason)?.to_owned(),
     };
     let job = orders::order(&call, call.id()?, &wish).await?;
@@ -199,6 +205,18 @@ pub(crate) async fn reopen_ignored(call: &Call, id: IncidentId) -> Result<(), Pr
     call.shared().nudges.triage.notify_one();
     call.shared().events.tell(Event::Incident { id: Some(id) });
     Ok(())
+}
+
+/// Whether somebody allows a restart.
+pub(crate) fn reboot(text: Option<&str>) -> Result<Option<RebootPolicy>, Problem> {
+    match text {
+        None => Ok(None),
+        Some("never") => Ok(Some(RebootPolicy::Never)),
+        Some("anytime") => Ok(Some(RebootPolicy::Anytime)),
+        // An order of its own has no window.
+        Some(_) => Err(Problem::bad("reboot", "reboot: one of: never, anytime")
+            .accepting(["never", "anytime"])),
+    }
 }
 
 /// The highest risk that somebody allows; *safe* unless given.

@@ -174,6 +174,7 @@ pub(crate) async fn remediate(call: Call) -> Answer {
     let wish = Wish {
         remediation: form.text("remediation").map(str::to_owned),
         max_risk: incidents::risk(form.text("max_risk"))?,
+        reboot: None,
         reason: reason(form.text("reason").unwrap_or_default())?.to_owned(),
     };
     let job = orders::order(&call, call.id()?, &wish).await?;
