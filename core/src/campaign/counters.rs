@@ -99,8 +99,9 @@ impl HostStanding {
     pub fn waits(&self) -> bool {
         !self.excluded
             && match self.state() {
-                None | Some(JobState::NotReached) => true,
-                Some(JobState::Cancelled) => self.recalled,
+                None => true,
+                Some(JobState::NotReached) => self.begun.is_none(),
+                Some(JobState::Cancelled) => self.recalled && self.begun.is_none(),
                 Some(_) => false,
             }
     }

@@ -110,7 +110,10 @@ pub(super) fn pick(
         let wave = s.waves.len();
         let waves = s.definition.waves.len();
         parts.push(if started + tally.in_flight >= pace.at_once as usize {
-            format!("{} jobs are in flight, the most at once", pace.at_once)
+            match pace.at_once {
+                1 => "one job is in flight, the most at once".to_owned(),
+                most => format!("{most} jobs are in flight, the most at once"),
+            }
         } else if started >= a_minute {
             look_at(decisions, Some(now.after(RAMP_LOOK)));
             format!("{} new jobs a minute are the most", pace.per_minute.unwrap_or_default())

@@ -70,7 +70,10 @@ impl FreezeRule {
                 self.yearly(month_day(first)?, month_day(last)?, (from, until))?
             }
         };
-        let overlaps = |(begins, ends): &(Timestamp, Timestamp)| *begins < until && *ends > from;
+        let overlaps = |(begins, ends): &(Timestamp, Timestamp)| {
+            // A year without the day of a freeze has none.
+            begins < ends && *begins < until && *ends > from
+        };
         Ok(found.into_iter().filter(overlaps).map(span).collect())
     }
 

@@ -1,0 +1,5 @@
+//! Campaigns from their start to their end, on a small world of hosts and an injected clock.
+
+mod goldens;
+mod rules;
+mod world;

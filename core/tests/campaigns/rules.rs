@@ -1,0 +1,392 @@
+//! What must hold whatever happens, in any order, at any time: random worlds in which everything may
+//! happen between two looks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use fleetmend_core::campaign::{
+    CampaignState, Counters, Decisions, Outcome, Snapshot, WaveStanding, advance, retry,
+};
+use fleetmend_core::ids::HostId;
+use fleetmend_core::job::JobState;
+use fleetmend_core::time::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::world::{Host, World, apply, is_move};
+
+/// Looks in a row before a world that nothing touches must have come to rest.
+const LOOKS: usize = 40;
+
+/// Something that happens between two looks.
+#[derive(Debug, Clone)]
+enum Event {
+    /// A report: a host's job comes to a state, if it may.
+    Job(usize, JobState),
+    /// Its stream goes up or down.
+    Reach(usize, bool),
+    /// Another campaign's job begins or ends there.
+    Busy(usize, bool),
+    Relapse(usize),
+    Regress(usize),
+    Exclude(usize, bool),
+    /// The clock moves, back too.
+    Clock(i64),
+    Halt(bool),
+    Pause,
+    Resume,
+    Retry,
+    Join(u8),
+    /// Another campaign takes or frees a group.
+    Group(u8, bool),
+    Freeze(i64, i64),
+    /// What was started in the last minute is forgotten.
+    Minute,
+}
+
+fn job_state() -> impl Strategy<Value = JobState> {
+    prop::sample::select(JobState::ALL)
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let host = 0..40_usize;
+    prop_oneof![
+        12 => (host.clone(), job_state()).prop_map(|(host, state)| Event::Job(host, state)),
+        6 => host.clone().prop_map(|host| Event::Job(host, JobState::Running)),
+        8 => host.clone().prop_map(|host| Event::Job(host, JobState::Fixed)),
+        3 => (host.clone(), any::<bool>()).prop_map(|(host, up)| Event::Reach(host, up)),
+        2 => (host.clone(), any::<bool>()).prop_map(|(host, busy)| Event::Busy(host, busy)),
+        1 => host.clone().prop_map(Event::Relapse),
+        1 => host.clone().prop_map(Event::Regress),
+        1 => (host.clone(), any::<bool>()).prop_map(|(host, out)| Event::Exclude(host, out)),
+        4 => (-30..200_i64).prop_map(Event::Clock),
+        1 => (0..60 * 24 * 40_i64).prop_map(Event::Clock),
+        2 => any::<bool>().prop_map(Event::Halt),
+        1 => Just(Event::Pause),
+        3 => Just(Event::Resume),
+        1 => Just(Event::Retry),
+        1 => (1..5_u8).prop_map(Event::Join),
+        2 => (0..3_u8, any::<bool>()).prop_map(|(group, busy)| Event::Group(group, busy)),
+        1 => (-60..60_i64, 1..120_i64).prop_map(|(from, long)| Event::Freeze(from, long)),
+        4 => Just(Event::Minute),
+    ]
+}
+
+fn changes() -> impl Strategy<Value = Value> {
+    let limit = || prop::sample::select(vec!["off", "0", "1", "3", "5%", "30%", "60%"]);
+    let waves = prop::sample::select(vec![
+        json!([{ "share": "all" }]),
+        json!([{ "share": "1" }, { "share": "1%" }, { "share": "10%" }, { "share": "all" }]),
+        json!([{ "share": "2" }, { "share": "5" }, { "share": "50%" }, { "share": "all" }]),
+        json!([{ "share": "2", "label": ["ring", "1"] }, { "share": "30%" }, { "share": "all" }]),
+    ]);
+    let pace = (1..8_u32, prop::option::of(1..6_u32), 1..4_u32, any::<bool>());
+    let gate = (1..=100_u8, 1..4_u32, prop::sample::select(vec!["0s", "10m", "1h"]));
+    let remedy = prop::sample::select(vec!["plan", "verify_only"]);
+    (waves, pace, gate, (limit(), limit(), limit(), limit()), remedy, prop::option::of(3..30_u32))
+        .prop_map(|(waves, pace, gate, limits, remedy, most)| {
+            json!({
+                "waves": waves,
+                "remedy": remedy,
+                "max_hosts": most,
+                "pace": {
+                    "at_once": pace.0,
+                    "per_minute": pace.1,
+                    "network_per_site": pace.2,
+                    "group_label": pace.3.then_some("cluster"),
+                },
+                "gate": { "success_percent": gate.0, "least_sample": gate.1, "soak": gate.2 },
+                "thresholds": {
+                    "pause": limits.0, "pause_in_wave": limits.1,
+                    "abort": limits.2, "abort_in_wave": limits.3,
+                },
+            })
+        })
+}
+
+fn hosts(count: usize) -> Vec<Host> {
+    let host = |n: usize| {
+        let host = Host::good().with("cluster", n % 3).with("ring", n % 4);
+        let host = if n.is_multiple_of(5) { host } else { host.with("site", n % 2) };
+        Host { network: n.is_multiple_of(2), ..host }
+    };
+    (0..count).map(host).collect()
+}
+
+struct Run {
+    world: World,
+    jobs: u128,
+    /// How often an agent began on a host in this run.
+    begun: BTreeMap<HostId, u32>,
+}
+
+impl Run {
+    fn happen(&mut self, event: &Event) {
+        let now = self.world.now;
+        let count = self.world.s.hosts.len().max(1);
+        let s = &mut self.world.s;
+        let host = |at: usize| at % count;
+        match *event {
+            Event::Job(at, to) => {
+                let Some(host) = s.hosts.get_mut(host(at)) else { return };
+                let Some(from) = host.job_state.filter(|from| from.can_become(to)) else { return };
+                if !from.has_begun() && to.has_begun() {
+                    host.begun = Some(now);
+                    *self.begun.entry(host.host).or_default() += 1;
+                }
+                host.job_state = Some(to);
+                host.state_since = Some(now);
+                host.ended = to.is_final().then_some(now);
+            }
+            Event::Reach(at, up) => {
+                let Some(host) = s.hosts.get_mut(host(at)) else { return };
+                host.reachable = up;
+                if up {
+                    host.last_seen = now;
+                }
+            }
+            Event::Busy(at, busy) => {
+                s.hosts.iter_mut().skip(at).take(3).for_each(|h| h.busy = busy);
+            }
+            Event::Relapse(at) => {
+                let Some(host) = s.hosts.get_mut(host(at)) else { return };
+                let fixed = host.job_state == Some(JobState::Fixed);
+                host.relapsed = host.relapsed.or(fixed.then_some(now));
+            }
+            Event::Regress(at) => {
+                let Some(host) = s.hosts.get_mut(host(at)) else { return };
+                host.regressed = host.regressed.or(host.begun.map(|_| now));
+            }
+            Event::Exclude(at, out) => {
+                let Some(host) = s.hosts.get_mut(host(at)) else { return };
+                host.excluded = out;
+            }
+            Event::Clock(minutes) => {
+                let by = Duration::from_mins(minutes.unsigned_abs());
+                self.world.now = if minutes < 0 { now.before(by) } else { now.after(by) };
+            }
+            Event::Halt(on) => s.halted = on,
+            Event::Pause if s.state == CampaignState::Running => self.state(CampaignState::Paused),
+            Event::Resume if s.state == CampaignState::Paused => self.state(CampaignState::Running),
+            Event::Retry if s.state != CampaignState::Cancelled => {
+                for id in retry(s, now) {
+                    let host = s.hosts.iter_mut().find(|h| h.host == id).expect("its host");
+                    (host.wave, host.job, host.job_state) = (None, None, None);
+                    (host.begun, host.ended, host.state_since) = (None, None, None);
+                    self.begun.remove(&id);
+                }
+                self.state(CampaignState::Running);
+            }
+            Event::Pause | Event::Resume | Event::Retry => {}
+            Event::Join(count) => {
+                if self.world.s.hosts.len() < 60 {
+                    self.world.join(hosts(count.into()));
+                }
+            }
+            Event::Group(group, busy) => {
+                if busy {
+                    s.groups_busy.insert(group.to_string());
+                } else {
+                    s.groups_busy.remove(&group.to_string());
+                }
+            }
+            Event::Freeze(from, long) => {
+                let from = Timestamp::from_millis(now.as_millis() + from * 60_000);
+                s.freezes = vec![fleetmend_core::campaign::FreezeSpan {
+                    from,
+                    until: from.after(Duration::from_mins(long.unsigned_abs())),
+                    name: "a freeze".to_owned(),
+                    labels: [("cluster".to_owned(), "1".to_owned())].into(),
+                }];
+            }
+            Event::Minute => s.started_last_minute = 0,
+        }
+    }
+
+    fn state(&mut self, state: CampaignState) {
+        self.world.s.state = state;
+        self.world.s.state_since = self.world.now;
+    }
+
+    /// Looks until it rests; every decision is judged before it is applied.
+    fn look(&mut self) -> Result<(), TestCaseError> {
+        for _ in 0..LOOKS {
+            let now = self.world.now;
+            let decisions = advance(&self.world.s, now);
+            prop_assert_eq!(&decisions, &advance(&self.world.s, now), "the same twice");
+            self.judge(&decisions)?;
+            apply(&mut self.world.s, &decisions, now, &mut self.jobs);
+            if !is_move(&decisions) {
+                let moves = self.world.s.state == CampaignState::Running;
+                prop_assert!(!moves || decisions.waiting_for.is_some(), "waits without a reason");
+                return Ok(());
+            }
+        }
+        Err(TestCaseError::fail("it never rests"))
+    }
+
+    fn judge(&mut self, decisions: &Decisions) -> Result<(), TestCaseError> {
+        let s = &self.world.s;
+        let now = self.world.now;
+        let counters = Counters::of(s, now);
+        prop_assert_eq!(counters.sum() as usize, s.hosts.len(), "counters equal the host list");
+
+        let starts = &decisions.start;
+        let set: BTreeSet<_> = starts.iter().collect();
+        prop_assert_eq!(set.len(), starts.len(), "no host twice in one decision");
+        if s.state != CampaignState::Running || s.halted {
+            prop_assert!(starts.is_empty() && !decisions.open_wave, "{} or halted starts", s.state);
+        }
+        if s.state == CampaignState::Paused {
+            let to = decisions.transition.as_ref().map(|t| t.to);
+            prop_assert!(matches!(to, None | Some(CampaignState::Aborted)), "resumed by itself");
+        }
+        if decisions.open_wave {
+            prop_assert!(gate_holds(s, now), "a wave before its gate");
+        }
+        if decisions.transition.is_some() {
+            prop_assert!(
+                starts.is_empty() && !decisions.open_wave,
+                "it moves on and stops at once"
+            );
+        }
+        prop_assert!(starts.is_empty() || !decisions.open_wave, "which wave do they belong to?");
+        for job in &decisions.recall {
+            let host = s.hosts.iter().find(|h| h.job == Some(*job)).expect("its host");
+            prop_assert!(!host.job_state.expect("a state").has_begun(), "recalls what began");
+        }
+
+        let pace = &s.definition.pace;
+        let flies = |state: Option<JobState>| {
+            state.is_some_and(|state| !state.is_final() && state != JobState::Verifying)
+        };
+        let flying: Vec<_> = s.hosts.iter().filter(|h| flies(h.job_state)).collect();
+        let started: Vec<_> = starts
+            .iter()
+            .map(|id| s.hosts.iter().find(|h| h.host == *id).expect("a host"))
+            .collect();
+        for host in &started {
+            prop_assert!(host.reachable && !host.busy && !host.excluded, "a host that must wait");
+            let over = host.job_state.is_none_or(|state| {
+                state == JobState::NotReached || (state == JobState::Cancelled && host.recalled)
+            });
+            prop_assert!(over, "a host with a job: {:?}", host.job_state);
+            let frozen = s.freezes.iter().any(|f| {
+                f.from <= now
+                    && now < f.until
+                    && host.labels.get("cluster") == Some(&"1".to_owned())
+            });
+            prop_assert!(!frozen, "a frozen host");
+            prop_assert!(!self.begun.contains_key(&host.host), "began a second time in one run");
+        }
+        if started.is_empty() {
+            return Ok(());
+        }
+        prop_assert!(flying.len() + started.len() <= pace.at_once as usize, "too many at once");
+        if let Some(most) = pace.per_minute {
+            prop_assert!(
+                s.started_last_minute as usize + started.len() <= most as usize,
+                "too fast"
+            );
+        }
+        if pace.group_label.is_some() {
+            for host in &started {
+                let group = &host.labels["cluster"];
+                let others =
+                    flying.iter().chain(&started).filter(|o| o.labels["cluster"] == *group);
+                prop_assert_eq!(others.count(), 1, "one in flight of a group");
+                prop_assert!(!s.groups_busy.contains(group), "busy by another campaign");
+            }
+        }
+        let mut sites: BTreeMap<&str, u32> = BTreeMap::new();
+        for host in flying.iter().chain(&started).filter(|h| h.network) {
+            *sites.entry(host.labels.get("site").map_or("", String::as_str)).or_default() += 1;
+        }
+        for host in started.iter().filter(|h| h.network) {
+            let site = host.labels.get("site").map_or("", String::as_str);
+            prop_assert!(sites[site] <= pace.network_per_site, "too many in one site");
+        }
+        self.judge_waves(started.len())
+    }
+
+    /// No wave has more places than its share, and no run more hosts than it may have.
+    fn judge_waves(&self, starting: usize) -> Result<(), TestCaseError> {
+        let s = &self.world.s;
+        let takes_place = |state: Option<JobState>| {
+            state.is_some_and(|state| !state.is_final() || state.has_begun())
+        };
+        let placed = s.hosts.iter().filter(|h| takes_place(h.job_state)).count();
+        let members = s.hosts.iter().filter(|h| !h.excluded || h.job.is_some()).count();
+        let wave = &s.definition.waves[s.waves.len() - 1];
+        let most = s.definition.max_hosts.map_or(members, |most| members.min(most as usize));
+        let places = wave.share.of(most).saturating_sub(placed);
+        // A wave for a label has a place of its own, by whatever rounding.
+        let least = usize::from(wave.label.is_some());
+        prop_assert!(starting <= places.max(least), "{starting} for {places} places");
+        if let Some(most) = s.definition.max_hosts {
+            let had = s.hosts.iter().filter(|h| h.job.is_some() && !h.waits()).count();
+            prop_assert!(had + starting <= most as usize, "more hosts than it may ever have");
+        }
+        Ok(())
+    }
+}
+
+/// Whether the gate of the last opened wave may be passed, by the rule as people are told it.
+fn gate_holds(s: &Snapshot, now: Timestamp) -> bool {
+    let Some(last) = s.waves.len().checked_sub(1) else { return true };
+    let number = u32::try_from(last).expect("few waves");
+    let of: Vec<_> = s.hosts.iter().filter(|h| h.wave == Some(number) && !h.waits()).collect();
+    if of.is_empty() {
+        return true;
+    }
+    let resumed = s.started.filter(|at| s.state_since > *at).map(|_| s.state_since);
+    let known = |at: Option<Timestamp>| matches!((at, resumed), (Some(at), Some(r)) if at <= r);
+    let verifies = s.definition.remedy == fleetmend_core::campaign::Remedy::VerifyOnly;
+    let proved = |state| state == JobState::Fixed || (verifies && state == JobState::Failed);
+    let soaked = match s.waves[last] {
+        WaveStanding { gate_held: Some(at), .. } => {
+            now.since(at) >= s.definition.gate.soak.duration()
+        }
+        WaveStanding { gate_held: None, .. } => false,
+    };
+    let news = of.iter().flat_map(|h| [h.relapsed, h.regressed]).flatten();
+    let quiet = news.into_iter().all(|at| known(Some(at)));
+    let reached =
+        of.iter().filter(|h| h.job_state.is_some_and(|s| s == JobState::Blocked || s.has_begun()));
+    let (mut good, mut all) = (0, 0);
+    for host in reached {
+        let state = host.job_state.expect("a state");
+        let is_good = proved(state);
+        let accepted = !is_good && state.is_final() && known(host.ended);
+        good += usize::from(is_good);
+        all += usize::from(!accepted);
+    }
+    soaked && quiet && good * 100 >= all * usize::from(s.definition.gate.success_percent)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_rules_hold(
+        changes in changes(),
+        count in 0..40_usize,
+        events in prop::collection::vec(prop::collection::vec(event(), 0..6), 1..60),
+    ) {
+        let world = World::new("2026-11-23T20:00:00Z", &changes, hosts(count));
+        let mut run = Run { world, jobs: 0, begun: BTreeMap::new() };
+        for batch in &events {
+            for event in batch {
+                run.happen(event);
+            }
+            run.look()?;
+        }
+    }
+}
+
+#[test]
+fn outcomes_have_their_place_among_the_counters() {
+    let counters = Counters::count(Outcome::ALL.iter().copied());
+    assert_eq!(counters.sum() as usize, Outcome::ALL.len());
+    assert!(Outcome::ALL.iter().all(|outcome| counters.get(*outcome) == 1));
+}
