@@ -230,7 +230,7 @@ impl World {
                 standing.state_since.map_or(0, |at| (now.as_millis() - at.as_millis()) / 60_000);
             match (standing.job_state, host.fate) {
                 (Some(JobState::Queued), _) if standing.recalled => {
-                    state(standing, JobState::Cancelled)
+                    state(standing, JobState::Cancelled);
                 }
                 (Some(JobState::Queued), Fate::Ends(end))
                     if standing.reachable && !end.has_begun() =>
@@ -242,7 +242,7 @@ impl World {
                     standing.begun = Some(now);
                 }
                 (Some(JobState::Queued), _) if since >= 24 * 60 => {
-                    state(standing, JobState::NotReached)
+                    state(standing, JobState::NotReached);
                 }
                 (Some(JobState::Running), Fate::Ends(end))
                     if standing.reachable && since >= host.work =>
