@@ -156,6 +156,8 @@ pub const CHANGE_CHARS: usize = 80;
 pub const CAMPAIGN_HOSTS: u32 = 1_000_000;
 /// Jobs of one campaign in flight at once, or new in a minute.
 pub const CAMPAIGN_AT_ONCE: u32 = 10_000;
+/// Jobs that one step of a campaign makes.
+pub const CAMPAIGN_STEP_JOBS: usize = 500;
 /// Hosts or incidents that a selector names one by one.
 pub const SELECTED: usize = 1_000;
 /// A part of a subject that a selector looks for, in characters.

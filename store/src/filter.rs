@@ -55,7 +55,23 @@ impl Filter {
         column: &'static str,
         values: impl IntoIterator<Item = &'a str>,
     ) -> &mut Self {
-        let values: Vec<Arg> = values.into_iter().map(Arg::from).collect();
+        self.any_arg(column, values.into_iter().map(Arg::from))
+    }
+
+    /// Adds `column IN (…)` of ids, unless there are none.
+    pub(crate) fn any_id(
+        &mut self,
+        column: &'static str,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> &mut Self {
+        self.any_arg(column, ids.into_iter().map(Arg::Id))
+    }
+
+    fn any_arg(
+        &mut self,
+        column: &'static str,
+        values: impl IntoIterator<Item = Arg>,
+    ) -> &mut Self {
         for (i, value) in values.into_iter().enumerate() {
             if i == 0 {
                 self.conditions.push_str(" AND ");

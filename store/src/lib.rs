@@ -53,6 +53,19 @@
 //! `raise_counter(host, seen)`, `requeue_offered(host, known: &[JobId], now) -> Vec<JobId>`,
 //! `cancels_for(host) -> Vec<JobId>`, `expire_jobs(now, limit) -> Vec<JobId>`.
 //!
+//! **Campaigns** ([`campaigns`]): written and approved: `create_campaign(&NewCampaign, Who, now)`,
+//! `edit_campaign(id, revision, &CampaignText, Who, now)`, `approve_campaign(id, digest, note, Who, now)`,
+//! `campaign(id)`, `campaigns(&CampaignFilter, &PageRequest)`, `campaign_approvals(id)`, `approvals(limit)`;
+//! begun and moved: `campaign_selection(&Selector, max_hosts, campaign, now) -> Selection` (with
+//! `preview(first)`), `start_campaign(id, &Selection, reason, Who, now)`, `move_campaign(id, CampaignMove,
+//! reason, Who, now)`, `retry_campaign(id, &[HostId], reason, Who, now)`; carried on by the planner:
+//! `campaigns_due(now, limit)`, `campaigns_at_work(limit)`, `campaign_snapshot(id, costs_network, now) ->
+//! CampaignLook`, `apply_campaign(id, &NextStep, by, now) -> Option<Applied>` (`None`: it changed meanwhile),
+//! `join_campaign(id, revision, &Selection, by, now)`; told: `campaign_counts(id)`, `campaign_results(id,
+//! &ResultFilter, &PageRequest)`, `campaign_runs(id)`, `campaign_undo_set(id, now)`, `campaign_document(id)`.
+//! **Freezes**: `create_freeze(&NewFreeze, by, now)`, `freezes()`, `freeze_spans(now)`, `remove_freeze(id, by,
+//! now)`.
+//!
 //! **Views** ([`views`]): `problems(now, limit) -> Vec<Problem>`, `trend(days, now) -> Vec<DayCount>`,
 //! `summary(now) -> Summary`.
 //!
@@ -79,6 +92,7 @@
 pub mod access;
 pub mod audit;
 mod backend;
+pub mod campaigns;
 pub mod error;
 mod filter;
 pub mod halt;
@@ -101,6 +115,12 @@ pub mod views;
 pub use access::{ApiToken, NewApiToken, NewSession, Session};
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
 pub use backend::{Db, PoolSettings, PoolState, redacted};
+pub use campaigns::{
+    Applied, Approval, Campaign, CampaignCounts, CampaignDocument, CampaignFilter, CampaignLook,
+    CampaignMove, CampaignRun, CampaignText, Exclusion, Freeze, HostCounts, HostResult, Left,
+    LeftOut, Member, NameCount, NewCampaign, NewFreeze, NextStep, NextWork, Preview, ResultFilter,
+    Selection, UndoStanding, Undoable, WaveCounts, Who,
+};
 pub use error::{Result, StoreError};
 pub use halt::HaltMark;
 pub use hosts::{

@@ -23,7 +23,7 @@ statements! {
         detail, attempt, created_by, reason, created_ms, steps_ms, verify_ms, not_before_ms, expires_ms, news_ms, \
         state_ms, task, undoes, undoes_attempt, campaign_id, wave, climbs, max_risk, reboot, begin_in, max_deferrals, notice_s) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', '', 0, $9, $10, $11, $12, $13, $14, $15, $11, \
-        $11, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)";
+        $11, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT DO NOTHING";
     /// A job that only waits for its proof is in nobody's way but its own incident's.
     ACTIVE = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL AND (state <> 'verifying' OR incident_id = $2) \
         ORDER BY id LIMIT 1";
@@ -37,7 +37,11 @@ impl Db {
     pub async fn create_job(&self, job: &NewJob, by: &str, now: Timestamp) -> Result<Job> {
         transaction!(self, |tx| {
             check(tx, job, now).await?;
-            insert(tx, job, by, now).await?;
+            if !insert(tx, job, by, now).await? {
+                return Err(StoreError::Conflict(
+                    "another job was made for the host at this moment".to_owned(),
+                ));
+            }
             let detail = json!({
                 "host": job.host, "incident": job.incident, "cause": job.cause, "reason": job.reason,
                 "remediation": job.remediation, "version": job.version, "digest": job.digest,
@@ -120,15 +124,16 @@ async fn check(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<()> {
     }
 }
 
-/// Writes a job's row; whether it may be was looked at before.
-pub(crate) async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) -> Result<()> {
+/// Writes a job's row; whether it may be was looked at before. False where the host, or the incident, has
+/// got another one meanwhile.
+pub(crate) async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) -> Result<bool> {
     let terms = &job.terms;
     let undoes = match terms.task {
         Task::Undo { job, attempt } => Some((job, attempt)),
         Task::Remediate | Task::Verify => None,
     };
     let span = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
-    run!(
+    let made = run!(
         tx,
         sqlx::query(INSERT)
             .bind(job.id.0)
@@ -158,5 +163,5 @@ pub(crate) async fn insert(tx: &mut Tx, job: &NewJob, by: &str, now: Timestamp) 
             .bind(i64::from(terms.max_deferrals))
             .bind(i64::from(terms.notice_seconds))
     )?;
-    Ok(())
+    Ok(made > 0)
 }

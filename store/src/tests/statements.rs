@@ -7,13 +7,26 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
 use crate::backend::{Backend, Tx, locks};
 use crate::sql::ManyRows;
-use crate::{Db, access, audit, halt, hosts, incidents, ingest, jobs, retention, tokens, views};
+use crate::{
+    Db, access, audit, campaigns, halt, hosts, incidents, ingest, jobs, retention, tokens, views,
+};
 
 const ALL: &[&[(&str, &str)]] = &[
     access::STATEMENTS,
     audit::STATEMENTS,
     locks::STATEMENTS,
     halt::STATEMENTS,
+    campaigns::apply::STATEMENTS,
+    campaigns::approvals::STATEMENTS,
+    campaigns::freezes::STATEMENTS,
+    campaigns::get::STATEMENTS,
+    campaigns::moves::STATEMENTS,
+    campaigns::results::STATEMENTS,
+    campaigns::retry::STATEMENTS,
+    campaigns::runs::STATEMENTS,
+    campaigns::snapshot::STATEMENTS,
+    campaigns::undo::STATEMENTS,
+    campaigns::write::STATEMENTS,
     hosts::certificates::STATEMENTS,
     hosts::enrol::STATEMENTS,
     hosts::facts::STATEMENTS,
@@ -47,6 +60,8 @@ const ALL: &[&[(&str, &str)]] = &[
 ];
 
 const MANY: &[&[ManyRows]] = &[
+    campaigns::retry::MANY,
+    campaigns::runs::MANY,
     hosts::facts::MANY,
     hosts::lifecycle::MANY,
     incidents::triage::MANY,

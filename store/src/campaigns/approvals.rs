@@ -1,0 +1,148 @@
+//! Approvals: the word of a second person, bound to what the campaign says.
+
+use fleetmend_core::campaign::CampaignState;
+use fleetmend_core::ids::CampaignId;
+use fleetmend_core::time::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::get::load;
+use super::moves::{hold, set};
+use super::write::subject;
+use super::{Campaign, Who};
+use crate::audit;
+use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
+use crate::error::{Result, StoreError};
+use crate::row::time;
+use crate::sql::statements;
+
+statements! {
+    AUTHORS = "SELECT created_by, created_person, edited_by, edited_person FROM campaign WHERE id = $1";
+    INSERT = "INSERT INTO approval (campaign_id, number, digest, approved_by, approved_person, approved_ms, note) \
+        SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, $4, $5, $6 FROM approval WHERE campaign_id = $1";
+    OF_CAMPAIGN = "SELECT campaign_id, digest, approved_by, approved_ms, note, void_ms FROM approval \
+        WHERE campaign_id = $1 ORDER BY number LIMIT 1000";
+    LATEST = "SELECT campaign_id, digest, approved_by, approved_ms, note, void_ms FROM approval \
+        ORDER BY approved_ms DESC, campaign_id, number DESC LIMIT $1";
+}
+
+/// The word of a second person.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Approval {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The digest of the definition that was approved.
+    pub digest: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What the person wrote.
+    pub note: String,
+    /// When an edit took it its force.
+    pub void: Option<Timestamp>,
+}
+
+impl Db {
+    /// Approves a campaign as the person saw it: `digest` is the definition's. Nobody approves what they
+    /// wrote or changed last, by whatever means they did; who is not known by name approves nothing.
+    pub async fn approve_campaign(
+        &self,
+        id: CampaignId,
+        digest: &str,
+        note: &str,
+        who: Who<'_>,
+        now: Timestamp,
+    ) -> Result<Campaign> {
+        transaction!(self, |tx| {
+            let campaign = hold(tx, id).await?;
+            if campaign.state != CampaignState::AwaitingApproval {
+                return Err(StoreError::Conflict(format!(
+                    "the campaign is {} and awaits no approval",
+                    campaign.state
+                )));
+            }
+            if campaign.digest != digest {
+                return Err(StoreError::Conflict(
+                    "the campaign was changed since you saw it: read it again before you approve it"
+                        .to_owned(),
+                ));
+            }
+            check_second_person(tx, id, who).await?;
+            run!(
+                &mut *tx,
+                sqlx::query(INSERT)
+                    .bind(id.0)
+                    .bind(digest)
+                    .bind(who.actor)
+                    .bind(who.person)
+                    .bind(now.as_millis())
+                    .bind(note)
+            )?;
+            let why = format!("approved by {}", who.actor);
+            set(tx, id, CampaignState::Draft, who.actor, &why, now).await?;
+            let detail = json!({"digest": digest, "note": note, "needs": campaign.needs});
+            audit::note(tx, (who.actor, now), "campaign.approve", subject(id), detail).await?;
+            load(tx, id).await
+        })
+    }
+
+    /// All approvals of a campaign, those without force too, oldest first.
+    pub async fn campaign_approvals(&self, id: CampaignId) -> Result<Vec<Approval>> {
+        let rows: Vec<Row> =
+            on_read!(self, |c| sqlx::query_as(OF_CAMPAIGN).bind(id.0).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(Approval::from).collect())
+    }
+
+    /// The latest approvals of all campaigns, newest first.
+    pub async fn approvals(&self, limit: u32) -> Result<Vec<Approval>> {
+        let limit = i64::from(limit.clamp(1, fleetmend_core::limits::PAGE_MAX));
+        let rows: Vec<Row> =
+            on_read!(self, |c| sqlx::query_as(LATEST).bind(limit).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(Approval::from).collect())
+    }
+}
+
+async fn check_second_person(tx: &mut Tx, id: CampaignId, who: Who<'_>) -> Result<()> {
+    if who.person.is_empty() {
+        return Err(StoreError::Conflict(
+            "an approval is a person's: log in by name and approve it there".to_owned(),
+        ));
+    }
+    type Authors = (String, String, String, String);
+    let (created_by, created_person, edited_by, edited_person): Authors =
+        on_tx!(tx, |c| sqlx::query_as(AUTHORS).bind(id.0).fetch_one(c).await)?;
+    let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+    let is_author = [&created_by, &edited_by].iter().any(|author| same(author, who.actor))
+        || [&created_person, &edited_person].iter().any(|author| same(author, who.person));
+    if is_author {
+        return Err(StoreError::Conflict(
+            "who wrote or last changed a campaign cannot approve it: ask a second person"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    campaign_id: Uuid,
+    digest: String,
+    approved_by: String,
+    approved_ms: i64,
+    note: String,
+    void_ms: Option<i64>,
+}
+
+impl From<Row> for Approval {
+    fn from(row: Row) -> Self {
+        Self {
+            campaign: row.campaign_id.into(),
+            digest: row.digest,
+            by: row.approved_by,
+            at: time(row.approved_ms),
+            note: row.note,
+            void: row.void_ms.map(time),
+        }
+    }
+}

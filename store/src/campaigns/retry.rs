@@ -1,0 +1,95 @@
+//! Hosts that ended in error are put back, by a person's decision: each gets a fresh job in the same
+//! campaign.
+
+use fleetmend_core::campaign::CampaignState;
+use fleetmend_core::ids::{CampaignId, HostId};
+use fleetmend_core::time::Timestamp;
+use serde_json::json;
+
+use super::get::load;
+use super::moves::{hold, set};
+use super::runs;
+use super::write::subject;
+use super::{Campaign, Who};
+use crate::audit;
+use crate::backend::{Db, run, transaction};
+use crate::error::{Result, StoreError};
+use crate::sql::{ManyRows, chunks, statements};
+
+statements! {
+    EXPIRES = "UPDATE campaign SET expires_ms = $2 WHERE id = $1";
+}
+
+/// Only what is over is put back, and only while the failure stands.
+const PUT_BACK: ManyRows = ManyRows {
+    head: "WITH k (campaign_id, run, host_id) AS (VALUES",
+    columns: 3,
+    tail: ") UPDATE campaign_host SET job_id = NULL, wave = NULL, recalled = FALSE, retries = campaign_host.retries + 1 \
+        FROM k WHERE campaign_host.campaign_id = k.campaign_id AND campaign_host.run = k.run \
+        AND campaign_host.host_id = k.host_id AND campaign_host.left_out = FALSE \
+        AND EXISTS (SELECT 1 FROM job j WHERE j.id = campaign_host.job_id AND j.ended_ms IS NOT NULL AND j.state <> 'fixed') \
+        AND EXISTS (SELECT 1 FROM incident i WHERE i.id = campaign_host.incident_id AND i.ended_ms IS NULL AND i.state <> 'ignored')",
+};
+
+/// The many-rows statements of this file.
+#[cfg(test)]
+pub(crate) const MANY: &[ManyRows] = &[PUT_BACK];
+
+impl Db {
+    /// Puts hosts back whose jobs ended without a fix and whose failure stands; says how many. A campaign
+    /// that was over goes on in the same run; one that is paused stays so. The core's `retry` names the
+    /// hosts.
+    pub async fn retry_campaign(
+        &self,
+        id: CampaignId,
+        hosts: &[HostId],
+        reason: &str,
+        who: Who<'_>,
+        now: Timestamp,
+    ) -> Result<(Campaign, u64)> {
+        use CampaignState as S;
+        let mut wanted: Vec<HostId> = hosts.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        transaction!(self, |tx| {
+            let campaign = hold(tx, id).await?;
+            match campaign.state {
+                S::Running | S::Paused | S::Aborted | S::Completed | S::CompletedWithErrors => {}
+                state => {
+                    return Err(StoreError::Conflict(format!(
+                        "the campaign is {state}: only one that has begun can be retried"
+                    )));
+                }
+            }
+            let mut back = 0;
+            for piece in chunks(&wanted) {
+                let sql = PUT_BACK.sql(tx, piece.len());
+                back += run!(&mut *tx, {
+                    let mut query = sqlx::query(sql);
+                    for host in piece {
+                        query = query.bind(id.0).bind(i64::from(campaign.run)).bind(host.0);
+                    }
+                    query
+                })?;
+            }
+            if back == 0 {
+                return Err(StoreError::Conflict(
+                    "nothing is to be retried: no host ended in error while its failure stands"
+                        .to_owned(),
+                ));
+            }
+            if campaign.state.is_final() {
+                super::moves::check_approval(&campaign)?;
+                set(tx, id, S::Running, who.actor, reason, now).await?;
+                runs::reopen(tx, &campaign).await?;
+                let expires = now.after(campaign.definition.expires.duration());
+                run!(&mut *tx, sqlx::query(EXPIRES).bind(id.0).bind(expires.as_millis()))?;
+            }
+            let detail = json!({
+                "from": campaign.state, "hosts": back, "reason": reason, "run": campaign.run,
+            });
+            audit::note(tx, (who.actor, now), "campaign.retry", subject(id), detail).await?;
+            Ok((load(tx, id).await?, back))
+        })
+    }
+}
