@@ -75,10 +75,10 @@ impl HostStanding {
         }
         let Some(state) = self.state() else { return Outcome::Excluded };
         match state {
+            _ if self.silent_since(now).is_some() => Outcome::Silent,
             JobState::Queued | JobState::WaitingWindow | JobState::Blocked | JobState::Offered => {
                 Outcome::Queued
             }
-            _ if self.silent_since(now).is_some() => Outcome::Silent,
             JobState::Running | JobState::RebootPending | JobState::Rebooting => Outcome::Running,
             JobState::Verifying => Outcome::Verifying,
             JobState::Fixed => Outcome::Fixed,
@@ -106,14 +106,21 @@ impl HostStanding {
             }
     }
 
+    /// Whether its agent began the job: it may wait between two tries by now. One that was found not to
+    /// apply, or refused, did not begin, whatever it said on its way.
+    pub(super) fn has_begun(&self) -> bool {
+        self.state()
+            .is_some_and(|state| state.has_begun() || (!state.is_final() && self.begun.is_some()))
+    }
+
     /// Where its job stands; a job whose state is not known is queued.
     pub(super) fn state(&self) -> Option<JobState> {
         self.job.map(|_| self.job_state.unwrap_or(JobState::Queued))
     }
 
     /// Since when it is silent after it began: since then it counts as an error, until it is heard of
-    /// again. A host that waits for a restart or a proof, and was heard of for long enough after its
-    /// steps, may be off: that is no error.
+    /// again. A host that waits for a restart, a proof or its next try, and was heard of for long enough
+    /// meanwhile, may be off: that is no error.
     pub(super) fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
         let due = self.silence_due()?;
         (!self.reachable && now >= due).then_some(due)
@@ -126,7 +133,8 @@ impl HostStanding {
         let due = self.last_seen.max(since).after(limits::SILENT_AFTER);
         match state {
             JobState::Running | JobState::Rebooting => Some(due),
-            JobState::RebootPending | JobState::Verifying => {
+            // Its steps are done, or it waits between two tries.
+            _ if !state.is_final() && self.has_begun() => {
                 (self.last_seen.since(since) < limits::SILENT_AFTER).then_some(due)
             }
             _ => None,
@@ -181,13 +189,14 @@ impl Counters {
 }
 
 impl Snapshot {
-    /// When its present run is over for hosts that it has not begun on.
+    /// When its run begins nothing more: so long after its start, or after somebody resumed or retried
+    /// it last.
     pub fn expires(&self) -> Option<Timestamp> {
-        let runs = !matches!(
-            self.state,
-            CampaignState::Draft | CampaignState::AwaitingApproval | CampaignState::Scheduled
-        );
-        let started = self.started.filter(|_| runs)?;
-        Some(started.after(self.definition.expires.duration()))
+        let started = self.started?;
+        let since = match self.state {
+            CampaignState::Running => started.max(self.state_since),
+            _ => started,
+        };
+        Some(since.after(self.definition.expires.duration()))
     }
 }

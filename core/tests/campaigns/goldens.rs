@@ -228,6 +228,12 @@ golden! {
         }),
     );
 
+    started_by_hand_while_the_fleet_is_halted => {
+        let mut world = campaign(&json!({ "waves": [{ "share": "all" }] }), hosts(2, |_| Host::good()));
+        (world.s.started, world.s.halted) = (None, true);
+        world.deed(30, Deed::Halt(false))
+    };
+
     scheduled_by_update_day => {
         let mut world = campaign(
             &json!({

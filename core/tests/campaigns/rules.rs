@@ -23,6 +23,8 @@ const LOOKS: usize = 40;
 enum Event {
     /// A report: a host's job comes to a state, if it may.
     Job(usize, JobState),
+    /// A try did not cure; the same job waits for its next one.
+    Climb(usize),
     /// Its stream goes up or down.
     Reach(usize, bool),
     /// Another campaign's job begins or ends there.
@@ -54,6 +56,7 @@ fn event() -> impl Strategy<Value = Event> {
         12 => (host.clone(), job_state()).prop_map(|(host, state)| Event::Job(host, state)),
         6 => host.clone().prop_map(|host| Event::Job(host, JobState::Running)),
         8 => host.clone().prop_map(|host| Event::Job(host, JobState::Fixed)),
+        2 => host.clone().prop_map(Event::Climb),
         3 => (host.clone(), any::<bool>()).prop_map(|(host, up)| Event::Reach(host, up)),
         2 => (host.clone(), any::<bool>()).prop_map(|(host, busy)| Event::Busy(host, busy)),
         1 => host.clone().prop_map(Event::Relapse),
@@ -129,14 +132,23 @@ impl Run {
         match *event {
             Event::Job(at, to) => {
                 let Some(host) = s.hosts.get_mut(host(at)) else { return };
-                let Some(from) = host.job_state.filter(|from| from.can_become(to)) else { return };
-                if !from.has_begun() && to.has_begun() {
+                if !host.job_state.is_some_and(|from| from.can_become(to)) {
+                    return;
+                }
+                if host.begun.is_none() && to.has_begun() {
                     host.begun = Some(now);
                     *self.begun.entry(host.host).or_default() += 1;
                 }
                 host.job_state = Some(to);
                 host.state_since = Some(now);
                 host.ended = to.is_final().then_some(now);
+            }
+            Event::Climb(at) => {
+                let Some(host) = s.hosts.get_mut(host(at)) else { return };
+                if host.job_state.is_some_and(|state| state.has_begun() && !state.is_final()) {
+                    host.job_state = Some(JobState::Queued);
+                    host.state_since = Some(now);
+                }
             }
             Event::Reach(at, up) => {
                 let Some(host) = s.hosts.get_mut(host(at)) else { return };
@@ -253,7 +265,7 @@ impl Run {
         prop_assert!(starts.is_empty() || !decisions.open_wave, "which wave do they belong to?");
         for job in &decisions.recall {
             let host = s.hosts.iter().find(|h| h.job == Some(*job)).expect("its host");
-            prop_assert!(!host.job_state.expect("a state").has_begun(), "recalls what began");
+            prop_assert!(host.begun.is_none(), "recalls what began");
         }
 
         let pace = &s.definition.pace;

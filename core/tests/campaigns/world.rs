@@ -402,6 +402,7 @@ pub(crate) fn standing(id: HostId, host: &Host, now: Timestamp) -> HostStanding 
 /// Whether decisions change anything.
 pub(crate) fn is_move(decisions: &Decisions) -> bool {
     decisions.transition.is_some()
+        || decisions.new_run
         || decisions.open_wave
         || decisions.gate_held
         || decisions.gate_lost

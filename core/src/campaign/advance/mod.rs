@@ -93,6 +93,14 @@ fn paused(s: &Snapshot, now: Timestamp) -> Decisions {
 }
 
 fn running(s: &Snapshot, now: Timestamp) -> Decisions {
+    if s.started.is_none() {
+        // Somebody started it by hand; its hosts are not selected yet.
+        return if s.halted {
+            waiting("the fleet is halted: no run begins")
+        } else {
+            Decisions { new_run: true, next_look: Some(now), ..Decisions::default() }
+        };
+    }
     let tally = Tally::of(s, now);
     let stop = thresholds::abort(s, &tally)
         .or_else(|| thresholds::pause(s, &tally))
@@ -104,8 +112,8 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
             ..Decisions::default()
         };
     }
-    let expires = s.started.unwrap_or(s.state_since).after(s.definition.expires.duration());
-    let expired = now >= expires;
+    let expires = s.expires();
+    let expired = expires.is_some_and(|at| now >= at);
     let joining = match s.definition.membership {
         Membership::Joining { until } => Some(until).filter(|until| now < *until && !expired),
         Membership::Static => None,
@@ -115,17 +123,17 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
         return completed(s, &tally, expired);
     }
     let mut decisions = Decisions { next_look: tally.next_silence, ..Decisions::default() };
-    if expired {
-        decisions.recall = tally.unbegun;
-        let still = tally.waiting;
+    if let Some(at) = expires.filter(|_| expired) {
         decisions.waiting_for = Some(format!(
-            "the run expired {}: nothing more is begun, and {still} hosts were not reached; {}",
-            clock(s, expires),
-            at_work(tally.at_work)
+            "the run expired {}: nothing more is begun, and {} hosts were not reached; {}",
+            clock(s, at),
+            tally.waiting,
+            tally.at_work()
         ));
+        decisions.recall = tally.unbegun;
         return decisions;
     }
-    look_at(&mut decisions, Some(expires));
+    look_at(&mut decisions, expires);
     look_at(&mut decisions, joining);
     if s.halted {
         let why = format!("the fleet is halted: nothing begins; {}", tally.at_work());

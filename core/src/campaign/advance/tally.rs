@@ -163,12 +163,12 @@ impl<'s> Tally<'s> {
         if is_open && state != JobState::Verifying {
             self.fly(s, host);
         }
-        if is_open && !state.has_begun() && !host.recalled {
+        if is_open && !host.has_begun() && !host.recalled {
             self.unbegun.extend(host.job);
         }
         if let Some(due) = host.silence_due().filter(|due| *due > now || host.reachable) {
             // One that is there is not silent; it may go at any time.
-            let look = if host.reachable { now.after(limits::SILENT_AFTER).max(due) } else { due };
+            let look = if due > now { due } else { now.after(limits::SILENT_AFTER) };
             self.next_silence = Some(self.next_silence.map_or(look, |at| at.min(look)));
         }
         let holds_place = is_open || has_result(state);
@@ -179,7 +179,7 @@ impl<'s> Tally<'s> {
         let known = matches!((at, resumed), (Some(at), Some(resumed)) if at <= resumed);
         let is_error = outcome.is_error(s.verifies_only());
         let count = |errors: &mut Errors| {
-            errors.started += usize::from(state.has_begun());
+            errors.started += usize::from(host.has_begun());
             if is_error {
                 errors.all.add(outcome);
             }
@@ -198,7 +198,7 @@ impl<'s> Tally<'s> {
         wave.last_end = wave.last_end.max(host.ended);
         let is_proved =
             state == JobState::Fixed || (s.verifies_only() && state == JobState::Failed);
-        let has_answered = state == JobState::Blocked || state.has_begun();
+        let has_answered = state == JobState::Blocked || host.has_begun();
         wave.reached += usize::from(has_answered);
         wave.ended += usize::from(has_result(state));
         wave.proved += usize::from(is_proved);
