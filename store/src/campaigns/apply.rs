@@ -373,8 +373,7 @@ impl Work<'_> {
             }
         }
         let mut mine = job.clone();
-        let at = At { table: "campaign_wave", id: &id };
-        mine.terms.campaign = Some((id, at.number("wave", wave)?));
+        mine.terms.campaign = Some((id, number_of(id, wave)?));
         // Another that began it at this moment has it; the others go on.
         if !insert(tx, &mine, self.by, self.now).await? {
             return Ok(Some("another job began on it".to_owned()));
@@ -497,6 +496,10 @@ impl Standing {
             Refusal::No
         })
     }
+}
+
+fn number_of(id: CampaignId, wave: i64) -> Result<u32> {
+    At { table: "campaign_wave", id: &id }.number("wave", wave)
 }
 
 fn refuses_incident(id: IncidentId, state: Option<IncidentState>, undoes: bool) -> Option<String> {

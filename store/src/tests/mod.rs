@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod campaigns;
 mod concurrency;
 mod exactly_once;
 mod halt;
