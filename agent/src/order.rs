@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::{Catalogue, Cause, Remediation};
-use fleetmend_core::order::{Envelope, Order, signing_input};
+use fleetmend_core::order::{Envelope, Order, Task, signing_input};
 use fleetmend_core::time::Timestamp;
 use fleetmend_proto::trust::ORDER_KEY_USAGE;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -152,7 +152,8 @@ pub fn trusted<'a>(
     if remediation.os != os {
         return Err(NotTrusted::OtherSystem(id));
     }
-    if !remediation.is_automatic() {
+    // A proof does none of its steps: what people did is proved, too.
+    if order.task == Task::Remediate && !remediation.is_automatic() {
         return Err(NotTrusted::NotAutomatic(id));
     }
     Ok((remediation, cause))

@@ -262,6 +262,19 @@ words! {
 }
 
 impl Verification {
+    /// Whether the proof itself changes something on the host: it starts a unit, fetches lists, or has
+    /// the update agent search. The others only look.
+    pub const fn changes(self) -> bool {
+        match self {
+            Self::AptUpdate
+            | Self::DnfMakecache
+            | Self::ZypperRefresh
+            | Self::SystemdUnit
+            | Self::UpdateScan => true,
+            Self::AptCheck | Self::DnfCheck | Self::NextRun | Self::OwnProbe => false,
+        }
+    }
+
     /// The proof it gives when it passes.
     pub const fn level(self) -> crate::job::ProofLevel {
         match self {

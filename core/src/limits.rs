@@ -82,6 +82,10 @@ pub const NOTICE: Duration = Duration::from_hours(24);
 pub const NOTICE_DEFAULT: Duration = Duration::from_mins(5);
 /// How often users may put a restart off, unless the order says.
 pub const DEFERRALS_DEFAULT: u8 = 3;
+/// How long a job waits for a restart that something stands in the way of.
+pub const RESTART_WITHIN: Duration = Duration::from_hours(24);
+/// For how long a user puts a restart off.
+pub const PUT_OFF: Duration = Duration::from_hours(1);
 /// Jobs that stand open in one agent's journal.
 pub const OPEN_JOBS: usize = 16;
 /// Labels of one host.

@@ -61,6 +61,10 @@ named! {
         JournalBeforePlan = "journal.before_plan",
         /// The journal holds the order.
         JournalPlanned = "journal.planned",
+        /// An entry of any kind is about to be written to the journal.
+        JournalBeforeEntry = "journal.before_entry",
+        /// An entry of any kind is in the journal.
+        JournalEntry = "journal.entry",
         /// The journal holds a step's undo and intent; nothing is done.
         JournalIntent = "journal.intent",
         /// The step took effect; the journal does not know.

@@ -61,6 +61,17 @@ pub struct Loaded {
     pub problem: Option<String>,
 }
 
+/// What is asked of the ceiling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The words for it.
+    what: String,
+    risk: Risk,
+    /// The kinds of its steps.
+    kinds: Vec<&'static str>,
+    restarts: bool,
+}
+
 /// Why a remediation is not begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Objection {
@@ -101,27 +112,19 @@ impl Ceiling {
         }
     }
 
-    /// What speaks against beginning `remediation` now, with `begun_today` jobs begun already.
-    pub fn objection(
-        &self,
-        remediation: &Remediation,
-        begun_today: u32,
-        now: Timestamp,
-    ) -> Option<Objection> {
+    /// What speaks against beginning it now, with `begun_today` jobs begun already.
+    pub fn objection(&self, asked: &Asked, begun_today: u32, now: Timestamp) -> Option<Objection> {
         let refused = |why: String| Some(Objection::Refused(why));
-        if !self.allows(remediation.risk) {
+        if !self.allows(asked.risk) {
             return refused(format!(
-                "the host's own ceiling is \"{}\" and \"{}\" is {}; only the host's admin raises it (ceiling.toml on the host)",
-                self.risk, remediation.id, remediation.risk
+                "the host's own ceiling is \"{}\" and {} is {}; only the host's admin raises it (ceiling.toml on the host)",
+                self.risk, asked.what, asked.risk
             ));
         }
-        let kinds = remediation.steps.iter().map(|s| s.action.kind());
-        if let Some(kind) = kinds.clone().find(|kind| !self.allows_kind(kind)) {
+        if let Some(kind) = asked.kinds.iter().find(|kind| !self.allows_kind(kind)) {
             return refused(format!("the host's own ceiling does not allow {kind} steps"));
         }
-        let restarts =
-            remediation.reboot == RebootNeed::Always || kinds.clone().any(|k| k == "reboot");
-        if restarts && !self.reboot {
+        if asked.restarts && !self.reboot {
             return refused("the host's own ceiling does not allow a restart".to_owned());
         }
         if let Some(hours) = self.hours.filter(|hours| !hours.hold(now)) {
@@ -150,6 +153,36 @@ impl Ceiling {
             None => family == kind,
         };
         self.families.as_ref().is_none_or(|families| families.iter().any(fits))
+    }
+}
+
+impl Asked {
+    /// A remediation's steps.
+    pub fn remediation(remediation: &Remediation) -> Self {
+        let kinds: Vec<&str> = remediation.steps.iter().map(|s| s.action.kind()).collect();
+        Self {
+            what: format!("\"{}\"", remediation.id),
+            risk: remediation.risk,
+            restarts: remediation.reboot == RebootNeed::Always || kinds.contains(&"reboot"),
+            kinds,
+        }
+    }
+
+    /// A proof that changes something: it starts a unit, or fetches lists.
+    pub fn proof(remediation: &Remediation) -> Self {
+        let what = format!("the proof \"{}\", which changes something,", remediation.verification);
+        Self { what, risk: Risk::Safe, kinds: Vec::new(), restarts: false }
+    }
+
+    /// Taking a remediation back; one that is not known any more counts as *disruptive*.
+    pub fn undo(remediation: Option<&Remediation>) -> Self {
+        let known = remediation.map(Self::remediation);
+        Self {
+            what: "taking it back".to_owned(),
+            risk: known.as_ref().map_or(Risk::Disruptive, |asked| asked.risk),
+            kinds: known.map(|asked| asked.kinds).unwrap_or_default(),
+            restarts: false,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use fleetmend_core::ids::JobId;
 use fleetmend_core::job::{JobUpdate, StepState};
 use fleetmend_core::order::Order;
 use fleetmend_core::time::Timestamp;
+use fleetmend_faults::{Point, crash_point};
 use serde::{Deserialize, Serialize};
 
 use super::steps::UndoRecord;
@@ -71,6 +72,25 @@ pub(crate) enum Entry {
         /// When.
         at: Timestamp,
     },
+    /// A restart is the next step, and is waited for.
+    RestartDue {
+        /// Since when.
+        at: Timestamp,
+        /// The boot then: in another one somebody else has restarted the host.
+        boot: String,
+    },
+    /// A user put the restart off.
+    PutOff {
+        /// When.
+        at: Timestamp,
+        /// Who.
+        by: String,
+    },
+    /// The users were told, and the time of the notice is over.
+    Noticed {
+        /// When.
+        at: Timestamp,
+    },
     /// The steps are done; the proof is sought.
     Verifying {
         /// When.
@@ -118,9 +138,15 @@ pub(crate) enum StepProgress {
     /// Taken back.
     Undone,
     /// Could not be taken back.
-    UndoFailed,
+    UndoFailed {
+        /// What undoing it takes.
+        undo: UndoRecord,
+    },
     /// Hidden for good.
-    Unknown,
+    Unknown {
+        /// What undoing it takes.
+        undo: UndoRecord,
+    },
 }
 
 /// How far a job came, by its journal.
@@ -143,6 +169,14 @@ pub(crate) struct Progress {
     pub hidden: bool,
     /// How often the agent was started under it.
     pub resumes: u32,
+    /// Since when a restart is waited for, and the boot then.
+    pub restart_due: Option<(Timestamp, String)>,
+    /// When users put the restart off last, and who.
+    pub put_off: Option<(Timestamp, String)>,
+    /// How often they did.
+    pub deferrals: u32,
+    /// Whether they were told of the restart, and did not put it off.
+    pub noticed: bool,
     /// Whether verification was begun.
     pub verifying: bool,
     /// When that was.
@@ -166,6 +200,10 @@ impl Progress {
             cancelled: false,
             hidden: false,
             resumes: 0,
+            restart_due: None,
+            put_off: None,
+            deferrals: 0,
+            noticed: false,
             verifying: false,
             verifying_since: Timestamp::default(),
             finished: None,
@@ -192,6 +230,15 @@ impl Progress {
                     self.cancelled = *cancelled;
                 }
             }
+            Entry::RestartDue { at, boot } => {
+                self.restart_due = Some((*at, boot.clone()));
+                (self.put_off, self.deferrals, self.noticed) = (None, 0, false);
+            }
+            Entry::PutOff { at, by } => {
+                self.put_off = Some((*at, by.clone()));
+                self.deferrals += 1;
+            }
+            Entry::Noticed { .. } => self.noticed = true,
             Entry::Verifying { at } => (self.verifying, self.verifying_since) = (true, *at),
             Entry::Finished { update } => self.finished = Some((**update).clone()),
             Entry::Told => self.told = true,
@@ -204,7 +251,11 @@ impl Progress {
                 };
             }
             Entry::NotDone { step } => *self.at(*step) = StepProgress::Waiting,
-            Entry::Outcome { step, state, detail } => self.outcome(*step, *state, detail),
+            Entry::Outcome { step, state, detail } => {
+                // What was waited for is over; the next restart is asked for anew.
+                self.restart_due = None;
+                self.outcome(*step, *state, detail);
+            }
         }
     }
 
@@ -227,19 +278,18 @@ impl Progress {
             StepProgress::Intent { undo, .. }
             | StepProgress::Done { undo, .. }
             | StepProgress::Failed { undo }
-            | StepProgress::Undoing { undo } => undo.clone(),
-            StepProgress::Waiting
-            | StepProgress::Undone
-            | StepProgress::UndoFailed
-            | StepProgress::Unknown => UndoRecord::Nothing,
+            | StepProgress::Undoing { undo }
+            | StepProgress::UndoFailed { undo }
+            | StepProgress::Unknown { undo } => undo.clone(),
+            StepProgress::Waiting | StepProgress::Undone => UndoRecord::Nothing,
         };
         *place = match state {
             StepState::Running => return,
             StepState::AlreadyDone | StepState::Done => StepProgress::Done { undo, state },
             StepState::Failed => StepProgress::Failed { undo },
             StepState::Undone => StepProgress::Undone,
-            StepState::UndoFailed => StepProgress::UndoFailed,
-            StepState::Unknown => StepProgress::Unknown,
+            StepState::UndoFailed => StepProgress::UndoFailed { undo },
+            StepState::Unknown => StepProgress::Unknown { undo },
         };
         if matches!(state, StepState::Failed | StepState::Unknown) && self.failure.is_none() {
             self.failure = Some(detail.to_owned());
@@ -331,13 +381,17 @@ impl Journal {
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        crash_point(Point::JournalBeforeEntry);
         let body = serde_json::to_string(entry).map_err(io::Error::other)?;
         let line = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
         // What a full disk took of the last line goes first: a line is whole or not there.
         self.file.set_len(self.whole)?;
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         match written {
-            Ok(()) => self.whole += line.len() as u64,
+            Ok(()) => {
+                self.whole += line.len() as u64;
+                crash_point(Point::JournalEntry);
+            }
             Err(_) => drop(self.file.set_len(self.whole)),
         }
         written

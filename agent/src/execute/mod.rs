@@ -7,6 +7,7 @@
 
 mod book;
 pub mod ceiling;
+mod holds;
 pub(crate) mod journal;
 mod natural;
 mod next;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fleetmend_core::hold::{Freeze, Halt};
 use fleetmend_core::ids::JobId;
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
@@ -42,11 +44,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use self::book::{Book, NAME as BOOK_FILE};
-use self::ceiling::{Ceiling, Objection, halted};
+use self::ceiling::{Objection, halted};
+use self::holds::Holds;
 use self::journal::{Journal, Progress};
 pub use self::natural::NaturalRun;
 use self::pauses::Pauses;
-use self::runner::{Came, Runner};
+use self::runner::{Came, Runner, TakingBack, Work, why_not};
 pub use self::shop::Fittings;
 use self::shop::{Shop, update};
 use self::waiting::Waiting;
@@ -119,6 +122,7 @@ impl Executor {
             turns: AtomicU64::new(0),
             mended: Mutex::default(),
             natural: natural::Runs::open(&state),
+            holds: Holds::open(&state),
             book: Mutex::new(Book::open(&state)?),
             journals,
             state,
@@ -197,6 +201,16 @@ impl Executor {
         drop(jobs);
         self.recalls.bell.notify_waiters();
         self.recalls.bell.notify_one();
+    }
+
+    /// The server's word on the halt of the fleet: while it is on, no job begins. What began goes on.
+    pub fn halt(&self, halt: Halt) {
+        self.shop.holds.halt(halt);
+    }
+
+    /// The freezes that concern this host, by the server's word: nothing that changes it begins in one.
+    pub fn freeze(&self, freezes: Vec<Freeze>) {
+        self.shop.holds.freeze(freezes);
     }
 
     /// The highest counter ever taken.
@@ -322,6 +336,12 @@ impl Executor {
     async fn work(&self, journal: Journal, stop: &CancellationToken) -> io::Result<Came> {
         let order = &journal.progress.order;
         let os = self.shop.platform.facts()?.os;
+        if matches!(order.task, Task::Undo { .. }) {
+            let remediation = self.shop.known(order);
+            return TakingBack::new(&self.shop, journal, remediation, &self.recalls)?
+                .run(stop)
+                .await;
+        }
         match order::trusted(order, self.shop.catalogue, os) {
             Ok((remediation, cause)) => {
                 let runner = Runner::new(&self.shop, journal, remediation, cause, &self.recalls)?;
@@ -335,19 +355,22 @@ impl Executor {
     fn may_begin(&self, order: &Order, now: Timestamp) -> Result<(), String> {
         let shop = &self.shop;
         let os = shop.platform.facts().map_err(|e| e.to_string())?.os;
-        let (remediation, _) =
-            order::trusted(order, shop.catalogue, os).map_err(|e| e.to_string())?;
-        if order.task != Task::Remediate {
-            return Err(format!("this agent cannot {} yet; update it", order.task.as_str()));
-        }
+        let remediation = match order.task {
+            Task::Undo { .. } => shop.known(order),
+            Task::Remediate | Task::Verify => {
+                let trusted = order::trusted(order, shop.catalogue, os);
+                Some(trusted.map_err(|e| e.to_string())?.0)
+            }
+        };
         if let Some(file) = halted(shop.state.path(), &shop.ceiling_file) {
             return Err(format!("the host's kill switch is set: {}", file.display()));
         }
-        let loaded = Ceiling::load(&shop.ceiling_file);
-        match loaded.ceiling.objection(remediation, shop.book().begun_today(now), now) {
-            Some(Objection::Refused(why)) => Err(loaded.problem.unwrap_or(why)),
-            Some(Objection::NotNow(_)) | None => Ok(()),
+        if let (Some(Objection::Refused(why)), problem) =
+            Work::new(order.task, remediation).objection(shop)
+        {
+            return Err(problem.unwrap_or(why));
         }
+        why_not(order, &shop.journals, now).map_or(Ok(()), Err)
     }
 
     /// Whether this try was taken before. Its end, where it has one, is told again: the server would

@@ -37,7 +37,7 @@ pub(crate) fn next(steps: &[Step], progress: &Progress) -> Next {
     if progress.failure.is_none() {
         return (0..steps.len()).find(waits).map_or(Next::Verify, Next::Do);
     }
-    let unknown = progress.hidden || progress.steps.contains(&StepProgress::Unknown);
+    let unknown = progress.hidden || progress.steps.iter().any(is_unknown);
     let begun = progress.failed_at.min(steps.len());
     let undoes = |i: &usize| to_undo(progress.step(*i)) && !stays(steps, progress, *i);
     if !unknown && let Some(index) = (0..begun).rev().find(undoes) {
@@ -78,9 +78,13 @@ fn to_undo(step: &StepProgress) -> bool {
         | StepProgress::Waiting
         | StepProgress::Intent { .. }
         | StepProgress::Undone
-        | StepProgress::UndoFailed
-        | StepProgress::Unknown => false,
+        | StepProgress::UndoFailed { .. }
+        | StepProgress::Unknown { .. } => false,
     }
+}
+
+fn is_unknown(step: &StepProgress) -> bool {
+    matches!(step, StepProgress::Unknown { .. })
 }
 
 /// Whether nothing of the step's effect is left that should have been taken back.
@@ -94,7 +98,7 @@ fn left_nothing(step: &Step, progress: &StepProgress) -> bool {
         }
         StepProgress::Intent { .. }
         | StepProgress::Undoing { .. }
-        | StepProgress::UndoFailed
-        | StepProgress::Unknown => false,
+        | StepProgress::UndoFailed { .. }
+        | StepProgress::Unknown { .. } => false,
     }
 }

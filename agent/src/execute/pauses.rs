@@ -5,7 +5,7 @@
 //! Invariant: what is not in the register is not paused by this agent. Ending a pause puts back what
 //! was saved, looks whether it is so, and only then takes it out of the register.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +66,8 @@ struct Register {
     pauses: Vec<Pause>,
     /// The same ends on the clock that nobody can set, for pauses of this process.
     ends: BTreeMap<(JobId, u32), Instant>,
+    /// Jobs whose pauses were ended by their journals, for the file cannot be trusted.
+    by_journal: BTreeSet<JobId>,
     /// Why the register's file cannot be trusted, where it cannot.
     damaged: Option<String>,
 }
@@ -85,7 +87,12 @@ impl Pauses {
                 (Vec::new(), Some(error.to_string()))
             }
         };
-        let open = Mutex::new(Register { pauses, ends: BTreeMap::new(), damaged });
+        let open = Mutex::new(Register {
+            pauses,
+            ends: BTreeMap::new(),
+            by_journal: BTreeSet::new(),
+            damaged,
+        });
         Self { state: state.clone(), platform, clock, open, bell: Notify::new() }
     }
 
@@ -134,6 +141,29 @@ impl Pauses {
         }
         let put = put_back(self.platform.as_ref(), paused).await;
         put.map(|words| vec![words]).map_err(|error| error.to_string())
+    }
+
+    /// Ends a job's pauses, all of which its journal tells, before it goes on without them or ends. Where
+    /// the register cannot be read, each is put back once in the life of this agent.
+    pub(super) async fn end_all_known(
+        &self,
+        job: JobId,
+        paused: &[Paused],
+    ) -> Result<Vec<String>, String> {
+        {
+            let open = self.open.lock().await;
+            if open.damaged.is_none() || open.by_journal.contains(&job) {
+                drop(open);
+                return self.end(job).await;
+            }
+        }
+        let mut said = Vec::new();
+        for paused in paused.iter().rev() {
+            let put = put_back(self.platform.as_ref(), paused).await;
+            said.push(put.map_err(|error| error.to_string())?);
+        }
+        self.open.lock().await.by_journal.insert(job);
+        Ok(said)
     }
 
     /// Ends what an earlier agent left, and from then on whatever is over. Never returns.

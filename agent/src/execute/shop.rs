@@ -11,7 +11,7 @@ use std::time::Duration;
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::ids::HostId;
 use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport};
-use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::knowledge::{Catalogue, Remediation};
 use fleetmend_core::limits;
 use fleetmend_core::order::Order;
 use fleetmend_core::report::{IncidentKey, Product};
@@ -74,6 +74,8 @@ pub(super) struct Shop {
     pub(super) pauses: Pauses,
     /// How the host's own runs ended.
     pub(super) natural: super::natural::Runs,
+    /// What the server holds back.
+    pub(super) holds: super::holds::Holds,
 }
 
 /// What an executor is made of.
@@ -106,6 +108,12 @@ pub struct Fittings {
 impl Shop {
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The remediation of an order, where this agent has it as the order means it.
+    pub(super) fn known(&self, order: &Order) -> Option<&'static Remediation> {
+        let known = self.catalogue.remediations.get(&order.remediation);
+        known.filter(|r| r.version == order.version && r.digest() == order.digest)
     }
 
     pub(super) fn take_counter(&self, counter: u64) -> Result<(), StateError> {

@@ -138,6 +138,12 @@ impl Session<'_> {
         self.contact.clock_ahead_ms = Some(ahead);
         self.contact.pending = welcome.pending;
         self.contact.met(&self.link.state, now);
+        if let Some(halt) = welcome.halt.clone() {
+            self.link.executor.halt(halt.into());
+        }
+        if let Some(freezes) = welcome.freezes.clone() {
+            self.frozen(freezes);
+        }
         let settings = welcome.settings.unwrap_or_default();
         let wishes = &self.link.wishes;
         wishes.scan_seconds.store(settings.scan_seconds.into(), Ordering::Relaxed);
@@ -242,9 +248,15 @@ impl Session<'_> {
                 self.backoff.reset();
                 Ok(())
             }
-            server_message::Body::Welcome(_)
-            | server_message::Body::Halt(_)
-            | server_message::Body::Freezes(_) => Ok(()),
+            server_message::Body::Halt(halt) => {
+                self.link.executor.halt(halt.into());
+                Ok(())
+            }
+            server_message::Body::Freezes(freezes) => {
+                self.frozen(freezes);
+                Ok(())
+            }
+            server_message::Body::Welcome(_) => Ok(()),
         }
     }
 
@@ -265,6 +277,13 @@ impl Session<'_> {
         }
         // The next session begins where the server says that it is.
         Err(Trouble::Ended { why: format!("the server did not take the reports: {}", ack.problem) })
+    }
+
+    fn frozen(&self, freezes: v1::Freezes) {
+        match Vec::try_from(freezes) {
+            Ok(freezes) => self.link.executor.freeze(freezes),
+            Err(error) => tracing::error!(%error, "freezes not understood: those before stay"),
+        }
     }
 
     fn ordered(&self, talk: &Talk, order: v1::Order) {

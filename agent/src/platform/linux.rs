@@ -15,7 +15,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
-use super::{Exit, Platform, Program, Rejoined, keeper};
+use super::{Exit, Platform, Power, Program, Rejoined, Session, keeper, people};
 
 /// The only places programs look for others.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -89,6 +89,27 @@ impl Platform for Linux {
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
     ) -> io::Result<Exit> {
         run(program, sink, |_| {}).await
+    }
+
+    async fn power(&self) -> io::Result<Power> {
+        crate::probe::power(&self.root)
+    }
+
+    async fn sessions(&self) -> io::Result<Vec<Session>> {
+        people::sessions(&self.root)
+    }
+
+    async fn asks_at_boot(&self) -> io::Result<Option<String>> {
+        people::asks_at_boot(&self.root)
+    }
+
+    async fn notify_users(
+        &self,
+        text: &str,
+        wait: Duration,
+        may_defer: bool,
+    ) -> io::Result<Option<String>> {
+        people::notify(self, text, wait, may_defer).await
     }
 
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {

@@ -9,6 +9,8 @@
 pub mod keeper;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod people;
 #[cfg(debug_assertions)]
 pub mod recorded;
 mod told;
@@ -253,6 +255,28 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
 
     /// Where the power comes from.
     async fn power(&self) -> io::Result<Power> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What somebody has to type before the machine starts again, in words; `None` where it starts by
+    /// itself.
+    async fn asks_at_boot(&self) -> io::Result<Option<String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Who is logged in.
+    async fn sessions(&self) -> io::Result<Vec<Session>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Tells those who are logged in of a restart, and comes back when `wait` is over; with
+    /// `may_defer`, as soon as somebody puts it off: who that is.
+    async fn notify_users(
+        &self,
+        _text: &str,
+        _wait: Duration,
+        _may_defer: bool,
+    ) -> io::Result<Option<String>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -1,43 +1,67 @@
 //! Questions about power and memory of a Linux host, by /sys and /proc.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use fleetmend_core::evidence::{Answer, Finding};
 
 use super::yes_if;
 
+/// The supplies of power.
+#[derive(Debug, Default)]
+struct Supplies {
+    seen: usize,
+    /// One that is no battery and gives power.
+    mains: Option<String>,
+    /// A battery that discharges, and what is left in it, in percent.
+    discharging: Option<(String, Option<u8>)>,
+}
+
 /// On battery where a battery gives power and no other supply does. A machine without a battery of
 /// its own (a mouse has one too) runs on the mains.
 pub(super) fn on_battery(root: &Path) -> Finding {
-    let supplies = match fs::read_dir(root.join("sys/class/power_supply")) {
+    let Supplies { seen, mains, discharging } = match supplies(root) {
         Ok(supplies) => supplies,
         Err(e) => return Finding::unknown(format!("/sys/class/power_supply cannot be read: {e}")),
     };
-    let (mut mains, mut discharging) = (None, None);
-    let mut seen = 0;
-    for supply in supplies.flatten().take(64) {
+    match (mains, discharging) {
+        (Some(mains), _) => Finding::new(Answer::No, format!("{mains} gives power")),
+        (None, Some((battery, left))) => {
+            let level = left.map(|left| format!(", {left} % left")).unwrap_or_default();
+            Finding::new(Answer::Yes, format!("{battery} is discharging{level}"))
+        }
+        (None, None) => Finding::new(Answer::No, format!("{seen} supplies, no battery discharges")),
+    }
+}
+
+/// The same as data.
+#[cfg(target_os = "linux")]
+pub(crate) fn power(root: &Path) -> io::Result<crate::platform::Power> {
+    let found = supplies(root)?;
+    let on_battery = found.mains.is_none() && found.discharging.is_some();
+    let percent = found.discharging.and_then(|(_, left)| left);
+    Ok(crate::platform::Power { on_battery, percent })
+}
+
+fn supplies(root: &Path) -> io::Result<Supplies> {
+    let mut found = Supplies::default();
+    for supply in fs::read_dir(root.join("sys/class/power_supply"))?.flatten().take(64) {
         let read = |name: &str| {
             let text = fs::read_to_string(supply.path().join(name)).unwrap_or_default();
             text.trim().to_owned()
         };
         let name = supply.file_name().to_string_lossy().into_owned();
-        seen += 1;
+        found.seen += 1;
         match read("type").as_str() {
             "Battery" if read("scope") != "Device" && read("status") == "Discharging" => {
-                let level = read("capacity");
-                let level = if level.is_empty() { level } else { format!(", {level} % left") };
-                discharging = Some(format!("{name} is discharging{level}"));
+                found.discharging = Some((name, read("capacity").parse().ok()));
             }
-            "Mains" | "USB" | "Wireless" if read("online") == "1" => mains = Some(name),
+            "Mains" | "USB" | "Wireless" if read("online") == "1" => found.mains = Some(name),
             _ => {}
         }
     }
-    match (mains, discharging) {
-        (Some(mains), _) => Finding::new(Answer::No, format!("{mains} gives power")),
-        (None, Some(battery)) => Finding::new(Answer::Yes, battery),
-        (None, None) => Finding::new(Answer::No, format!("{seen} supplies, no battery discharges")),
-    }
+    Ok(found)
 }
 
 /// What programs may still take, and where the kernel promises no more than it has, what it may

@@ -21,6 +21,9 @@ pub(crate) mod windows;
 
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::machine::power;
+
 use fleetmend_core::evidence::{Answer, Evidence, Finding};
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::ids::EvidenceId;
@@ -32,6 +35,14 @@ use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::cut;
 
 use crate::platform::{Exit, Platform, Program};
+
+/// The program by which a Linux host belongs to a cluster, where one runs.
+pub(crate) fn cluster_program(root: &Path) -> Option<String> {
+    ["corosync", "pacemakerd", "rgmanager"]
+        .into_iter()
+        .find(|program| matches!(processes::named(root, program), Ok(Some(_))))
+        .map(str::to_owned)
+}
 
 /// What a probe is asked about, where it is not the host at large.
 #[derive(Debug, Clone, Copy, Default)]

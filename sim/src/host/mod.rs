@@ -16,7 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetmend_agent::platform::{
-    Exit, Outcome as UpdateOutcome, Platform, Program, ServiceCall, ServiceSeen, UpdateCall,
+    Exit, Outcome as UpdateOutcome, Platform, Program, ServiceCall, ServiceSeen, Session,
+    UpdateCall,
 };
 use fleetmend_agent::probe::About;
 use fleetmend_core::evidence::Finding;
@@ -208,6 +209,15 @@ impl Platform for SimHost {
 
     async fn state(&self, now: Timestamp) -> Option<HostState> {
         Some(self.host_state(now))
+    }
+
+    /// Nobody sits at a simulated host.
+    async fn sessions(&self) -> io::Result<Vec<Session>> {
+        Ok(Vec::new())
+    }
+
+    async fn asks_at_boot(&self) -> io::Result<Option<String>> {
+        Ok(None)
     }
 
     async fn service(&self, name: &str, call: ServiceCall) -> io::Result<ServiceSeen> {

@@ -14,16 +14,15 @@ use fleetmend_core::step::{Action, Step};
 use fleetmend_core::words::Slug;
 use fleetmend_faults::{Mistake, Point, crash_point, mistaken};
 
-use super::{GRACE, Runner, place};
+use super::{Runner, place};
 use crate::execute::Shop;
 use crate::execute::journal::{Entry, StepProgress};
 use crate::execute::output::StepLog;
 use crate::execute::steps::{self, AfterCrash, Bench, Checked, StepError, UndoRecord};
 use crate::state;
 
-/// Numbers that one telling of a step's output may use. Each telling has its own, so that the
-/// server does not take one for another.
-const TELLING: u32 = 1 << 20;
+/// Beyond a step's own time: for its checks.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What a step is done with, apart from the runner that writes it down.
 struct Set {
@@ -39,14 +38,15 @@ struct Set {
 
 impl Runner<'_> {
     pub(super) async fn do_step(&mut self, index: usize) -> io::Result<()> {
-        let step = self.remediation.steps[index].clone();
-        let set = self.set(index, 2 * self.journal.progress.resumes);
-        let bench = set.bench(self.shop, &step);
+        let step = self.steps[index].clone();
+        let title = step.action.title();
+        let set = self.set(index, 2 * self.desk.journal.progress.resumes);
+        let bench = set.bench(self.desk.shop, &step);
         let log = &set.log;
         let undo = match steps::check(&step.action, &bench).await {
-            Err(error) => return self.outcome(index, &step, StepState::Failed, error, log),
+            Err(error) => return self.desk.outcome(index, &title, StepState::Failed, error, log),
             Ok(Checked::AlreadySo(detail)) => {
-                return self.went(index, &step, StepState::AlreadyDone, &detail, None, log);
+                return self.desk.went(index, &title, StepState::AlreadyDone, &detail, None, log);
             }
             Ok(Checked::Todo(undo)) => undo,
         };
@@ -64,10 +64,10 @@ impl Runner<'_> {
         }
         if matches!(step.action, Action::Reboot {}) {
             let why = "a restart is the next step";
-            self.tell(JobState::RebootPending, why, None, Vec::new(), None);
-            self.state = JobState::Rebooting;
+            self.desk.tell(JobState::RebootPending, why, None);
+            self.desk.state = JobState::Rebooting;
         }
-        self.tell_step(index, &step, StepState::Running, "", None, log);
+        self.desk.tell_step(index, &title, StepState::Running, "", None, log);
         let time = Duration::from_secs(step.timeout_s.into());
         let work = async {
             let applied = steps::apply(&step.action, &undo, &bench).await?;
@@ -84,67 +84,75 @@ impl Runner<'_> {
         }
         match done {
             Ok(applied) => {
-                self.went(index, &step, StepState::Done, &applied.detail, applied.exit, log)
+                self.desk.went(index, &title, StepState::Done, &applied.detail, applied.exit, log)
             }
-            Err(error) => self.outcome(index, &step, StepState::Failed, error, log),
+            Err(error) => self.desk.outcome(index, &title, StepState::Failed, error, log),
         }
     }
 
     pub(super) async fn undo_step(&mut self, index: usize) -> io::Result<()> {
-        let step = self.remediation.steps[index].clone();
-        let set = self.set(index, 2 * self.journal.progress.resumes + 1);
-        let undo = match self.journal.progress.step(index) {
+        let step = self.steps[index].clone();
+        let title = step.action.title();
+        let set = self.set(index, 2 * self.desk.journal.progress.resumes + 1);
+        let undo = match self.desk.journal.progress.step(index) {
             StepProgress::Done { undo, .. }
             | StepProgress::Failed { undo }
             | StepProgress::Undoing { undo } => undo.clone(),
             _ => UndoRecord::Nothing,
         };
         self.intent(index, true, undo.clone())?;
-        let bench = set.bench(self.shop, &step);
+        let bench = set.bench(self.desk.shop, &step);
         let time = Duration::from_secs(step.timeout_s.into()) + GRACE;
         let undone = match tokio::time::timeout(time, steps::undo(&undo, &bench)).await {
             Ok(undone) => undone,
             Err(_) => Err(StepError::failed("taking it back took too long")),
         };
         match undone {
-            Ok(detail) => self.went(index, &step, StepState::Undone, &detail, None, &set.log),
-            Err(error) => self.outcome(index, &step, StepState::UndoFailed, error, &set.log),
+            Ok(detail) => self.desk.went(index, &title, StepState::Undone, &detail, None, &set.log),
+            Err(error) => self.desk.outcome(index, &title, StepState::UndoFailed, error, &set.log),
         }
     }
 
     /// Asks the host what became of a step that a crash hid.
     pub(super) async fn clear(&mut self, index: usize) -> io::Result<()> {
-        let step = self.remediation.steps[index].clone();
-        let StepProgress::Intent { undo, boot } = self.journal.progress.step(index).clone() else {
+        let step = self.steps[index].clone();
+        let title = step.action.title();
+        let StepProgress::Intent { undo, boot } = self.desk.journal.progress.step(index).clone()
+        else {
             return Ok(());
         };
-        let same_boot = boot == self.boot;
-        let set = self.set(index, 2 * self.journal.progress.resumes.saturating_sub(1));
-        let bench = set.bench(self.shop, &step);
+        let same_boot = boot == self.desk.boot;
+        let set = self.set(index, 2 * self.desk.journal.progress.resumes.saturating_sub(1));
+        let bench = set.bench(self.desk.shop, &step);
         let log = &set.log;
         match steps::after_crash(&step.action, &undo, same_boot, &bench).await {
             AfterCrash::Done(detail) => {
-                self.went(index, &step, StepState::Done, &detail, None, log)
+                self.desk.went(index, &title, StepState::Done, &detail, None, log)
             }
-            AfterCrash::NotDone => self.note(Entry::NotDone { step: place(index) }),
+            AfterCrash::NotDone => self.desk.note(Entry::NotDone { step: place(index) }),
             AfterCrash::Unclear(why) => {
-                self.went(index, &step, StepState::Unknown, &why, None, log)
+                self.desk.went(index, &title, StepState::Unknown, &why, None, log)
             }
             AfterCrash::Ended(Ok(applied)) => {
-                self.went(index, &step, StepState::Done, &applied.detail, applied.exit, log)
+                self.desk.went(index, &title, StepState::Done, &applied.detail, applied.exit, log)
             }
             AfterCrash::Ended(Err(error)) => {
-                self.outcome(index, &step, StepState::Failed, error, log)
+                self.desk.outcome(index, &title, StepState::Failed, error, log)
             }
         }
     }
 
-    /// The log of a step, for its `telling`th telling.
-    pub(super) fn log(&self, index: usize, telling: u32) -> StepLog {
-        let order = self.order();
-        let (spool, clock) = (self.shop.spool.clone(), Arc::clone(&self.shop.clock));
-        let first = telling.saturating_mul(TELLING);
-        StepLog::new(spool, clock, (order.job, order.attempt), (place(index), first))
+    /// A restart that came to nothing while it was waited for.
+    pub(super) fn not_restarted(&mut self, index: usize, why: &str) -> io::Result<()> {
+        let (title, log) = (self.steps[index].action.title(), self.desk.log(index, 0));
+        self.desk.went(index, &title, StepState::Failed, why, None, &log)
+    }
+
+    /// Somebody else was quicker: what the restart is for is done.
+    pub(super) fn restarted_by_others(&mut self, index: usize) -> io::Result<()> {
+        let (title, log) = (self.steps[index].action.title(), self.desk.log(index, 0));
+        let why = "the host has restarted while this was waited for";
+        self.desk.went(index, &title, StepState::AlreadyDone, why, None, &log)
     }
 
     /// A step whose intent could not be written down is not done: the job says so and ends, with the
@@ -157,16 +165,16 @@ impl Runner<'_> {
         let why = format!(
             "step {place} ({title}) was not begun, for it could not be written down first: {error}"
         );
-        self.give_up(&why, false)
+        self.desk.give_up(&why, false)
     }
 
     fn intent(&mut self, index: usize, undoing: bool, undo: UndoRecord) -> io::Result<()> {
-        let boot = self.boot.clone();
-        self.journal.add(Entry::Intent { step: place(index), undoing, undo, boot })
+        let boot = self.desk.boot.clone();
+        self.desk.journal.add(Entry::Intent { step: place(index), undoing, undo, boot })
     }
 
     fn set(&self, index: usize, telling: u32) -> Set {
-        let order = self.order();
+        let order = self.desk.order();
         let done = |step: &StepProgress| match step {
             StepProgress::Done { undo, .. } => Some(undo.clone()),
             _ => None,
@@ -174,12 +182,12 @@ impl Runner<'_> {
         Set {
             job: order.job,
             index,
-            boot: self.boot.clone(),
-            values: Arc::clone(&self.values),
+            boot: self.desk.boot.clone(),
+            values: Arc::clone(&self.desk.values),
             update: order.key.update().map(str::to_owned),
-            earlier: self.journal.progress.steps.iter().take(index).filter_map(done).collect(),
-            log: self.log(index, telling),
-            kept: self.shop.outputs.join(format!("{}-{}-{index}", order.job, order.attempt)),
+            earlier: self.desk.journal.progress.steps.iter().take(index).filter_map(done).collect(),
+            log: self.desk.log(index, telling),
+            kept: self.desk.shop.outputs.join(format!("{}-{}-{index}", order.job, order.attempt)),
         }
     }
 }

@@ -1,53 +1,41 @@
 //! One job, from its order to its end. Every decision is made from the journal, so that a job that
 //! was stopped goes on where it was; every effect stands in the journal before it happens.
 
+mod desk;
 mod doing;
-mod news;
+mod gate;
 mod pausing;
+mod proving;
+mod restart;
+mod taking_back;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::job::{JobState, ProofLevel, StepState};
-use fleetmend_core::knowledge::{Cause, Remediation, Verification};
+use fleetmend_core::knowledge::{Cause, Remediation};
 use fleetmend_core::limits;
-use fleetmend_core::order::Order;
-use fleetmend_core::report::Product;
+use fleetmend_core::order::Task;
 use fleetmend_core::step::{Action, Step};
 use fleetmend_core::words::Slug;
 use tokio_util::sync::CancellationToken;
 
-use super::ceiling::{Ceiling, Objection, halted};
+use self::desk::Desk;
+use self::gate::Gate;
+pub(super) use self::gate::Work;
+use self::restart::Restart;
+pub(super) use self::taking_back::{TakingBack, why_not};
 use super::journal::{Entry, Journal, StepProgress};
 use super::next::{Next, next};
-use super::verify::{self, Court, Proof};
 use super::{AtWork, Recalls, Shop};
-use crate::probe::About;
-use crate::prober;
-use crate::state::{self, StateError};
-
-/// Beyond a step's own time: for its checks.
-const GRACE: Duration = Duration::from_secs(30);
-
-/// How long the logs may take to be read before a job moves them.
-const LOOK: Duration = Duration::from_mins(2);
 
 /// A job at work.
 pub(crate) struct Runner<'a> {
-    shop: &'a Shop,
-    journal: Journal,
+    desk: Desk<'a>,
     remediation: &'a Remediation,
     cause: &'a Cause,
-    /// The values of the agent's own evidence that the order names.
-    values: Arc<BTreeMap<Slug, String>>,
-    recalls: &'a Recalls,
-    /// The boot this agent runs in.
-    boot: String,
-    /// What the updates call the job's state now.
-    state: JobState,
+    /// What is done: nothing, where only the proof is wanted.
+    steps: &'a [Step],
 }
 
 /// How a run came back.
@@ -70,30 +58,31 @@ impl<'a> Runner<'a> {
         cause: &'a Cause,
         recalls: &'a Recalls,
     ) -> io::Result<Self> {
-        let boot = shop.platform.facts()?.boot_id;
-        let values = Arc::new(shop.values_of(&journal.progress.order));
-        let verifying = journal.progress.verifying;
-        let state = if verifying { JobState::Verifying } else { JobState::Running };
-        Ok(Self { shop, journal, remediation, cause, values, recalls, boot, state })
+        let desk = Desk::new(shop, journal, recalls)?;
+        let steps = match desk.order().task {
+            Task::Verify => &[][..],
+            Task::Remediate | Task::Undo { .. } => &remediation.steps,
+        };
+        Ok(Self { desk, remediation, cause, steps })
     }
 
     /// Runs it until its end, or until the agent is stopped. An error is the journal's disk: nothing
     /// is done that cannot be written down first.
     pub(crate) async fn run(mut self, stop: &CancellationToken) -> io::Result<Came> {
-        if self.journal.progress.finished.is_some() {
-            return self.tell_end();
+        if self.desk.journal.progress.finished.is_some() {
+            return self.desk.tell_end();
         }
-        if self.journal.damaged {
+        if self.desk.journal.damaged {
             let why = "the job's journal was damaged: what was done cannot be known".to_owned();
             return self.finish(JobState::Unknown, why, None).await;
         }
         // Waiting for a natural run takes days, in which a host is restarted as often as it likes.
-        let running = self.journal.progress.running;
+        let running = self.desk.journal.progress.running;
         if running && !self.awaits_run() {
-            if self.journal.after_stop {
-                self.note(Entry::Resumed { at: self.shop.clock.now() })?;
+            if self.desk.journal.after_stop {
+                self.desk.note(Entry::Resumed { at: self.desk.shop.clock.now() })?;
             }
-            if self.journal.progress.resumes > limits::RESUMES
+            if self.desk.journal.progress.resumes > limits::RESUMES
                 && let Some(came) = self.stopped_too_often().await?
             {
                 return Ok(came);
@@ -101,13 +90,13 @@ impl<'a> Runner<'a> {
         } else if !running && let Some(came) = self.gate(stop).await? {
             return Ok(came);
         }
-        let _at_work = AtWork::begin(&self.shop.turns);
+        let _at_work = AtWork::begin(&self.desk.shop.turns);
         loop {
             if stop.is_cancelled() {
                 return Ok(Came::Stopped);
             }
-            if self.journal.progress.failure.is_none() {
-                self.look_for_recall()?;
+            if self.desk.journal.progress.failure.is_none() {
+                self.desk.look_for_recall()?;
             }
             let next = self.next();
             if let Some(came) = self.pauses_end(next, stop).await? {
@@ -116,10 +105,19 @@ impl<'a> Runner<'a> {
             match next {
                 Next::Clear(index) => self.clear(index).await?,
                 Next::Do(index) if self.lapsed(index).await => {
-                    let (step, title) = (index + 1, self.remediation.steps[index].action.title());
+                    let (step, title) = (index + 1, self.steps[index].action.title());
                     let why =
                         format!("the pause that step {step} ({title}) needs is over before it");
-                    self.give_up(&why, false)?;
+                    self.desk.give_up(&why, false)?;
+                }
+                Next::Do(index) if matches!(self.steps[index].action, Action::Reboot {}) => {
+                    match self.desk.before_restart(stop).await? {
+                        Restart::Now => self.do_step(index).await?,
+                        Restart::Happened => self.restarted_by_others(index)?,
+                        Restart::Never(why) => self.not_restarted(index, &why)?,
+                        Restart::GivenUp => {}
+                        Restart::Stopped => return Ok(Came::Stopped),
+                    }
                 }
                 Next::Do(index) => self.do_step(index).await?,
                 Next::Undo(index) => self.undo_step(index).await?,
@@ -129,82 +127,38 @@ impl<'a> Runner<'a> {
                     }
                 }
                 Next::RolledBack => {
-                    let why = format!("{}; all that was done was taken back", self.failure());
+                    let why = format!("{}; all that was done was taken back", self.desk.failure());
                     return self.finish(JobState::RolledBack, why, None).await;
                 }
                 Next::Failed if self.untouched_and_recalled() => {
-                    let why = self.failure();
+                    let why = self.desk.failure();
                     return self.finish(JobState::Cancelled, why, None).await;
                 }
                 Next::Failed => {
-                    let why = self.failure();
+                    let why = self.desk.failure();
                     return self.finish(JobState::Failed, why, None).await;
                 }
                 Next::Unknown => {
-                    let why = self.failure();
+                    let why = self.desk.failure();
                     return self.finish(JobState::Unknown, why, None).await;
                 }
             }
         }
     }
 
-    /// Ceiling, blockers and cause, before the first step. `Some` where the job ends here.
+    /// What must hold before the first step, and whether the cause is still there. `Some` where the
+    /// job ends here.
     async fn gate(&mut self, stop: &CancellationToken) -> io::Result<Option<Came>> {
-        let mut told = String::new();
-        let mut looked = false;
-        loop {
-            let now = self.shop.clock.now();
-            if let Some(reason) = self.recalls.of(self.order().job) {
-                return self.finish(JobState::Cancelled, reason, None).await.map(Some);
-            }
-            if let Some(file) = halted(self.shop.state.path(), &self.shop.ceiling_file) {
-                let why = format!("the host's kill switch is set: {}", file.display());
-                return self.finish(JobState::Skipped, why, None).await.map(Some);
-            }
-            let loaded = Ceiling::load(&self.shop.ceiling_file);
-            if let Some(problem) = &loaded.problem {
-                tracing::error!("{problem}");
-            }
-            let begun = self.shop.book().begun_today(now);
-            let obstacle = match loaded.ceiling.objection(self.remediation, begun, now) {
-                Some(Objection::Refused(why)) => {
-                    return self.finish(JobState::Skipped, why, None).await.map(Some);
-                }
-                Some(Objection::NotNow(why)) => Some(why),
-                None => self.blocker().await,
-            };
-            // It may have waited behind another job, or for a stopped agent, and not for an obstacle.
-            let late = now > self.order().expires.after(limits::CLOCK_SKEW);
-            let late = late.then(|| "the agent had other work, or did not run".to_owned());
-            let Some(why) = obstacle.or(late) else {
-                if looked || !self.moves_files() {
-                    break;
-                }
-                // The look takes its time: what stands in the way is asked again after it.
-                looked = true;
-                tokio::select! {
-                    () = self.read_before_it_is_moved() => {}
-                    () = stop.cancelled() => return Ok(Some(Came::Stopped)),
-                }
-                continue;
-            };
-            if now > self.order().expires {
-                let why = format!("its time was over before it could begin: {why}");
-                return self.finish(JobState::Skipped, why, None).await.map(Some);
-            }
-            if told != why {
-                self.tell(JobState::Blocked, &why, None, Vec::new(), None);
-                told = why;
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(Some(Came::Stopped)),
-                () = self.recalls.changed() => {}
-                () = tokio::time::sleep(self.shop.recheck_every) => {}
-            }
+        let task = self.desk.order().task;
+        let work = Work::new(task, Some(self.remediation));
+        match self.desk.gate(work, stop).await? {
+            Gate::Open => {}
+            Gate::Stopped => return Ok(Some(Came::Stopped)),
+            Gate::Ends(state, why) => return self.finish(state, why, None).await.map(Some),
         }
         let mut note = String::new();
-        if let Some(probe) = &self.cause.own_probe {
-            let seen = self.ask(probe).await;
+        if let Some(probe) = self.cause.own_probe.as_ref().filter(|_| task == Task::Remediate) {
+            let seen = self.desk.ask(probe).await;
             match seen.answer {
                 Answer::No => {
                     let why = format!("the cause is not there any more: {}", seen.proof);
@@ -216,49 +170,18 @@ impl<'a> Runner<'a> {
                 Answer::Yes => note = format!("the cause is there: {}", seen.proof),
             }
         }
-        let now = self.shop.clock.now();
-        let begun = self.shop.begin(now).map_err(StateError::into_io);
-        if let Err(error) = begun.and_then(|()| self.journal.add(Entry::Running { at: now })) {
-            if !state::is_full(&error) {
-                return Err(error);
-            }
-            let why = format!("not begun, for it could not be written down first: {error}");
+        if let Some(why) = self.desk.begin(work.changes())? {
             return self.finish(JobState::Skipped, why, None).await.map(Some);
         }
-        self.tell(JobState::Running, &note, None, Vec::new(), None);
+        self.desk.tell(JobState::Running, &note, None);
         Ok(None)
-    }
-
-    /// Has the logs read before a step moves the folder they lie in: what they tell of is history
-    /// afterwards. Where that takes too long the job goes on: what is moved is kept.
-    async fn read_before_it_is_moved(&self) {
-        if !self.shop.looks.look(LOOK).await {
-            tracing::debug!(job.id = %self.order().job, "logs not read before the job's steps");
-        }
-    }
-
-    fn moves_files(&self) -> bool {
-        let moves = |step: &Step| {
-            matches!(step.action, Action::FileRename { .. } | Action::FileQuarantine { .. })
-        };
-        self.remediation.steps.iter().any(moves)
-    }
-
-    async fn blocker(&self) -> Option<String> {
-        for probe in &self.remediation.blockers {
-            let seen = self.ask(probe).await;
-            if prober::is_yes(&seen) {
-                return Some(format!("{probe}: {}", seen.proof));
-            }
-        }
-        None
     }
 
     /// The agent was stopped too often under the job: no step is begun any more. What a crash hid is
     /// asked after first, so that nothing is called unknown that the host knows; what was done is
     /// taken back, or proved where all is done. Where not even that comes to its end, it is left.
     async fn stopped_too_often(&mut self) -> io::Result<Option<Came>> {
-        let resumes = self.journal.progress.resumes;
+        let resumes = self.desk.journal.progress.resumes;
         let at_last = resumes > 2 * limits::RESUMES;
         let reason = format!(
             "the agent was stopped {resumes} times under it, and goes on {} times at most",
@@ -271,12 +194,12 @@ impl<'a> Runner<'a> {
             Next::Verify if at_last => {
                 return self.finish(JobState::Unverified, reason, None).await.map(Some);
             }
-            Next::Do(_) if !at_last && self.journal.progress.failure.is_none() => {
-                self.note(Entry::GaveUp { reason, cancelled: false, hidden: false })?;
+            Next::Do(_) if !at_last && self.desk.journal.progress.failure.is_none() => {
+                self.desk.note(Entry::GaveUp { reason, cancelled: false, hidden: false })?;
             }
             Next::Clear(_) | Next::Do(_) | Next::Undo(_) if at_last => {
                 let reason = format!("{reason}: what its steps did is to be looked at on the host");
-                self.note(Entry::GaveUp { reason, cancelled: false, hidden: true })?;
+                self.desk.note(Entry::GaveUp { reason, cancelled: false, hidden: true })?;
             }
             _ => {}
         }
@@ -284,105 +207,7 @@ impl<'a> Runner<'a> {
     }
 
     fn next(&self) -> Next {
-        next(&self.remediation.steps, &self.journal.progress)
-    }
-
-    fn look_for_recall(&mut self) -> io::Result<()> {
-        let file = halted(self.shop.state.path(), &self.shop.ceiling_file);
-        if let Some(file) = file {
-            return self
-                .give_up(&format!("the host's kill switch is set: {}", file.display()), false);
-        }
-        match self.recalls.of(self.order().job) {
-            Some(reason) => self.give_up(&format!("taken back: {reason}"), true),
-            None => Ok(()),
-        }
-    }
-
-    /// Ends the job by its proof; `None` where it goes on to be taken back.
-    async fn verify(&mut self) -> io::Result<Option<Came>> {
-        if self.awaits_run() && !self.journal.after_stop {
-            return self.by_natural_run().await;
-        }
-        match self.prove().await? {
-            Proof::NextRun => self.by_natural_run().await,
-            proof => self.proved(proof).await,
-        }
-    }
-
-    async fn prove(&mut self) -> io::Result<Proof> {
-        if !self.journal.progress.verifying {
-            self.note(Entry::Verifying { at: self.shop.clock.now() })?;
-        }
-        self.state = JobState::Verifying;
-        let detail = match self.remediation.verification {
-            Verification::NextRun => "the next natural run of the failing operation is awaited",
-            _ => "the failing operation is repeated",
-        };
-        self.tell(JobState::Verifying, detail, None, Vec::new(), None);
-        let log = self.log(self.remediation.steps.len(), 0);
-        let court = Court {
-            platform: self.shop.platform.as_ref(),
-            prober: self.shop.prober.as_ref(),
-            values: &self.values,
-            log: &log,
-        };
-        Ok(verify::verify(self.remediation, self.cause, &court).await)
-    }
-
-    /// Ends the job by its proof; `None` where it goes on to be taken back.
-    async fn proved(&mut self, proof: Proof) -> io::Result<Option<Came>> {
-        match proof {
-            Proof::Fixed(level, why) => {
-                let came = self.finish(JobState::Fixed, why, Some(level)).await?;
-                let mut mended = self.shop.mended.lock().unwrap_or_else(PoisonError::into_inner);
-                mended.push(self.order().key.clone());
-                Ok(Some(came))
-            }
-            Proof::Unproved(why) => self.finish(JobState::Unverified, why, None).await.map(Some),
-            Proof::NextRun => {
-                let why = "no natural run of the failing operation was seen".to_owned();
-                self.finish(JobState::Unverified, why, None).await.map(Some)
-            }
-            Proof::NotCured(why) => {
-                self.give_up(&format!("the steps went well, and it is not cured: {why}"), false)?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Whether the steps are done, and only a natural run is awaited.
-    fn awaits_run(&self) -> bool {
-        let progress = &self.journal.progress;
-        let natural = self.remediation.verification == Verification::NextRun;
-        natural && progress.verifying && progress.failure.is_none()
-    }
-
-    /// Ends the job by the next natural run of the failing operation; it waits as long as a proof
-    /// may take.
-    async fn by_natural_run(&mut self) -> io::Result<Option<Came>> {
-        let since = self.journal.progress.verifying_since;
-        if let Some(run) = self.shop.natural.after(&self.order().key, since) {
-            let proof = if run.worked && run.by_state {
-                // What was reported is gone, and yet nobody saw the operation work.
-                let why = format!("the condition is gone: {}", run.words);
-                Proof::Fixed(ProofLevel::ProbeOnly, why)
-            } else if run.worked {
-                let why = format!("the next run, at {}, worked: {}", run.at, run.words);
-                Proof::Fixed(ProofLevel::Observed, why)
-            } else {
-                Proof::NotCured(format!("the next run, at {}, failed: {}", run.at, run.words))
-            };
-            return self.proved(proof).await;
-        }
-        self.look_for_recall()?;
-        if self.journal.progress.failure.is_some() {
-            return Ok(None);
-        }
-        if self.shop.clock.now() >= since.after(limits::VERIFY_WITHIN) {
-            return self.proved(Proof::NextRun).await;
-        }
-        Ok(Some(Came::Waits))
+        next(self.steps, &self.desk.journal.progress)
     }
 
     async fn finish(
@@ -392,13 +217,7 @@ impl<'a> Runner<'a> {
         proof: Option<ProofLevel>,
     ) -> io::Result<Came> {
         let evidence = self.fresh_evidence().await;
-        let update = self.update(state, &why, None, evidence, proof);
-        self.note(Entry::Finished { update: Box::new(update) })?;
-        self.tell_end()
-    }
-
-    fn tell_end(&mut self) -> io::Result<Came> {
-        self.shop.tell_end(&mut self.journal)
+        self.desk.finish(state, &why, proof, evidence)
     }
 
     /// What the cause's probes say now, of what the order is about.
@@ -409,53 +228,21 @@ impl<'a> Runner<'a> {
         let mut seen: Vec<Evidence> = Vec::new();
         for probe in probes.into_iter().take(8) {
             if seen.iter().all(|e| e.probe != *probe) {
-                seen.push(self.ask(probe).await);
+                seen.push(self.desk.ask(probe).await);
             }
         }
-        self.shop.remember(&seen);
+        self.desk.shop.remember(&seen);
         seen
     }
 
-    /// Asks the host; about the very thing that the order's evidence names, or about the unit that
-    /// failed, where there is one.
-    async fn ask(&self, probe: &Slug) -> Evidence {
-        let key = &self.order().key;
-        let unit = key.subject.as_ref().filter(|_| key.product == Product::Systemd);
-        let about = About::again(self.values.get(probe).or(unit));
-        self.shop.prober.ask(probe, about).await
-    }
-
-    fn order(&self) -> &Order {
-        &self.journal.progress.order
-    }
-
-    fn failure(&self) -> String {
-        self.journal.progress.failure.clone().unwrap_or_default()
-    }
-
     fn untouched_and_recalled(&self) -> bool {
-        let progress = &self.journal.progress;
+        let progress = &self.desk.journal.progress;
         let untouched = |step: &StepProgress| match step {
             StepProgress::Waiting => true,
             StepProgress::Done { state, .. } => *state == StepState::AlreadyDone,
             _ => false,
         };
         progress.cancelled && progress.steps.iter().all(untouched)
-    }
-
-    /// Writes down what happened. On a full disk the room that is kept for it is used: what was done
-    /// must not be forgotten because somebody else filled the disk.
-    fn note(&mut self, entry: Entry) -> io::Result<()> {
-        match self.journal.add(entry.clone()) {
-            Err(error) if state::is_full(&error) && self.shop.spool.lock().spend_reserve() => {
-                self.journal.add(entry)
-            }
-            written => written,
-        }
-    }
-
-    fn give_up(&mut self, reason: &str, cancelled: bool) -> io::Result<()> {
-        self.note(Entry::GaveUp { reason: reason.to_owned(), cancelled, hidden: false })
     }
 }
 

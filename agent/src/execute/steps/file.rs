@@ -100,6 +100,25 @@ pub(super) fn after_crash(undo: &UndoRecord, bench: &Bench<'_>) -> AfterCrash {
     }
 }
 
+/// A file that came to the place since the thing was moved away. Folders are another matter: systems
+/// make theirs anew at once, and the new one is kept when the old one comes back.
+pub(super) fn in_the_way(
+    undo: &UndoRecord,
+    bench: &Bench<'_>,
+) -> Result<Option<String>, StepError> {
+    let UndoRecord::Moved { from, to } = undo else { return Ok(None) };
+    let path: HostPath = from.parse()?;
+    let (there, kept) = ends(&path, to, bench)?;
+    if !kept {
+        return Ok((!there).then(|| format!("what {from} was moved to is gone")));
+    }
+    let place = bench.platform.root().join(from.trim_start_matches('/'));
+    let folder = std::fs::symlink_metadata(place).is_ok_and(|meta| meta.is_dir());
+    Ok((there && !folder).then(|| {
+        format!("something new is at {from} since: it stays, and so does what was moved away")
+    }))
+}
+
 /// Removes what a step of a job that is over keeps beside its old place. Only where something is at
 /// that place again: else it is the only one there is.
 pub(super) fn forget(undo: &UndoRecord, job: JobId, root: &Path) -> Result<(), StepError> {

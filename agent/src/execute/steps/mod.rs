@@ -315,6 +315,14 @@ pub(crate) async fn undo(undo: &UndoRecord, bench: &Bench<'_>) -> Result<String,
     }
 }
 
+/// Why a job that ended long ago is not taken back here: something new stands where the old would go.
+pub(crate) fn in_the_way(
+    undo: &UndoRecord,
+    bench: &Bench<'_>,
+) -> Result<Option<String>, StepError> {
+    file::in_the_way(undo, bench)
+}
+
 /// Removes what a step keeps beside its old place for its undo, once nobody undoes it any more.
 pub(crate) fn forget(undo: &UndoRecord, job: JobId, root: &Path) -> Result<(), StepError> {
     file::forget(undo, job, root)

@@ -186,3 +186,27 @@ async fn none_is_begun_where_the_register_cannot_be_read() {
     let said = pauses.end_known(JobId::at(NOW, [9; 10]), &paused).await.expect("put back");
     assert!(bed.is_protected(), "{said:?}");
 }
+
+/// The steps are done and the agent is gone before the pause ended; its register is damaged.
+#[tokio::test]
+async fn the_journal_alone_ends_a_pause_after_the_last_step() {
+    let bed = bed();
+    let executor = bed.executor();
+    bed.offer(&executor);
+    let journal = executor.queue().pop_front().expect("a job");
+    let path = journal.path().to_owned();
+    let stop = CancellationToken::new();
+    executor.work(journal, &stop).await.expect("written");
+    drop(executor);
+    let text = std::fs::read_to_string(&path).expect("read");
+    let proof = text.lines().position(|l| l.contains("\"verifying\"")).expect("a proof is sought");
+    let kept: Vec<&str> = text.lines().take(proof).collect();
+    std::fs::write(&path, kept.join("\n") + "\n").expect("written");
+    let off = bed.host.firewall(None).await.expect("asked").keys().map(|p| (*p, false)).collect();
+    bed.host.firewall(Some(&off)).await.expect("off");
+    std::fs::write(bed.state().join("pauses.json"), "damaged").expect("written");
+    let executor = bed.executor();
+    let journal = executor.queue().pop_front().expect("it goes on");
+    executor.work(journal, &stop).await.expect("written");
+    assert!(bed.is_protected(), "the firewall stays off");
+}

@@ -33,7 +33,7 @@ use crate::evidence_store::EvidenceStore;
 use crate::execute::{Executor, Fittings};
 use crate::looks::Looks;
 use crate::order::OrderKey;
-use crate::platform::{Exit, Platform, Program};
+use crate::platform::{Exit, Platform, Power, Program, Session};
 use crate::probe::About;
 use crate::prober::Prober;
 use crate::random;
@@ -125,6 +125,18 @@ impl Authority {
     }
 }
 
+/// Who and what a restart meets.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    pub(super) sessions: Vec<String>,
+    /// How often they put it off.
+    pub(super) put_off: u32,
+    /// How often they were told.
+    pub(super) told: u32,
+    pub(super) power: Option<Power>,
+    pub(super) asks: Option<String>,
+}
+
 /// A machine whose `/` is a folder and whose programs only note that they were called.
 #[derive(Debug)]
 pub(super) struct FakeMachine {
@@ -141,6 +153,9 @@ pub(super) struct FakeMachine {
     pub(super) boot: Mutex<String>,
     /// Where each call is noted for whoever comes after this process.
     effects: Option<PathBuf>,
+    pub(super) people: Mutex<People>,
+    /// The clock that a program moves on, and by how much.
+    pub(super) slow: Mutex<Option<(Arc<ManualClock>, Duration)>>,
     /// A folder whose disk is full once `full.service` is asked for.
     pub(super) fill: Mutex<Option<PathBuf>>,
 }
@@ -174,19 +189,53 @@ impl Platform for FakeMachine {
             return Ok(self.systemctl(&program.args));
         }
         self.calls.lock().expect("lock").push(call.clone());
-        if let Some(effects) = &self.effects {
-            let mut file = fs::OpenOptions::new().create(true).append(true).open(effects)?;
-            file.write_all(format!("{call}\n").as_bytes())?;
+        if let Some((clock, span)) = self.slow.lock().expect("lock").take() {
+            clock.advance(span);
         }
+        self.note(&call)?;
         let answers = self.answers.lock().expect("lock");
         let found = answers.iter().find(|(end, _)| call.ends_with(end.as_str()));
         let (status, text) = found.map_or((0, String::new()), |(_, answer)| answer.clone());
         sink(text.as_bytes());
         Ok(Exit { status: Some(status), output: text.into_bytes(), ..Exit::default() })
     }
+
+    async fn power(&self) -> io::Result<Power> {
+        self.people.lock().expect("lock").power.ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    async fn asks_at_boot(&self) -> io::Result<Option<String>> {
+        Ok(self.people.lock().expect("lock").asks.clone())
+    }
+
+    async fn sessions(&self) -> io::Result<Vec<Session>> {
+        let people = self.people.lock().expect("lock");
+        Ok(people.sessions.iter().map(|user| Session { user: user.clone() }).collect())
+    }
+
+    async fn notify_users(
+        &self,
+        _: &str,
+        _: Duration,
+        may_defer: bool,
+    ) -> io::Result<Option<String>> {
+        let mut people = self.people.lock().expect("lock");
+        people.told += 1;
+        if !may_defer || people.put_off == 0 {
+            return Ok(None);
+        }
+        people.put_off -= 1;
+        Ok(people.sessions.first().cloned())
+    }
 }
 
 impl FakeMachine {
+    fn note(&self, call: &str) -> io::Result<()> {
+        let Some(effects) = &self.effects else { return Ok(()) };
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(effects)?;
+        file.write_all(format!("{call}\n").as_bytes())
+    }
+
     fn systemctl(&self, args: &[String]) -> Exit {
         let mut running = self.running.lock().expect("lock");
         let text = match args {
@@ -212,6 +261,11 @@ impl FakeMachine {
                 if !matches!(verb.as_str(), "stop" | "reset-failed") {
                     running.push(unit.clone());
                 }
+                String::new()
+            }
+            [verb] => {
+                self.calls.lock().expect("lock").push(verb.clone());
+                self.note(verb).expect("written");
                 String::new()
             }
             _ => String::new(),
@@ -305,6 +359,8 @@ impl World {
             root: root.to_owned(),
             effects: lasting.then(|| effects.clone()),
             fill: Mutex::default(),
+            people: Mutex::default(),
+            slow: Mutex::default(),
             calls: Mutex::default(),
             answers: Mutex::default(),
             running: Mutex::default(),
@@ -326,6 +382,18 @@ impl World {
         world.answer("test.fault", &[Answer::Yes, Answer::No]);
         world.ceiling("risk = \"dangerous\"\nreboot = true");
         world
+    }
+
+    /// The same host whose agent has the remediation in another version.
+    pub(super) fn with_version(&self, version: u32) -> Self {
+        let root = self.machine.root.clone();
+        let newer = Self::on(&self.dir, &root, false, |remediation| remediation.version = version);
+        Self { host: self.host, ..newer }
+    }
+
+    /// What the clock says.
+    pub(super) fn clock(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(super) fn answer(&self, probe: &str, answers: &[Answer]) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fleetmend_core::host::HostFacts;
 use fleetmend_core::step::{Hive, StartType};
@@ -13,7 +14,7 @@ use super::{Now, Recorded, files};
 use crate::platform::{
     Antivirus, BackupTarget, Event, EventQuery, Exit, FirewallState, InstalledUpdate,
     LibraryLocation, Memory, Outcome, Platform, Power, Process, Program, Proxy, RegistryKey,
-    RegistryValue, Reparse, RunState, ServiceCall, ServiceSeen, ShadowCopy, ShadowStorage,
+    RegistryValue, Reparse, RunState, ServiceCall, ServiceSeen, Session, ShadowCopy, ShadowStorage,
     Signature, TimeSource, UpdateCall, Volume, VssProvider, VssWriter,
 };
 
@@ -287,6 +288,33 @@ impl Platform for Recorded {
 
     async fn power(&self) -> io::Result<Power> {
         self.one("power", |now| now.record.power)
+    }
+
+    async fn asks_at_boot(&self) -> io::Result<Option<String>> {
+        let asks = self.one("asks_at_boot", |now| now.record.asks_at_boot.clone())?;
+        Ok(Some(asks).filter(|asks| !asks.is_empty()))
+    }
+
+    async fn sessions(&self) -> io::Result<Vec<Session>> {
+        self.all("sessions", |now| now.record.session.as_ref())
+    }
+
+    /// Nobody waits for recorded people: they put it off, or they do not.
+    async fn notify_users(
+        &self,
+        _: &str,
+        _: Duration,
+        may_defer: bool,
+    ) -> io::Result<Option<String>> {
+        let mut now = self.now();
+        now.done.push("notify_users".to_owned());
+        self.answered(&mut now, "notify_users")?;
+        if !may_defer || now.record.put_off == 0 {
+            return Ok(None);
+        }
+        now.record.put_off -= 1;
+        let who = now.record.session.iter().flat_map(BTreeMap::values).next();
+        Ok(Some(who.map_or_else(|| "somebody".to_owned(), |session| session.user.clone())))
     }
 
     async fn metered(&self) -> io::Result<bool> {

@@ -22,6 +22,17 @@ pub use record::{BadRecord, Call, FileRecord, FolderRecord, Patch, Record, Recor
 pub struct Recorded {
     root: PathBuf,
     now: Mutex<Now>,
+    /// Where the record is written whenever it becomes another.
+    lasting: Option<PathBuf>,
+}
+
+/// The host while it is asked or changed. One that outlives the process is on disk, as it has
+/// become, before anybody else sees it.
+struct Guard<'a> {
+    now: MutexGuard<'a, Now>,
+    lasting: Option<&'a Path>,
+    /// How it was, where that matters.
+    before: Option<(Record, usize)>,
 }
 
 /// How it is now.
@@ -46,7 +57,27 @@ impl Recorded {
     pub fn lay_out(record: Record, root: &Path) -> io::Result<Self> {
         files::lay_out(root, &record)?;
         let now = Now { record, done: Vec::new() };
-        Ok(Self { root: root.to_owned(), now: Mutex::new(now) })
+        Ok(Self { root: root.to_owned(), now: Mutex::new(now), lasting: None })
+    }
+
+    /// A host that stays when this process ends, however it ends: its files below `root`, its record
+    /// in `file`, and beside it what was done. Laid out by `record` where it is not there yet.
+    pub fn lasting(record: impl FnOnce() -> Record, root: &Path, file: &Path) -> io::Result<Self> {
+        let record = match std::fs::read_to_string(file) {
+            Ok(text) => Record::parse(&text).map_err(io::Error::other)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let record = record();
+                std::fs::create_dir_all(root)?;
+                files::lay_out(root, &record)?;
+                save(file, &record)?;
+                record
+            }
+            Err(error) => return Err(error),
+        };
+        let done = std::fs::read_to_string(file.with_extension("done")).unwrap_or_default();
+        let now = Now { record, done: done.lines().map(str::to_owned).collect() };
+        let lasting = Some(file.to_owned());
+        Ok(Self { root: root.to_owned(), now: Mutex::new(now), lasting })
     }
 
     /// What was done to it: changing calls and programs, in order.
@@ -65,8 +96,11 @@ impl Recorded {
         self.apply(&mut self.now(), patch)
     }
 
-    fn now(&self) -> MutexGuard<'_, Now> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn now(&self) -> Guard<'_> {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasting = self.lasting.as_deref();
+        let before = lasting.map(|_| (now.record.clone(), now.done.len()));
+        Guard { now, lasting, before }
     }
 
     fn apply(&self, now: &mut Now, patch: &Patch) -> io::Result<()> {
@@ -75,6 +109,47 @@ impl Recorded {
         now.record = next;
         Ok(())
     }
+}
+
+impl std::ops::Deref for Guard<'_> {
+    type Target = Now;
+    fn deref(&self) -> &Now {
+        &self.now
+    }
+}
+
+impl std::ops::DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut Now {
+        &mut self.now
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        let (Some(file), Some((record, done))) = (self.lasting, &self.before) else { return };
+        if *record != self.now.record
+            && let Err(error) = save(file, &self.now.record)
+        {
+            tracing::error!(%error, "a recorded host is not kept");
+        }
+        let new: String = self.now.done[*done..].iter().map(|line| format!("{line}\n")).collect();
+        if !new.is_empty()
+            && let Err(error) = note(&file.with_extension("done"), &new)
+        {
+            tracing::error!(%error, "what was done to a recorded host is not kept");
+        }
+    }
+}
+
+fn save(file: &Path, record: &Record) -> io::Result<()> {
+    let text = toml::to_string(record).map_err(io::Error::other)?;
+    crate::state::replace(file, text.as_bytes())
+}
+
+fn note(file: &Path, lines: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file)?;
+    file.write_all(lines.as_bytes())
 }
 
 #[cfg(test)]

@@ -36,8 +36,8 @@ use toml::{Table, Value};
 
 use crate::platform::{
     Antivirus, BackupTarget, Event, FirewallState, InstalledUpdate, LibraryLocation, Memory,
-    Outcome, Power, Process, Proxy, RegistryValue, Reparse, ServiceSeen, ShadowCopy, ShadowStorage,
-    Signature, TimeSource, Volume, VssProvider, VssWriter,
+    Outcome, Power, Process, Proxy, RegistryValue, Reparse, ServiceSeen, Session, ShadowCopy,
+    ShadowStorage, Signature, TimeSource, Volume, VssProvider, VssWriter,
 };
 
 /// A record, or a patch of one, that cannot be read.
@@ -106,6 +106,15 @@ pub struct Record {
     /// Power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Power>,
+    /// What somebody has to type at each start; empty where it starts by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks_at_boot: Option<String>,
+    /// Who is logged in, by any name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<BTreeMap<String, Session>>,
+    /// How often those who are logged in put a restart off.
+    #[serde(default)]
+    pub put_off: u32,
     /// Whether the network is metered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metered: Option<bool>,

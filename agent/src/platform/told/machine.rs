@@ -27,6 +27,14 @@ pub struct Power {
     pub percent: Option<u8>,
 }
 
+/// Somebody who is logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Who.
+    pub user: String,
+}
+
 /// Memory to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

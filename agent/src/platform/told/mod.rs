@@ -12,7 +12,7 @@ pub use disk::{BackupTarget, LibraryLocation, Reparse, Signature, Volume, Volume
 pub use event::{Event, EventQuery};
 pub use machine::{
     Antivirus, FirewallProfile, FirewallState, InstalledUpdate, Memory, Power, Process, Proxy,
-    TimeSource,
+    Session, TimeSource,
 };
 pub use registry::{RegistryKey, RegistryValue};
 pub use service::{RunState, ServiceCall, ServiceSeen};

@@ -1,13 +1,14 @@
 //! A recorded host with an agent on it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fleetmend_catalog::builtin;
 use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::evidence::{Answer, Finding};
-use fleetmend_core::ids::{HostId, IncidentId, JobId};
+use fleetmend_core::ids::{EvidenceId, HostId, IncidentId, JobId};
 use fleetmend_core::job::{JobState, JobUpdate, StepState};
 use fleetmend_core::knowledge::{Catalogue, Verification};
 use fleetmend_core::order::{Order, Task};
@@ -22,13 +23,12 @@ use super::super::world::{Authority, told};
 use crate::collect::live::Live;
 use crate::evidence_store::EvidenceStore;
 use crate::execute::runner::Came;
-use crate::execute::{Executor, Fittings, NaturalRun};
+use crate::execute::{Executor, Fittings, NaturalRun, Offered};
 use crate::platform::Platform as _;
 use crate::platform::recorded::hosts::{NOW, faults, healthy};
 use crate::platform::recorded::{Patch, Record, Recorded, Snapshot};
 use crate::probe::About;
 use crate::prober::{HostProber, Prober as _};
-use crate::random;
 use crate::spool::{Bounds, SharedSpool, Spool};
 use crate::state::StateDir;
 
@@ -93,11 +93,12 @@ pub(in super::super) struct Told {
 }
 
 pub(in super::super) struct Bed {
-    temp: tempfile::TempDir,
+    dir: PathBuf,
+    _temp: Option<tempfile::TempDir>,
     pub(in super::super) host: Arc<Recorded>,
     row: Row,
     values: Mutex<BTreeMap<Slug, String>>,
-    clock: Arc<ManualClock>,
+    pub(in super::super) clock: Arc<ManualClock>,
     authority: Authority,
     pub(in super::super) catalogue: &'static Catalogue,
 }
@@ -111,9 +112,10 @@ pub(in super::super) fn rows() -> Vec<Row> {
     rows.row
 }
 
-impl Bed {
-    pub(in super::super) fn new(row: &Row) -> Self {
-        let record: Record = match (&row.fault, &row.base) {
+impl Row {
+    /// The host that it is tried on.
+    fn record(&self) -> Record {
+        let record: Record = match (&self.fault, &self.base) {
             (Some(fault), _) => faults().expect("faults")[fault].record().expect("a record"),
             (None, base) => healthy()
                 .expect("hosts")
@@ -121,7 +123,7 @@ impl Bed {
                 .expect("a host"),
         };
         let mut copies = Table::new();
-        for n in 0..row.shadow_copies {
+        for n in 0..self.shadow_copies {
             let mut copy = Table::new();
             for (name, text) in
                 [("id", format!("{{{n}}}")), ("volume", r"C:\".to_owned()), ("at", NOW.to_string())]
@@ -130,17 +132,32 @@ impl Bed {
             }
             copies.insert(format!("copy {n}"), copy.into());
         }
-        let mut then = row.then.clone();
+        let mut then = self.then.clone();
         if !copies.is_empty() {
             then.insert("shadow_copy".to_owned(), copies.into());
         }
-        let patch = Patch { then, remove: row.remove.clone() };
-        let record = record.with(&patch).unwrap_or_else(|e| panic!("{}: {e}", row.remediation));
+        let patch = Patch { then, remove: self.remove.clone() };
+        record.with(&patch).unwrap_or_else(|e| panic!("{}: {e}", self.remediation))
+    }
+}
+
+impl Bed {
+    pub(in super::super) fn new(row: &Row) -> Self {
         let temp = tempfile::tempdir().expect("temp");
         let root = temp.path().join("root");
         std::fs::create_dir(&root).expect("made");
-        let host = Recorded::lay_out(record, &root).expect("laid out");
-        std::fs::write(temp.path().join("ceiling.toml"), "risk = \"dangerous\"\nreboot = true")
+        let host = Recorded::lay_out(row.record(), &root).expect("laid out");
+        Self::on(row, temp.path().to_owned(), Some(temp), host)
+    }
+
+    /// A bed that stays when this process ends, however it ends.
+    pub(in super::super) fn lasting(row: &Row, dir: &Path) -> Self {
+        let host = Recorded::lasting(|| row.record(), &dir.join("root"), &dir.join("host.toml"));
+        Self::on(row, dir.to_owned(), None, host.expect("laid out"))
+    }
+
+    fn on(row: &Row, dir: PathBuf, temp: Option<tempfile::TempDir>, host: Recorded) -> Self {
+        std::fs::write(dir.join("ceiling.toml"), "risk = \"dangerous\"\nreboot = true")
             .expect("written");
         Self {
             host: Arc::new(host),
@@ -149,7 +166,8 @@ impl Bed {
             clock: Arc::new(ManualClock::at(NOW)),
             authority: Authority::new(),
             catalogue: builtin(),
-            temp,
+            dir,
+            _temp: temp,
         }
     }
 
@@ -184,7 +202,7 @@ impl Bed {
     }
 
     pub(in super::super) fn state(&self) -> StateDir {
-        StateDir::open(&self.temp.path().join("state")).expect("opens")
+        StateDir::open(&self.dir.join("state")).expect("opens")
     }
 
     fn prober(&self) -> HostProber {
@@ -212,7 +230,7 @@ impl Bed {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             spool: SharedSpool::new(spool),
             evidence: Arc::new(Mutex::new(EvidenceStore::open(&state))),
-            ceiling_file: self.temp.path().join("ceiling.toml"),
+            ceiling_file: self.dir.join("ceiling.toml"),
             state,
             recheck_every: Duration::from_millis(5),
         })
@@ -220,10 +238,22 @@ impl Bed {
     }
 
     pub(in super::super) fn offer(&self, executor: &Executor) {
+        let order = self.order(executor);
+        executor.offer(&self.authority.key(), &self.authority.sign(&order));
+    }
+
+    /// Offers any order, with a counter that is new to the agent.
+    pub(in super::super) fn offer_as(&self, executor: &Executor, order: Order) -> Offered {
+        let order = Order { counter: executor.highest_counter() + 1, ..order };
+        executor.offer(&self.authority.key(), &self.authority.sign(&order))
+    }
+
+    /// The order of the row's remediation.
+    pub(in super::super) fn order(&self, executor: &Executor) -> Order {
         let remediation = &self.catalogue.remediations[&self.row.remediation];
         let mut evidence = Vec::new();
-        for (probe, value) in self.values.lock().expect("lock").iter() {
-            let id = random::evidence_id(NOW);
+        for (n, (probe, value)) in (1u8..).zip(self.values.lock().expect("lock").iter()) {
+            let id = EvidenceId::at(NOW, [n; 10]);
             let mut found =
                 Finding::new(Answer::Yes, "found").into_evidence(id, probe.clone(), NOW);
             found.value = Some(value.clone());
@@ -231,7 +261,7 @@ impl Bed {
             store.remember(&[found]).expect("kept");
             evidence.push(id);
         }
-        let order = Order {
+        Order {
             host: HostId::at(NOW, [1; 10]),
             job: JobId::at(NOW, [7; 10]),
             attempt: 1,
@@ -250,11 +280,10 @@ impl Bed {
             reboot: RebootPolicy::Anytime,
             max_deferrals: 0,
             notice_seconds: 0,
-        };
-        executor.offer(&self.authority.key(), &self.authority.sign(&order));
+        }
     }
 
-    fn key(&self) -> IncidentKey {
+    pub(in super::super) fn key(&self) -> IncidentKey {
         IncidentKey {
             product: Product::WindowsUpdate,
             operation: Operation::Install,
@@ -282,7 +311,11 @@ impl Bed {
         summed(&updates)
     }
 
-    async fn work(&self, mut executor: Executor, works: bool) -> Vec<JobUpdate> {
+    pub(in super::super) async fn work(
+        &self,
+        mut executor: Executor,
+        works: bool,
+    ) -> Vec<JobUpdate> {
         let stop = CancellationToken::new();
         let mut updates = Vec::new();
         for _ in 0..4 {
@@ -317,13 +350,13 @@ impl Bed {
         updates
     }
 
-    async fn restarted(&self, boot: &str) {
+    pub(in super::super) async fn restarted(&self, boot: &str) {
         while self.boot() == boot {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    fn boot(&self) -> String {
+    pub(in super::super) fn boot(&self) -> String {
         self.host.facts().expect("facts").boot_id
     }
 

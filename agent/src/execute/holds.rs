@@ -1,0 +1,96 @@
+//! What the server holds back: the halt of the fleet, and freezes. Kept on disk, so that they hold
+//! while the server is away; only its own word ends a halt.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fleetmend_core::hold::{Freeze, Halt};
+use fleetmend_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::state::StateDir;
+
+/// The file's name in the state directory.
+const NAME: &str = "holds.json";
+
+/// What the server said last.
+#[derive(Debug)]
+pub(super) struct Holds {
+    state: StateDir,
+    kept: Mutex<Kept>,
+    bell: Notify,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Kept {
+    halt: Halt,
+    freezes: Vec<Freeze>,
+}
+
+impl Holds {
+    /// Opens what is on disk. Where that is damaged nothing begins until the server says again
+    /// what holds: it does so at the beginning of each session.
+    pub(super) fn open(state: &StateDir) -> Self {
+        let kept = match state.read_json(NAME) {
+            Ok(kept) => kept.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(%error, "what the server held back is unreadable: nothing begins until it says so again");
+                let reason = "whether it is halted cannot be read on this host; its server says it with the next session".to_owned();
+                Kept { halt: Halt { on: true, reason }, freezes: Vec::new() }
+            }
+        };
+        Self { state: state.clone(), kept: Mutex::new(kept), bell: Notify::new() }
+    }
+
+    /// The server's word on the halt.
+    pub(super) fn halt(&self, halt: Halt) {
+        if self.kept().halt.on != halt.on {
+            tracing::warn!(on = halt.on, reason = %halt.reason, "halt of the fleet");
+        }
+        self.change(|kept| kept.halt = halt);
+    }
+
+    /// The server's word on the freezes.
+    pub(super) fn freeze(&self, freezes: Vec<Freeze>) {
+        self.change(|kept| kept.freezes = freezes);
+    }
+
+    /// Why nothing begins now. A freeze holds back what changes the host; the halt holds back all.
+    pub(super) fn obstacle(&self, now: Timestamp, changes: bool) -> Option<String> {
+        let kept = self.kept();
+        if kept.halt.on {
+            let reason = &kept.halt.reason;
+            return Some(if reason.is_empty() {
+                "the fleet is halted".to_owned()
+            } else {
+                format!("the fleet is halted: {reason}")
+            });
+        }
+        let freezes = kept.freezes.iter().filter(|freeze| changes && freeze.span.holds(now));
+        let freeze = freezes.max_by_key(|freeze| freeze.span.until)?;
+        Some(format!("a freeze until {}: {}", freeze.span.until, freeze.name))
+    }
+
+    /// Ends when something was changed.
+    pub(super) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Kept)) {
+        let mut kept = self.kept();
+        let before = kept.clone();
+        change(&mut kept);
+        if *kept == before {
+            return;
+        }
+        if let Err(error) = self.state.write_json(NAME, &*kept) {
+            tracing::error!(%error, "what the server holds back is not on disk: it holds until this agent stops");
+        }
+        drop(kept);
+        self.bell.notify_waiters();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

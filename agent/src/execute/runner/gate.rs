@@ -1,0 +1,235 @@
+//! What must hold before a job begins: the host's ceiling, the halt of the fleet, freezes, the order's
+//! spans, and that nothing on the host stands in the way. What passes by itself is waited for until
+//! the order expires.
+
+use std::io;
+use std::time::Duration;
+
+use fleetmend_core::campaign::RebootPolicy;
+use fleetmend_core::job::JobState;
+use fleetmend_core::knowledge::{NetworkCost, Remediation};
+use fleetmend_core::limits;
+use fleetmend_core::order::{Order, Task};
+use fleetmend_core::step::{Action, Step};
+use tokio_util::sync::CancellationToken;
+
+use super::desk::Desk;
+use super::restart;
+use crate::execute::Shop;
+use crate::execute::ceiling::{Asked, Ceiling, Objection, halted};
+use crate::execute::journal::Entry;
+use crate::prober;
+use crate::state::{self, StateError};
+
+/// How long the logs may take to be read before a job moves them.
+const LOOK: Duration = Duration::from_mins(2);
+/// Minutes that taking back takes where the remediation is not known any more.
+const UNDO_MINUTES: u32 = 10;
+/// A battery with less than this, in percent, is low.
+const LOW_BATTERY: u8 = 30;
+
+/// What is about to begin, as far as anything may speak against it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::execute) struct Work<'r> {
+    task: Task,
+    /// The remediation, where this agent has it as the order means it.
+    remediation: Option<&'r Remediation>,
+}
+
+/// How the gate was passed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// It may begin.
+    Open,
+    /// It ends here.
+    Ends(JobState, String),
+    /// The agent stops.
+    Stopped,
+}
+
+impl<'r> Work<'r> {
+    pub(in crate::execute) fn new(task: Task, remediation: Option<&'r Remediation>) -> Self {
+        Self { task, remediation }
+    }
+
+    /// What the host's ceiling says to it; `None` where it says nothing against it.
+    pub(in crate::execute) fn objection(self, shop: &Shop) -> (Option<Objection>, Option<String>) {
+        let loaded = Ceiling::load(&shop.ceiling_file);
+        if !self.changes() {
+            return (None, loaded.problem);
+        }
+        let now = shop.clock.now();
+        let asked = match (self.task, self.remediation) {
+            (Task::Remediate, Some(remediation)) => Asked::remediation(remediation),
+            (Task::Verify, Some(remediation)) => Asked::proof(remediation),
+            (_, remediation) => Asked::undo(remediation),
+        };
+        (loaded.ceiling.objection(&asked, shop.book().begun_today(now), now), loaded.problem)
+    }
+
+    /// Whether it changes anything on the host. Some proofs do: they start a unit, or fetch lists.
+    pub(super) fn changes(self) -> bool {
+        match self.task {
+            Task::Remediate | Task::Undo { .. } => true,
+            Task::Verify => self.remediation.is_none_or(|r| r.verification.changes()),
+        }
+    }
+
+    /// Whether the host is restarted in it.
+    fn restarts(self) -> bool {
+        self.task == Task::Remediate && self.remediation.is_some_and(restart::is_needed)
+    }
+
+    fn minutes(self) -> u32 {
+        match self.task {
+            Task::Remediate | Task::Undo { .. } => {
+                self.remediation.map_or(UNDO_MINUTES, |r| r.minutes)
+            }
+            Task::Verify => 1,
+        }
+    }
+
+    fn moves_files(self) -> bool {
+        let moves = |step: &Step| {
+            matches!(step.action, Action::FileRename { .. } | Action::FileQuarantine { .. })
+        };
+        let steps = self.remediation.map(|r| &r.steps[..]).unwrap_or_default();
+        self.task != Task::Verify && steps.iter().any(moves)
+    }
+
+    /// What of the order itself can never be done on this host.
+    async fn never(self, order: &Order, shop: &Shop) -> Option<String> {
+        if !self.restarts() {
+            return None;
+        }
+        if order.reboot == RebootPolicy::Never {
+            return Some(format!(
+                "\"{}\" restarts the host, and the order allows no restart",
+                order.remediation
+            ));
+        }
+        restart::never(shop).await.map(|why| format!("it restarts the host: {why}"))
+    }
+}
+
+impl Desk<'_> {
+    /// Waits until nothing stands in the way any more.
+    pub(super) async fn gate(&self, work: Work<'_>, stop: &CancellationToken) -> io::Result<Gate> {
+        let mut told = String::new();
+        let mut looked = false;
+        if let Some(why) = work.never(self.order(), self.shop).await {
+            return Ok(Gate::Ends(JobState::Skipped, why));
+        }
+        loop {
+            let now = self.shop.clock.now();
+            if let Some(reason) = self.recalls.of(self.order().job) {
+                return Ok(Gate::Ends(JobState::Cancelled, reason));
+            }
+            if let Some(file) = halted(self.shop.state.path(), &self.shop.ceiling_file) {
+                let why = format!("the host's kill switch is set: {}", file.display());
+                return Ok(Gate::Ends(JobState::Skipped, why));
+            }
+            let (objection, problem) = work.objection(self.shop);
+            if let Some(problem) = &problem {
+                tracing::error!("{problem}");
+            }
+            let obstacle = match objection {
+                Some(Objection::Refused(why)) => {
+                    return Ok(Gate::Ends(JobState::Skipped, why));
+                }
+                Some(Objection::NotNow(why)) => Some(why),
+                None => match self.not_now(work) {
+                    Some(why) => Some(why),
+                    None => self.blocker(work).await,
+                },
+            };
+            // It may have waited behind another job, or for a stopped agent, and not for an obstacle.
+            let late = now > self.order().expires.after(limits::CLOCK_SKEW);
+            let late = late.then(|| "the agent had other work, or did not run".to_owned());
+            let Some(why) = obstacle.or(late) else {
+                if looked || !work.moves_files() {
+                    return Ok(Gate::Open);
+                }
+                // The look takes its time: what stands in the way is asked again after it.
+                looked = true;
+                tokio::select! {
+                    () = self.read_before_it_is_moved() => {}
+                    () = stop.cancelled() => return Ok(Gate::Stopped),
+                }
+                continue;
+            };
+            if now > self.order().expires {
+                let why = format!("its time was over before it could begin: {why}");
+                return Ok(Gate::Ends(JobState::Skipped, why));
+            }
+            if told != why {
+                self.tell(JobState::Blocked, &why, None);
+                told = why;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(Gate::Stopped),
+                () = self.recalls.changed() => {}
+                () = self.shop.holds.changed() => {}
+                () = tokio::time::sleep(self.shop.recheck_every) => {}
+            }
+        }
+    }
+
+    /// Writes down that it begins. `Some` where that cannot be written: the words of its end.
+    pub(super) fn begin(&mut self, counted: bool) -> io::Result<Option<String>> {
+        let now = self.shop.clock.now();
+        let begun = if counted { self.shop.begin(now) } else { Ok(()) };
+        let begun = begun.map_err(StateError::into_io);
+        match begun.and_then(|()| self.journal.add(Entry::Running { at: now })) {
+            Ok(()) => Ok(None),
+            Err(error) if state::is_full(&error) => {
+                Ok(Some(format!("not begun, for it could not be written down first: {error}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The halt, freezes and the order's own spans.
+    fn not_now(&self, work: Work<'_>) -> Option<String> {
+        let now = self.shop.clock.now();
+        self.shop
+            .holds
+            .obstacle(now, work.changes())
+            .or_else(|| self.order().waits_for_window(now, work.minutes()))
+    }
+
+    /// What on the host stands in the way, by name.
+    async fn blocker(&self, work: Work<'_>) -> Option<String> {
+        if !work.changes() {
+            return None;
+        }
+        let platform = self.shop.platform.as_ref();
+        if let Ok(power) = platform.power().await
+            && power.on_battery
+            && power.percent.is_some_and(|left| left < LOW_BATTERY)
+        {
+            let left = power.percent.unwrap_or_default();
+            return Some(format!("low_battery: the host runs on battery, {left} % left"));
+        }
+        let remediation = work.remediation.filter(|_| work.task != Task::Verify)?;
+        let fetches = remediation.network == NetworkCost::Large && work.task == Task::Remediate;
+        if fetches && platform.metered().await.is_ok_and(|metered| metered) {
+            return Some("metered_network: the network in use is marked as metered".to_owned());
+        }
+        for probe in &remediation.blockers {
+            let seen = self.ask(probe).await;
+            if prober::is_yes(&seen) {
+                return Some(format!("{probe}: {}", seen.proof));
+            }
+        }
+        None
+    }
+
+    /// Has the logs read before a step moves the folder they lie in: what they tell of is history
+    /// afterwards. Where that takes too long the job goes on: what is moved is kept.
+    async fn read_before_it_is_moved(&self) {
+        if !self.shop.looks.look(LOOK).await {
+            tracing::debug!(job.id = %self.order().job, "logs not read before the job's steps");
+        }
+    }
+}
