@@ -338,14 +338,13 @@ impl Executor {
         let os = self.shop.platform.facts()?.os;
         if matches!(order.task, Task::Undo { .. }) {
             let remediation = self.shop.known(order);
-            return TakingBack::new(&self.shop, journal, remediation, &self.recalls)?
-                .run(stop)
-                .await;
+            let undo = TakingBack::new(&self.shop, journal, remediation, &self.recalls)?;
+            return Box::pin(undo.run(stop)).await;
         }
         match order::trusted(order, self.shop.catalogue, os) {
             Ok((remediation, cause)) => {
                 let runner = Runner::new(&self.shop, journal, remediation, cause, &self.recalls)?;
-                runner.run(stop).await
+                Box::pin(runner.run(stop)).await
             }
             // The agent was updated under an open job.
             Err(why) => self.shop.abandon(journal, &why.to_string()),

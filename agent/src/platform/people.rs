@@ -92,11 +92,8 @@ pub(super) async fn notify(
 
 /// The files of a folder as systemd writes them: `KEY=value`.
 fn read_all(folder: &Path) -> io::Result<Vec<BTreeMap<String, String>>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        // No logind: nobody is known to be logged in, and that is not known either.
-        Err(error) => return Err(error),
-    };
+    // Without logind it is not known who is there: that is an error, and not nobody.
+    let entries = fs::read_dir(folder)?;
     let file = |entry: fs::DirEntry| {
         // Each has a pipe beside it, which would never end.
         entry.file_type().ok()?.is_file().then_some(())?;

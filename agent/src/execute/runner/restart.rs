@@ -103,14 +103,13 @@ impl Desk<'_> {
                 }
             }
             let now = self.shop.clock.now();
-            let why = match self.not_yet(now).await {
-                Some(why) => why,
-                None => match self.ask_users(stop).await? {
+            let Some(why) = self.not_yet(now).await else {
+                match self.ask_users(stop).await? {
                     Users::Agree => return Ok(Restart::Now),
                     Users::Stopped => return Ok(Restart::Stopped),
                     // What stood in the way is asked again: the notice took its time.
                     Users::Told | Users::PutOff => continue,
-                },
+                }
             };
             if now > until {
                 let hours = limits::RESTART_WITHIN.as_secs() / 3_600;

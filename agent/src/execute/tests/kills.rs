@@ -20,7 +20,7 @@ use fleetmend_faults::Point;
 use tokio_util::sync::CancellationToken;
 
 use super::recorded::bed::{Bed, Row, rows};
-use super::world::{NOW, World, rename, step, told, tool};
+use super::world::{NOW, World, rename, step, tool};
 use crate::execute::journal::{self, Journal};
 use crate::execute::runner::Came;
 use crate::execute::{Executor, NaturalRun};
@@ -30,6 +30,8 @@ const SCENARIO: &str = "FLEETMEND_TEST_KILLS_SCENARIO";
 const BOOT: &str = "FLEETMEND_TEST_KILLS_BOOT";
 /// How a child ends whose host restarted.
 const RESTARTED: i32 = 75;
+/// How long an agent may work at a job before it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Starts of an agent after which a job must be over, however often it was killed.
 const STARTS: u32 = 24;
 
@@ -126,6 +128,9 @@ async fn on_windows(dir: &Path, what: &str, task: Task) {
     {
         bed.becomes(&format!("host.boot = '{boot}'"));
     }
+    if let Some(later) = &row(what).later {
+        bed.host.change(later).expect("changed");
+    }
     let executor = bed.executor();
     let order = bed.order(&executor);
     bed.offer_as(&executor, Order { job: job_of(task), task, ..order });
@@ -160,6 +165,7 @@ async fn work(executor: &Executor, restarted: impl Future<Output = ()>, see: imp
     tokio::select! {
         () = all => {}
         () = restarted => std::process::exit(RESTARTED),
+        () = tokio::time::sleep(PATIENCE) => panic!("the job does not go on"),
     }
 }
 
@@ -175,7 +181,6 @@ struct Left {
     told: bool,
     /// How often each thing was done that must not be done twice.
     effects: BTreeMap<String, usize>,
-    resumes: u32,
 }
 
 #[test]
@@ -331,11 +336,10 @@ impl Round {
             let progress = Journal::read(&self.journal()).ok().flatten();
             if let Some(progress) = progress.filter(|p| p.told) {
                 let state = progress.finished.map(|update| update.state).expect("finished");
-                let (told, resumes) = (true, progress.resumes);
-                return Left { state, told, effects: self.effects(), resumes };
+                return Left { state, told: true, effects: self.effects() };
             }
         }
-        Left { state: JobState::Running, told: false, effects: self.effects(), resumes: 0 }
+        Left { state: JobState::Running, told: false, effects: self.effects() }
     }
 
     /// The outside ledger: what the host says was done to it, of what must not be done twice.

@@ -132,7 +132,10 @@ impl Drop for Guard<'_> {
         {
             tracing::error!(%error, "a recorded host is not kept");
         }
-        let new: String = self.now.done[*done..].iter().map(|line| format!("{line}\n")).collect();
+        let mut new = self.now.done[*done..].join("\n");
+        if *done < self.now.done.len() {
+            new.push('\n');
+        }
         if !new.is_empty()
             && let Err(error) = note(&file.with_extension("done"), &new)
         {
