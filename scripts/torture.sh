@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long form of the crash tests: what CI does in minutes, in hours. Prints a table of what was done
 # and found; fails on any violation.
-#   scripts/torture.sh SEED                1,000 kills of the server on each database, 2,000 of agents,
+#   scripts/torture.sh SEED                1,000 kills of the server on each database, 2,000 of agents, 1,000
+#                                          at the entries of their journals,
 #                                          5 rounds of Postgres faults with 60 s of standstill
 #   scripts/torture.sh SEED --minutes N    the same scaled to about N minutes (the full form takes an hour and more)
 set -euo pipefail
@@ -27,10 +28,11 @@ scaled() { # scaled FULL LEAST: this share of the full form
 export FLEETMEND_TORTURE_SEED="$seed" FLEETMEND_REQUIRE_SYSTEM=1
 FLEETMEND_TORTURE_SERVER_KILLS=$(scaled 1000 20)
 FLEETMEND_TORTURE_AGENT_KILLS=$(scaled 2000 40)
+FLEETMEND_TORTURE_JOB_KILLS=$(scaled 1000 60)
 FLEETMEND_TORTURE_POINTS=$(scaled 10 2)
 FLEETMEND_TORTURE_POSTGRES_ROUNDS=$(scaled 5 1)
 FLEETMEND_TORTURE_FREEZE_S=60
-export FLEETMEND_TORTURE_SERVER_KILLS FLEETMEND_TORTURE_AGENT_KILLS FLEETMEND_TORTURE_POINTS \
+export FLEETMEND_TORTURE_SERVER_KILLS FLEETMEND_TORTURE_AGENT_KILLS FLEETMEND_TORTURE_JOB_KILLS FLEETMEND_TORTURE_POINTS \
   FLEETMEND_TORTURE_POSTGRES_ROUNDS FLEETMEND_TORTURE_FREEZE_S
 
 echo "seed $seed, $(date -u +%F), $(nproc) cores, commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
@@ -39,6 +41,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 result=0
 cargo nextest run -p fleetmend-tests --test crash --profile torture >"$log" 2>&1 || result=$?
+cargo nextest run -p fleetmend-agent --profile torture -E 'test(kills::killed)' >>"$log" 2>&1 || result=$?
 grep -E '^ *(PASS|FAIL|SIG|TIMEOUT|error)' "$log" | sort -u || true
 grep -q 'figure: ' "$log" || { tail -n 40 "$log"; result=1; }
 echo

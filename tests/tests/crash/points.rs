@@ -31,6 +31,8 @@ const fn is_of_server(point: Point) -> bool {
         | Point::SpoolAfterCommit
         | Point::JournalBeforePlan
         | Point::JournalPlanned
+        | Point::JournalBeforeEntry
+        | Point::JournalEntry
         | Point::JournalIntent
         | Point::JournalEffect
         | Point::JournalOutcome

@@ -87,7 +87,9 @@ fn at_every_point_nothing_is_lost_doubled_or_done_twice() {
             let hidden = seen.end == [JobState::Unknown];
             assert!(hidden || seen.end == [JobState::Fixed], "{at}: {:?}", seen.end);
             // Only a crash between intent and outcome may hide what the program did.
+            let any_entry = matches!(point, Point::JournalBeforeEntry | Point::JournalEntry);
             let between = matches!(point, Point::JournalIntent | Point::JournalEffect)
+                || any_entry
                 || seen.effects <= 1 && !hidden
                 || at_running_program(*point, seen.effects);
             assert!(!hidden || between, "{at}: unknown without need");
