@@ -165,8 +165,14 @@ impl<'a> TakingBack<'a> {
             match (next, failure) {
                 (None, _) => return self.end(target),
                 (Some(_), Some(why)) => {
+                    let own = &self.desk.journal.progress;
+                    let untouched = |step: &StepProgress| {
+                        matches!(step, StepProgress::Waiting | StepProgress::Done { .. })
+                    };
+                    let cancelled = own.cancelled && own.steps.iter().all(untouched);
+                    let state = if cancelled { JobState::Cancelled } else { JobState::Failed };
                     let why = format!("{why}; {}", self.summary(target).1);
-                    return self.desk.finish(JobState::Failed, &why, None, Vec::new());
+                    return self.desk.finish(state, &why, None, Vec::new());
                 }
                 (Some(_), None) if resumes > limits::RESUMES => {
                     let reason = format!("the agent was stopped {resumes} times under it");
