@@ -32,7 +32,7 @@ const BOOT: &str = "FLEETMEND_TEST_KILLS_BOOT";
 /// How a child ends whose host restarted.
 const RESTARTED: i32 = 75;
 /// How long an agent may work at a job before it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Starts of an agent after which a job must be over, however often it was killed.
 const STARTS: u32 = 24;
 
@@ -159,7 +159,7 @@ async fn later(bed: &Bed, row: &Row) {
     if let Some(patch) = &row.later {
         bed.host.change(patch).expect("changed");
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Works through what is there; the host's restart ends the agent with all else.
