@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::campaign_args::{CampaignCommand, CampaignFilter, FreezeCommand};
+
 /// The admin's command line of Fleetmend: why updates and backups fail, and their repair.
 #[derive(Debug, Parser)]
 #[command(name = "fleetmend", version, about, propagate_version = true, max_term_width = 100)]
@@ -111,6 +113,24 @@ pub(crate) enum Command {
     Catalog {
         #[command(subcommand)]
         command: CatalogCommand,
+    },
+    /// One problem's remediation over many hosts, in waves that stop by themselves.
+    #[command(args_conflicts_with_subcommands = true)]
+    Campaigns {
+        #[command(flatten)]
+        list: CampaignFilter,
+        #[command(subcommand)]
+        command: Option<CampaignCommand>,
+    },
+    /// Campaigns that wait for the word of a second person.
+    Approvals(Page),
+    /// Spans in which nothing begins.
+    #[command(args_conflicts_with_subcommands = true)]
+    Freezes {
+        #[command(flatten)]
+        list: Page,
+        #[command(subcommand)]
+        command: Option<FreezeCommand>,
     },
     /// Stops the whole fleet, or lets it go on. While it is halted nothing new starts; what began
     /// finishes or is undone.

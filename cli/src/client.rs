@@ -42,6 +42,34 @@ pub(crate) struct Client {
     token: String,
 }
 
+/// By what a call is made.
+#[derive(Debug, Clone, Copy)]
+enum Credential<'a> {
+    Token,
+    Cookie(&'a str),
+}
+
+/// A log-in by name and password; ended when it is done with.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    client: &'a Client,
+    cookie: String,
+}
+
+impl Session<'_> {
+    /// Acts as the person.
+    pub(crate) fn send(&self, verb: &str, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let by = Some(Credential::Cookie(&self.cookie));
+        let (_, text) = self.client.exchange(verb, path, Some(body), "application/json", by)?;
+        if text.is_empty() { Ok(Value::Null) } else { self.client.json(&text) }
+    }
+
+    /// Ends the session; one that stays open ends by itself.
+    pub(crate) fn end(self) {
+        let _ = self.send("DELETE", "/sessions/current", &serde_json::json!({}));
+    }
+}
+
 impl Client {
     /// Checks address and token; connects only with the first call.
     pub(crate) fn new(cli: &Cli) -> Result<Self, ClientError> {
@@ -87,18 +115,18 @@ impl Client {
 
     /// Reads JSON.
     pub(crate) fn get(&self, path: &str) -> Result<Value, ClientError> {
-        let (_, body) = self.call("GET", path, None, "application/json")?;
+        let body = self.call("GET", path, None, "application/json")?;
         self.json(&body)
     }
 
     /// Reads text.
     pub(crate) fn text(&self, path: &str, accept: &str) -> Result<String, ClientError> {
-        self.call("GET", path, None, accept).map(|(_, body)| body)
+        self.call("GET", path, None, accept)
     }
 
     /// Acts; an empty answer is `null`.
     pub(crate) fn send(&self, verb: &str, path: &str, body: &Value) -> Result<Value, ClientError> {
-        let (_, body) = self.call(verb, path, Some(body), "application/json")?;
+        let body = self.call(verb, path, Some(body), "application/json")?;
         if body.is_empty() { Ok(Value::Null) } else { self.json(&body) }
     }
 
@@ -162,23 +190,51 @@ impl Client {
         }
     }
 
+    /// Logs in by name and password, for what no API token may do.
+    pub(crate) fn log_in(&self, name: &str, password: &str) -> Result<Session<'_>, ClientError> {
+        let body = serde_json::json!({ "name": name, "password": password });
+        let (cookie, _) =
+            self.exchange("POST", "/sessions", Some(&body), "application/json", None)?;
+        let cookie = cookie.ok_or_else(|| ClientError::Foreign(self.base.clone()))?;
+        Ok(Session { client: self, cookie })
+    }
+
     fn call(
         &self,
         verb: &str,
         path: &str,
         body: Option<&Value>,
         accept: &str,
-    ) -> Result<(u16, String), ClientError> {
+    ) -> Result<String, ClientError> {
+        self.exchange(verb, path, body, accept, Some(Credential::Token)).map(|(_, text)| text)
+    }
+
+    /// Asks, and gives the session's cookie where one was set, and the body.
+    fn exchange(
+        &self,
+        verb: &str,
+        path: &str,
+        body: Option<&Value>,
+        accept: &str,
+        by: Option<Credential<'_>>,
+    ) -> Result<(Option<String>, String), ClientError> {
         let url = format!("{}/api/v1{path}", self.base);
         let unreachable = |e: ureq::Error| ClientError::Unreachable {
             url: self.base.clone(),
             why: clean(&e.to_string()),
         };
-        let request = ureq::http::Request::builder()
-            .method(verb)
-            .uri(&url)
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("accept", accept);
+        let mut request =
+            ureq::http::Request::builder().method(verb).uri(&url).header("accept", accept);
+        request = match by {
+            Some(Credential::Token) => {
+                request.header("authorization", format!("Bearer {}", self.token))
+            }
+            // A cookie counts only with a word that our own page, not another site's, sends it.
+            Some(Credential::Cookie(cookie)) => {
+                request.header("cookie", cookie).header("origin", &self.base)
+            }
+            None => request,
+        };
         let bad =
             |e: ureq::http::Error| ClientError::Usage(format!("the address is not valid: {e}"));
         let answer = match body {
@@ -195,6 +251,12 @@ impl Client {
         };
         let mut answer = answer.map_err(unreachable)?;
         let status = answer.status().as_u16();
+        let cookie = answer
+            .headers()
+            .get("set-cookie")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.split(';').next())
+            .map(str::to_owned);
         let text = answer
             .body_mut()
             .with_config()
@@ -202,7 +264,7 @@ impl Client {
             .read_to_string()
             .map_err(unreachable)?;
         if (200..300).contains(&status) {
-            return Ok((status, text));
+            return Ok((cookie, text));
         }
         Err(self.refusal(status, &text))
     }

@@ -1,6 +1,7 @@
 //! `fleetmend`: the admin's command line. Exit code 0: done; 1: failed; 2: wrong use.
 
 mod args;
+mod campaign_args;
 mod client;
 mod commands;
 mod output;
@@ -71,6 +72,11 @@ fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
         Command::Catalog { command: CatalogCommand::Backtest(args) } => {
             commands::backtest::run(ctx, &args)?;
         }
+        Command::Campaigns { list, command } => {
+            return commands::campaigns::run(ctx, list, command);
+        }
+        Command::Approvals(page) => commands::campaigns::approvals(ctx, &page)?,
+        Command::Freezes { list, command } => commands::campaigns::freezes(ctx, list, command)?,
         Command::Halt(wish) => return commands::halt::run(ctx, &wish),
         Command::Explain(_)
         | Command::Catalog { command: CatalogCommand::Lint }

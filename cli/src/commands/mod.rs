@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod backtest;
+pub(crate) mod campaigns;
 pub(crate) mod catalog;
 pub(crate) mod explain;
 pub(crate) mod halt;

@@ -2,6 +2,7 @@
 //!
 //! Everything is checked before anything starts; a message names the setting and the remedy.
 
+mod approvals;
 mod database;
 mod overdue;
 mod overrides;
@@ -11,11 +12,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fleetmend_core::campaign::{ApprovalPolicy, StandardChange};
 use fleetmend_core::incident::IncidentRules;
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::limits;
 use serde::{Deserialize, Serialize};
 
+pub use approvals::ApprovalSettings;
 pub use database::{DatabaseOverrides, DatabaseSettings};
 pub use overdue::{OverdueOverride, OverdueSettings, TransientSettings};
 pub use overrides::Overrides;
@@ -69,6 +72,11 @@ pub struct Config {
     pub retention: Retention,
     /// How the database is used.
     pub database: DatabaseSettings,
+    /// Which campaigns need an approval.
+    pub approvals: ApprovalSettings,
+    /// What was approved beforehand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub standard_change: Vec<StandardChange>,
 }
 
 impl Default for Config {
@@ -92,6 +100,8 @@ impl Default for Config {
             transient: TransientSettings::default(),
             retention: Retention::default(),
             database: DatabaseSettings::default(),
+            approvals: ApprovalSettings::default(),
+            standard_change: Vec::new(),
         }
     }
 }
@@ -167,6 +177,11 @@ impl Config {
         }
     }
 
+    /// When a campaign needs the approval of a second person.
+    pub fn approval_policy(&self) -> ApprovalPolicy {
+        self.approvals.policy(&self.standard_change)
+    }
+
     /// The settings as TOML, secrets left out.
     pub fn to_printable(&self) -> String {
         let mut shown = self.clone();
@@ -187,6 +202,7 @@ impl Config {
         database::check_url(&self.database_url())
             .map_err(|why| ConfigError::Value { setting: "database_url", why })?;
         self.database.check()?;
+        approvals::check(&self.standard_change, fleetmend_catalog::builtin())?;
         if self.http_cert.is_some() != self.http_key.is_some() {
             return wrong("http_cert", "http_cert and http_key go together: give both or none");
         }

@@ -1,0 +1,162 @@
+//! `fleetmend campaigns`.
+
+mod approve;
+mod show;
+mod watch;
+mod write;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{Context, query};
+use crate::args::{Output, Page};
+use crate::campaign_args::{Act, CampaignCommand, CampaignFilter, FreezeCommand};
+use crate::client::encode;
+use crate::output::{self, Column};
+
+const COLUMNS: &[Column] = &[
+    ("NAME", "/name"),
+    ("STATE", "/state"),
+    ("HOSTS", "/hosts"),
+    ("CHANGE", "/change"),
+    ("WRITTEN BY", "/created_by"),
+    ("CREATED", "/created_at"),
+    ("WAITS FOR", "/waiting_for"),
+    ("ID", "/id"),
+];
+const HOSTS: &[Column] = &[
+    ("HOST", "/host/name"),
+    ("WAVE", "/wave"),
+    ("OUTCOME", "/outcome"),
+    ("DETAIL", "/detail"),
+    ("REMEDIATION", "/remediation"),
+    ("PROOF", "/proof"),
+    ("ENDED", "/ended_at"),
+    ("JOB", "/job"),
+];
+const APPROVALS: &[Column] = &[
+    ("CAMPAIGN", "/name"),
+    ("WRITTEN BY", "/created_by"),
+    ("HOSTS", "/preview_hosts"),
+    ("WHY", "/needs_approval"),
+    ("SINCE", "/state_since"),
+    ("ID", "/id"),
+];
+const FREEZES: &[Column] = &[
+    ("NAME", "/name"),
+    ("FROM", "/from"),
+    ("UNTIL", "/until"),
+    ("YEARLY", "/yearly"),
+    ("LABELS", "/labels"),
+    ("REASON", "/reason"),
+    ("BY", "/created_by"),
+    ("ID", "/id"),
+];
+
+/// Runs the command; false where a watched campaign did not complete without errors.
+pub(crate) fn run(
+    ctx: &Context,
+    list: CampaignFilter,
+    command: Option<CampaignCommand>,
+) -> Result<bool> {
+    match command.unwrap_or(CampaignCommand::List(list)) {
+        CampaignCommand::List(filter) => all(ctx, &filter)?,
+        CampaignCommand::Create(text) => {
+            let definition = write::definition(ctx, &text)?;
+            let made = ctx.client.send("POST", "/campaigns", &definition)?;
+            show::one(ctx, &made)?;
+        }
+        CampaignCommand::Edit { campaign, text } => {
+            let path = format!("/campaigns/{}", encode(&campaign));
+            let seen = ctx.client.get(&path)?;
+            let definition = write::definition(ctx, &text)?;
+            let body = json!({ "definition": definition, "revision": seen["revision"] });
+            show::one(ctx, &ctx.client.send("PUT", &path, &body)?)?;
+        }
+        CampaignCommand::Show { campaign } => {
+            show::one(ctx, &ctx.client.get(&format!("/campaigns/{}", encode(&campaign)))?)?;
+        }
+        CampaignCommand::Preview { campaign: Some(campaign), .. } => {
+            let path = format!("/campaigns/{}/preview", encode(&campaign));
+            show::preview(ctx, &ctx.client.get(&path)?)?;
+        }
+        CampaignCommand::Preview { campaign: None, text } => {
+            let definition = write::definition(ctx, &text)?;
+            let found = ctx.client.send("POST", "/campaigns/preview", &definition)?;
+            show::preview(ctx, &found)?;
+        }
+        CampaignCommand::Approve { campaign, user, note } => {
+            show::one(ctx, &approve::run(ctx, &campaign, &user, &note)?)?;
+        }
+        CampaignCommand::Start(act) => change(ctx, "start", &act)?,
+        CampaignCommand::Pause(act) => change(ctx, "pause", &act)?,
+        CampaignCommand::Resume(act) => change(ctx, "resume", &act)?,
+        CampaignCommand::Abort(act) => change(ctx, "abort", &act)?,
+        CampaignCommand::Cancel(act) => change(ctx, "cancel", &act)?,
+        CampaignCommand::Retry(act) => change(ctx, "retry", &act)?,
+        CampaignCommand::Undo { act, preview: true } => {
+            let path = format!("/campaigns/{}/undo", encode(&act.campaign));
+            show::undoable(ctx, &ctx.client.get(&path)?)?;
+        }
+        CampaignCommand::Undo { act, preview: false } => change(ctx, "undo", &act)?,
+        CampaignCommand::Watch { campaign } => return watch::run(ctx, &campaign),
+        CampaignCommand::Hosts { campaign, outcome, page } => {
+            let pairs: Vec<_> = outcome.iter().map(|o| ("outcome", Some(o.as_str()))).collect();
+            let path = format!("/campaigns/{}/hosts{}", encode(&campaign), query(&pairs));
+            ctx.list(&path, page.limit, HOSTS, "No hosts: none was selected yet.")?;
+        }
+        CampaignCommand::Document { campaign } => {
+            let path = format!("/campaigns/{}/document", encode(&campaign));
+            output::json(&ctx.client.get(&path)?)?;
+        }
+    }
+    Ok(true)
+}
+
+/// `fleetmend approvals`: what waits for the word of a second person.
+pub(crate) fn approvals(ctx: &Context, page: &Page) -> Result<()> {
+    ctx.list("/approvals", page.limit, APPROVALS, "Nothing waits for an approval.")
+}
+
+/// `fleetmend freezes`.
+pub(crate) fn freezes(ctx: &Context, list: Page, command: Option<FreezeCommand>) -> Result<()> {
+    match command.unwrap_or(FreezeCommand::List(list)) {
+        FreezeCommand::List(page) => ctx.list("/freezes", page.limit, FREEZES, "No freezes."),
+        FreezeCommand::Create { name, reason, from, until, yearly, zone, label } => {
+            let labels: Result<serde_json::Map<String, Value>> = label
+                .iter()
+                .map(|pair| write::label(pair).map(|(key, value)| (key, json!(value))))
+                .collect();
+            let mut body = json!({
+                "name": name, "reason": reason, "from": from, "until": until,
+                "yearly": yearly, "labels": labels?,
+            });
+            if let Some(zone) = zone {
+                body["zone"] = json!(zone);
+            }
+            ctx.item(&ctx.client.send("POST", "/freezes", &body)?, FREEZES)
+        }
+        FreezeCommand::Delete { freeze } => {
+            let path = format!("/freezes/{}", encode(&freeze));
+            ctx.client.send("DELETE", &path, &json!({}))?;
+            if ctx.output == Output::Table {
+                output::line("The freeze is gone; what it held back may begin.")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn all(ctx: &Context, filter: &CampaignFilter) -> Result<()> {
+    let mut pairs = vec![("search", filter.search.as_deref())];
+    pairs.extend(filter.state.iter().map(|state| ("state", Some(state.as_str()))));
+    let path = format!("/campaigns{}", query(&pairs));
+    let empty = "No campaigns. `fleetmend problems` shows what one could be against.";
+    ctx.list(&path, filter.page.limit, COLUMNS, empty)
+}
+
+fn change(ctx: &Context, verb: &str, act: &Act) -> Result<()> {
+    let path = format!("/campaigns/{}/{verb}", encode(&act.campaign));
+    let body = act.reason.as_ref().map_or_else(|| json!({}), |why| json!({ "reason": why }));
+    show::one(ctx, &ctx.client.send("POST", &path, &body)?)
+}
