@@ -283,16 +283,19 @@ pub(crate) enum FreezeCommand {
         #[arg(long)]
         reason: String,
         /// From this time on (RFC 3339).
-        #[arg(long)]
-        from: String,
+        #[arg(long, requires = "until", required_unless_present = "first")]
+        from: Option<String>,
         /// And before this one.
-        #[arg(long)]
-        until: String,
-        /// Comes again every year, by the zone's clock.
-        #[arg(long)]
-        yearly: bool,
-        /// The zone of a yearly freeze.
-        #[arg(long, requires = "yearly")]
+        #[arg(long, requires = "from")]
+        until: Option<String>,
+        /// Every year: the first day, as 12-20.
+        #[arg(long, requires = "last", conflicts_with = "from")]
+        first: Option<String>,
+        /// Every year: the last day, as 01-06.
+        #[arg(long, requires = "first")]
+        last: Option<String>,
+        /// The zone of a yearly freeze; UTC unless given.
+        #[arg(long, requires = "first")]
         zone: Option<String>,
         /// Only for hosts with this label (KEY=VALUE); may repeat.
         #[arg(long)]

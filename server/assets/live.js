@@ -97,7 +97,7 @@ function soon() {
 
 if (news && document.querySelector("[data-refresh]:not(#halt)")) {
   const source = new EventSource("/api/v1/events");
-  for (const kind of ["host", "incident", "job", "job_log", "database", "halt", "missed"]) source.addEventListener(kind, soon);
+  for (const kind of ["host", "incident", "job", "job_log", "database", "halt", "campaign", "freezes", "missed"]) source.addEventListener(kind, soon);
   source.addEventListener("error", () => {
     lost = true;
     say(news.dataset.lost, false);

@@ -24,6 +24,13 @@ pub enum Event {
     },
     /// The database went away, or came back.
     Database,
+    /// A campaign changed, or one of its hosts.
+    Campaign {
+        /// Which.
+        id: fleetmend_core::ids::CampaignId,
+    },
+    /// A freeze was made or taken away.
+    Freezes,
     /// The fleet was halted, or the halt was lifted.
     Halt,
     /// A job printed something.

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod app;
 pub mod background;
+pub mod campaigns;
 pub mod config;
 pub mod database;
 pub mod enroll;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::middleware::Next;
+use fleetmend_core::campaign::CampaignState;
 use fleetmend_core::time::Timestamp;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -108,6 +109,10 @@ impl DatabaseError {
 }
 
 const HALTED: &str = "fleetmend_halted";
+const CAMPAIGNS: &str = "fleetmend_campaigns_at_work";
+const CAMPAIGN_LOOKS: &str = "fleetmend_campaign_look_seconds";
+const CAMPAIGN_MOVES: &str = "fleetmend_campaign_transitions_total";
+const CAMPAIGN_HOSTS: &str = "fleetmend_campaign_hosts_total";
 const DATABASE_UP: &str = "fleetmend_database_up";
 const DATABASE_ERRORS: &str = "fleetmend_database_errors_total";
 const DATABASE_POOL: &str = "fleetmend_database_connections";
@@ -166,6 +171,15 @@ fn describe() {
     gauge!(CONNECTIONS).set(0.0);
     describe_gauge!(DATABASE_UP, "1 where the database answers and takes writes, else 0.");
     gauge!(DATABASE_UP).set(0.0);
+    describe_gauge!(CAMPAIGNS, "Campaigns for which something can happen.");
+    gauge!(CAMPAIGNS).set(0.0);
+    describe_histogram!(CAMPAIGN_LOOKS, metrics::Unit::Seconds, "Time to carry a campaign on.");
+    describe_counter!(CAMPAIGN_MOVES, "Campaigns that came into a state by themselves.");
+    for state in CampaignState::ALL {
+        counter!(CAMPAIGN_MOVES, "to" => state.as_str()).absolute(0);
+    }
+    describe_counter!(CAMPAIGN_HOSTS, "Hosts of campaigns that were started, or left out.");
+    campaign_hosts(0, 0);
     describe_gauge!(HALTED, "1 where the fleet is halted that way, else 0.");
     halted(false, false);
     describe_counter!(DATABASE_ERRORS, "Calls to the database that failed, by kind.");
@@ -238,6 +252,29 @@ impl Default for OpenConnection {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         metrics::gauge!(CONNECTIONS).decrement(1.0);
+    }
+}
+
+/// So many campaigns are at work.
+pub fn campaigns_at_work(count: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer campaigns than a float counts")]
+    metrics::gauge!(CAMPAIGNS).set(count as f64);
+}
+
+/// A campaign was looked at and carried on.
+pub fn campaign_looked(took: Duration) {
+    metrics::histogram!(CAMPAIGN_LOOKS).record(took.as_secs_f64());
+}
+
+/// A campaign came into a state by itself.
+pub fn campaign_moved(to: CampaignState) {
+    metrics::counter!(CAMPAIGN_MOVES, "to" => to.as_str()).increment(1);
+}
+
+/// Hosts of a campaign were started, or left out.
+pub fn campaign_hosts(started: usize, left_out: usize) {
+    for (what, count) in [("started", started), ("left_out", left_out)] {
+        metrics::counter!(CAMPAIGN_HOSTS, "what" => what).increment(count as u64);
     }
 }
 

@@ -102,6 +102,11 @@ async fn every_route_answers_every_credential_as_its_row_says() {
 fn every_change_is_bounded_audited_and_not_public() {
     for route in ROUTES {
         let rule = route.rule;
+        if route.path == "/api/v1/campaigns/preview" {
+            // A question too long for an address.
+            assert_eq!((rule.audit, rule.permission), (None, Permission::Read));
+            continue;
+        }
         if route.verb == Verb::Get {
             assert_eq!(rule.audit, None, "{route:?}");
             assert_eq!(rule.body, 0, "{route:?}");
@@ -149,6 +154,8 @@ async fn odd_paths_reach_nothing() {
             let wanted: &[u16] = match (part, code) {
                 (true, true) => &[200, 400],
                 (true, false) => &[400],
+                // Its neighbour is a campaign, which is read and not asked.
+                (false, _) if route.path == "/api/v1/campaigns/preview" => &[404, 405],
                 (false, _) => &[404],
             };
             assert!(wanted.contains(&answer.status.as_u16()), "{odd}: {}", answer.status);

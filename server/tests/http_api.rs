@@ -240,8 +240,16 @@ async fn every_list_pages_and_answers_csv_that_runs_nothing() {
     let site = Site::new().await;
     let token = site.token(Role::Admin).await;
     let (host, ..) = site.fleet().await;
+    let hostile = json!({
+        "name": HOSTILE.replace('\u{1b}', ""), "reason": "=1+1", "remedy": "verify_only",
+        "selector": { "cause": "dpkg_interrupted" },
+    });
+    let made = site.post(&token, "/api/v1/campaigns", &hostile).await;
+    let campaign = made.json()["id"].as_str().unwrap_or_else(|| panic!("{}", made.text)).to_owned();
     for route in ROUTES.iter().filter(|r| r.list) {
-        let path = route.path.replace("{id}", &host.to_string());
+        let of_campaign = route.path.starts_with("/api/v1/campaigns/");
+        let id = if of_campaign { campaign.clone() } else { host.to_string() };
+        let path = route.path.replace("{id}", &id);
         let page = site.get(&token, &path).await.json();
         let keys: Vec<_> = page.as_object().expect("an object").keys().cloned().collect();
         assert_eq!(keys, ["items", "next_cursor", "total"], "{path}");
@@ -289,7 +297,10 @@ async fn tokens_are_shown_once() {
 
     let bad = json!({ "name": "x", "role": "root" });
     let bad = site.post(&token, "/api/v1/api-tokens", &bad).await.problem();
-    assert_eq!(bad["accepted"], json!(["viewer", "auditor", "operator", "admin"]));
+    assert_eq!(
+        bad["accepted"],
+        json!(["viewer", "auditor", "approver", "operator", "author", "admin"])
+    );
     let body = json!({ "name": "ci", "role": "viewer", "days": 7 });
     let made = site.post(&token, "/api/v1/api-tokens", &body).await.json();
     let text = made["token"].as_str().expect("text");

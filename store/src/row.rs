@@ -17,11 +17,11 @@ pub(crate) struct At<'a> {
 }
 
 /// Anything that names a row.
-pub(crate) trait IdText: std::fmt::Debug {
+pub(crate) trait IdText: std::fmt::Debug + Sync {
     fn text(&self) -> String;
 }
 
-impl<T: Display + std::fmt::Debug> IdText for T {
+impl<T: Display + std::fmt::Debug + Sync> IdText for T {
     fn text(&self) -> String {
         self.to_string()
     }

@@ -79,6 +79,12 @@ pub(crate) fn remediate(ctx: &Context, args: &Remediate) -> Result<()> {
     }
     let path = format!("/incidents/{}/remediate", encode(&args.incident));
     let job = ctx.client.send("POST", &path, &body)?;
+    if let Some(awaits) = job["awaits"].as_str() {
+        return match ctx.output {
+            Output::Table => output::line(&output::clean(awaits)),
+            Output::Json | Output::Csv => output::json(&job),
+        };
+    }
     ctx.item(&job, JOB)?;
     if ctx.output == Output::Table {
         let id = output::cell(&job, "/id");

@@ -31,6 +31,8 @@ pub trait BackgroundTask: Send {
 pub struct Nudges {
     /// New failures, evidence or knowledge: incidents wait for a verdict.
     pub triage: Notify,
+    /// A campaign, one of its jobs, a freeze or the halt changed.
+    pub campaigns: Notify,
     /// A deadline may have come nearer.
     pub deadlines: Notify,
     /// Something may be overdue.
@@ -43,6 +45,8 @@ pub struct Nudges {
 
 /// How often triage looks without a nudge.
 const TRIAGE_PERIOD: Duration = Duration::from_secs(30);
+/// How often campaigns are looked at without a nudge.
+const CAMPAIGNS_PERIOD: Duration = Duration::from_secs(15);
 /// How often deadlines are looked at without a nudge.
 const DEADLINES_PERIOD: Duration = Duration::from_secs(15);
 
@@ -70,6 +74,11 @@ pub fn start(shared: &Shared, life: &Lifecycle) {
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
     life.spawn_part("background tasks", async move {
         drive(overdue, OVERDUE_PERIOD, &nudges.overdue, &nudges.board, &*clock, &soft).await;
+    });
+    let campaigns = tasks::Campaigns::new(shared.clone());
+    let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
+    life.spawn_part("background tasks", async move {
+        drive(campaigns, CAMPAIGNS_PERIOD, &nudges.campaigns, &nudges.board, &*clock, &soft).await;
     });
     let keep = shared.config.retention.keep();
     let retention = tasks::Retention::new(shared.db.clone(), shared.clock.clone(), keep);

@@ -67,7 +67,6 @@ pub(super) fn check(changes: &[StandardChange], catalogue: &Catalogue) -> Result
 #[cfg(test)]
 mod tests {
     use super::super::Config;
-    use super::*;
 
     fn read(text: &str) -> Result<Config, String> {
         let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;
@@ -88,7 +87,10 @@ mod tests {
         "#;
         let config = read(good).expect("good");
         let policy = config.approval_policy();
-        assert_eq!((policy.hosts, policy.irreversible, policy.standard_changes.len()), (50, true, 1));
+        assert_eq!(
+            (policy.hosts, policy.irreversible, policy.standard_changes.len()),
+            (50, true, 1)
+        );
         let printed: Config = toml::from_str(&config.to_printable()).expect("prints as it reads");
         assert_eq!(printed.standard_change, config.standard_change);
         for (from, to, part) in [

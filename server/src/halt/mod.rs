@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetmend_core::campaign::FreezeSpan;
 use fleetmend_core::hold;
+use fleetmend_core::host::Labels;
+use fleetmend_core::limits;
 use fleetmend_core::time::Clock;
 use fleetmend_store::{Db, HaltMark};
 use tokio::sync::{Notify, watch};
@@ -34,6 +37,8 @@ pub struct Halt(Arc<Inner>);
 struct Inner {
     data_dir: PathBuf,
     standing: watch::Sender<Standing>,
+    /// The freezes that hold now or soon: agents are told of them as of the halt.
+    freezes: watch::Sender<Vec<FreezeSpan>>,
     look: Notify,
 }
 
@@ -71,7 +76,8 @@ impl Halt {
     /// A halt whose file lies in `data_dir`. Knows nothing before the first [`Halt::look`].
     pub fn new(data_dir: PathBuf) -> Self {
         let standing = watch::Sender::new(Standing::default());
-        Self(Arc::new(Inner { data_dir, standing, look: Notify::new() }))
+        let freezes = watch::Sender::new(Vec::new());
+        Self(Arc::new(Inner { data_dir, standing, freezes, look: Notify::new() }))
     }
 
     /// What halts the fleet, as last seen.
@@ -89,6 +95,11 @@ impl Halt {
         self.0.standing.subscribe()
     }
 
+    /// Hears of every change of the freezes.
+    pub fn listen_to_freezes(&self) -> watch::Receiver<Vec<FreezeSpan>> {
+        self.0.freezes.subscribe()
+    }
+
     /// Looks at the file and the database now. An error leaves what was last seen of the database.
     pub async fn look(
         &self,
@@ -100,6 +111,12 @@ impl Halt {
         self.change(|standing| standing.database = database);
         let file = self.standing().file;
         db.note_halt_file(file.as_ref(), clock.now()).await?;
+        let freezes = db.freeze_spans(clock.now()).await?;
+        self.0.freezes.send_if_modified(|known| {
+            let new = *known != freezes;
+            *known = freezes;
+            new
+        });
         Ok(())
     }
 
@@ -156,6 +173,23 @@ impl Halt {
     }
 }
 
+/// The freezes that are for a host with these labels, the next first, as its agent keeps them.
+pub fn freezes_for(spans: &[FreezeSpan], labels: &Labels) -> Vec<hold::Freeze> {
+    let is_for =
+        |span: &&FreezeSpan| span.labels.iter().all(|(key, value)| labels.get(key) == Some(value));
+    let mut mine: Vec<hold::Freeze> = spans
+        .iter()
+        .filter(is_for)
+        .map(|span| hold::Freeze {
+            span: hold::Interval { from: span.from, until: span.until },
+            name: span.name.clone(),
+        })
+        .collect();
+    mine.sort_by_key(|freeze| freeze.span);
+    mine.truncate(limits::FREEZES);
+    mine
+}
+
 fn tell(shared: &Shared, standing: &Standing) {
     metrics::halted(standing.file.is_some(), standing.database.is_some());
     if let Some(words) = standing.words() {
@@ -164,4 +198,5 @@ fn tell(shared: &Shared, standing: &Standing) {
         tracing::warn!("the halt is lifted");
     }
     shared.events.tell(Event::Halt);
+    shared.nudges.campaigns.notify_one();
 }

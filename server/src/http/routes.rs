@@ -6,8 +6,8 @@ use fleetmend_core::token::Permission as P;
 
 use super::access::{LimitClass, Rule};
 use super::api::{
-    api_tokens, audit, backtest, catalog, enrollment_tokens, events, halt, health, hosts,
-    incidents, jobs, model, problems, reports,
+    api_tokens, audit, backtest, catalog, enrollment_tokens, events, health, hosts, incidents,
+    jobs, model, problems, reports,
 };
 use super::docs;
 use super::route::{Face, Handler, Param, Route, Verb, shape};
@@ -20,6 +20,8 @@ macro_rules! to {
         HANDLER
     }};
 }
+
+mod campaigns;
 
 /// A row of REST that reads.
 const fn get(path: &'static str, needs: P, summary: &'static str, to: Handler) -> Route {
@@ -161,8 +163,28 @@ const INCIDENT_PAGE: &[Param] = &[
 ];
 const JOB_PAGE: &[Param] = &[Param::many("state", "The job's state."), HOST, PAGE];
 
+/// Rows of several tables as one.
+const fn join<const N: usize>(tables: &[&[Route]]) -> [Route; N] {
+    let mut all = [tables[0][0]; N];
+    let (mut table, mut at) = (0, 0);
+    while table < tables.len() {
+        let mut row = 0;
+        while row < tables[table].len() {
+            all[at] = tables[table][row];
+            row += 1;
+            at += 1;
+        }
+        table += 1;
+    }
+    all
+}
+
+static ALL: [Route; MOST.len() + campaigns::ROUTES.len()] = join(&[MOST, campaigns::ROUTES]);
+
 /// Every way in.
-pub static ROUTES: &[Route] = &[
+pub static ROUTES: &[Route] = &ALL;
+
+const MOST: &[Route] = &[
     health("/livez", to!(health::live)),
     health("/readyz", to!(health::ready)),
     // hosts
@@ -302,32 +324,6 @@ pub static ROUTES: &[Route] = &[
     )
     .takes(shape::<hosts::Why>)
     .gives(shape::<model::JobDetailView>),
-    // halt
-    get(
-        "/api/v1/halt",
-        P::Read,
-        "Say whether the fleet is halted, and what still runs where.",
-        to!(halt::get),
-    )
-    .gives(shape::<halt::HaltView>),
-    post(
-        "/api/v1/halt",
-        P::Halt,
-        "fleet.halt",
-        "Halt the fleet: nothing new starts, what began finishes or is undone.",
-        to!(halt::post),
-    )
-    .takes(shape::<hosts::Why>)
-    .gives(shape::<halt::HaltView>),
-    Route::new(
-        Verb::Delete,
-        "/api/v1/halt",
-        Face::Api,
-        Rule::change(P::Halt, "fleet.resume"),
-        "Lift the halt that the database holds; one by the server's file stands.",
-        to!(halt::delete),
-    )
-    .gives(shape::<halt::HaltView>),
     // catalogue
     get(
         "/api/v1/explain",

@@ -118,6 +118,9 @@ fn tell(shared: &Shared, done: &Ingested, started: Instant) {
         _ => shared.events.tell(Event::Incident { id: None }),
     }
     done.jobs.iter().for_each(|id| shared.events.tell(Event::Job { id: *id }));
+    if !done.jobs.is_empty() {
+        shared.nudges.campaigns.notify_one();
+    }
     done.logs.iter().for_each(|id| shared.events.tell(Event::JobLog { id: *id }));
     if done.triage {
         shared.nudges.triage.notify_one();

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use fleetmend_core::campaign::FreezeSpan;
+use fleetmend_core::host::Labels;
 use fleetmend_core::ids::HostId;
 use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
@@ -28,9 +30,10 @@ use super::standing;
 use crate::enroll::OrderKey;
 use crate::enroll::identity::HostCertificate;
 use crate::events::Event;
-use crate::halt::Standing;
+use crate::halt::{Standing, freezes_for};
 use crate::ingest::{self, IngestError};
 use crate::metrics::{self, StreamEnd};
+use crate::state::Shared;
 
 /// Time for a slow agent to take one message.
 const SEND: Duration = Duration::from_secs(30);
@@ -63,6 +66,8 @@ struct Session {
     orders: Told,
     /// Whether the fleet is halted.
     halt: watch::Receiver<Standing>,
+    /// When nothing may begin.
+    freezes: watch::Receiver<Vec<FreezeSpan>>,
 }
 
 /// Runs a stream to its end.
@@ -107,6 +112,8 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
 
     let key = shared.authority.order_key();
     let mut halt = shared.halt.listen();
+    let mut freezes = shared.halt.listen_to_freezes();
+    let word = halt.borrow_and_update().word();
     let welcome = v1::Welcome {
         now: now.as_millis(),
         settings: Some(v1::Settings {
@@ -117,17 +124,33 @@ async fn stream(mut opened: Opened) -> Result<Ended, Ended> {
         order_chain: key.chain().to_vec(),
         acknowledged,
         pending: !standing.lifecycle.may_get_orders(),
-        halt: Some(v1::Halt::from(&halt.borrow_and_update().word())),
-        // Nothing is said of them: what the agent knows stays.
-        freezes: None,
+        halt: Some(v1::Halt::from(&word)),
+        freezes: Some(freezes_of(&shared, host, &mut freezes).await?),
     };
     let limiter = Limiter::new(Instant::now());
     let known = hello.open_jobs.iter().map(|open| open.job).collect();
     let orders = Told::new(known);
-    let mut session = Session { link, identity, place, key, limiter, out, orders, halt };
+    let mut session = Session { link, identity, place, key, limiter, out, orders, halt, freezes };
     session.send(ToAgent::Welcome(welcome)).await?;
     session.push().await?;
     session.serve(&mut inbound).await
+}
+
+/// The freezes that are for a host, as far as they are known now. Its labels are read only where some
+/// freeze goes by labels.
+async fn freezes_of(
+    shared: &Shared,
+    host: HostId,
+    freezes: &mut watch::Receiver<Vec<FreezeSpan>>,
+) -> Result<v1::Freezes, Ended> {
+    let spans = freezes.borrow_and_update().clone();
+    let labels = if spans.iter().any(|span| !span.labels.is_empty()) {
+        let known = shared.db.host(host).await.map_err(|error| failed(shared, &error))?;
+        known.map(|host| host.labels).unwrap_or_default()
+    } else {
+        Labels::new()
+    };
+    Ok(v1::Freezes::from(&freezes_for(&spans, &labels)[..]))
 }
 
 impl Session {
@@ -150,6 +173,7 @@ impl Session {
                 }
                 // The sender lives as long as the server.
                 Ok(()) = self.halt.changed() => self.tell_halt().await?,
+                Ok(()) = self.freezes.changed() => self.tell_freezes().await?,
                 () = self.place.nudged() => self.push().await?,
                 _ = heartbeat.tick() => {
                     self.heartbeat().await?;
@@ -357,6 +381,13 @@ impl Session {
         self.send(ToAgent::Halt(v1::Halt::from(&word))).await?;
         // What was held back need not wait for the next look.
         if word.on { Ok(()) } else { self.push().await }
+    }
+
+    /// Tells the agent when nothing may begin.
+    async fn tell_freezes(&mut self) -> Result<(), Ended> {
+        let (shared, host) = (self.link.shared.clone(), self.identity.host);
+        let freezes = freezes_of(&shared, host, &mut self.freezes).await?;
+        self.send(ToAgent::Freezes(freezes)).await
     }
 
     async fn heartbeat(&self) -> Result<(), Ended> {

@@ -37,7 +37,6 @@ const HOSTS: &[Column] = &[
 const APPROVALS: &[Column] = &[
     ("CAMPAIGN", "/name"),
     ("WRITTEN BY", "/created_by"),
-    ("HOSTS", "/preview_hosts"),
     ("WHY", "/needs_approval"),
     ("SINCE", "/state_since"),
     ("ID", "/id"),
@@ -46,7 +45,8 @@ const FREEZES: &[Column] = &[
     ("NAME", "/name"),
     ("FROM", "/from"),
     ("UNTIL", "/until"),
-    ("YEARLY", "/yearly"),
+    ("FIRST DAY", "/first"),
+    ("LAST DAY", "/last"),
     ("LABELS", "/labels"),
     ("REASON", "/reason"),
     ("BY", "/created_by"),
@@ -122,17 +122,23 @@ pub(crate) fn approvals(ctx: &Context, page: &Page) -> Result<()> {
 pub(crate) fn freezes(ctx: &Context, list: Page, command: Option<FreezeCommand>) -> Result<()> {
     match command.unwrap_or(FreezeCommand::List(list)) {
         FreezeCommand::List(page) => ctx.list("/freezes", page.limit, FREEZES, "No freezes."),
-        FreezeCommand::Create { name, reason, from, until, yearly, zone, label } => {
+        FreezeCommand::Create { name, reason, from, until, first, last, zone, label } => {
             let labels: Result<serde_json::Map<String, Value>> = label
                 .iter()
                 .map(|pair| write::label(pair).map(|(key, value)| (key, json!(value))))
                 .collect();
-            let mut body = json!({
-                "name": name, "reason": reason, "from": from, "until": until,
-                "yearly": yearly, "labels": labels?,
-            });
-            if let Some(zone) = zone {
-                body["zone"] = json!(zone);
+            let mut body = json!({ "name": name, "reason": reason, "labels": labels? });
+            let given = [
+                ("from", from),
+                ("until", until),
+                ("first", first),
+                ("last", last),
+                ("zone", zone),
+            ];
+            for (field, value) in given {
+                if let Some(value) = value {
+                    body[field] = json!(value);
+                }
             }
             ctx.item(&ctx.client.send("POST", "/freezes", &body)?, FREEZES)
         }

@@ -1,5 +1,6 @@
 //! The tasks, one a file.
 
+mod campaigns;
 mod deadlines;
 mod overdue;
 mod retention;
@@ -7,6 +8,7 @@ mod retention;
 mod tests;
 mod triage;
 
+pub use campaigns::Campaigns;
 pub use deadlines::Deadlines;
 pub use overdue::Overdue;
 pub use retention::Retention;

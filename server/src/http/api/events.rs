@@ -33,6 +33,8 @@ pub(crate) async fn stream(mut call: Call) -> Answer {
                     Event::Incident { .. } => "incident",
                     Event::Job { .. } => "job",
                     Event::Database => "database",
+                    Event::Campaign { .. } => "campaign",
+                    Event::Freezes => "freezes",
                     Event::Halt => "halt",
                     Event::JobLog { .. } => "job_log",
                 };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::hosts::Nothing;
 use super::model::{IncidentDetailView, IncidentView, JobView, PlanView, PlannedView, VerdictView};
-use super::orders::{self, Wish};
+use super::orders::{self, Ordered, Wish};
 use super::{code, labels, reason, words};
 use crate::events::Event;
 use crate::http::call::{Call, json, ok};
@@ -58,6 +58,15 @@ pub(crate) struct Remediate {
     pub(crate) reboot: Option<String>,
     /// Why; kept in the audit log.
     pub(crate) reason: String,
+}
+
+/// What is not ordered yet: it is dangerous.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct AwaitsApproval {
+    /// What is awaited, and what to do.
+    pub(crate) awaits: String,
+    /// The campaign of one host.
+    pub(crate) campaign: super::campaigns::CampaignView,
 }
 
 /// A decision to ignore.
@@ -151,8 +160,22 @@ pub(crate) async fn remediate(call: Call) -> Answer {
         reboot: reboot(body.reboot.as_deref())?,
         reason: reason(&body.reason)?.to_owned(),
     };
-    let job = orders::order(&call, call.id()?, &wish).await?;
-    json(StatusCode::CREATED, &JobView::new(job, call.shared().catalogue))
+    match orders::order(&call, call.id()?, &wish).await? {
+        Ordered::Job(job) => {
+            json(StatusCode::CREATED, &JobView::new(*job, call.shared().catalogue))
+        }
+        Ordered::Campaign(campaign) => json(
+            StatusCode::ACCEPTED,
+            &AwaitsApproval {
+                awaits: format!(
+                    "dangerous: a second person must approve the campaign {id}, then it is started: \
+                     fleetmend campaigns approve {id}, fleetmend campaigns start {id}",
+                    id = campaign.id
+                ),
+                campaign: super::campaigns::CampaignView::new(&campaign),
+            },
+        ),
+    }
 }
 
 /// Hides an incident until a day.

@@ -3,9 +3,11 @@
 pub(crate) mod api_tokens;
 pub(crate) mod audit;
 pub(crate) mod backtest;
+pub(crate) mod campaigns;
 pub(crate) mod catalog;
 pub(crate) mod enrollment_tokens;
 pub(crate) mod events;
+pub(crate) mod freezes;
 pub(crate) mod halt;
 pub(crate) mod health;
 pub(crate) mod hosts;

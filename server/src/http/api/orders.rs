@@ -2,13 +2,14 @@
 //! and by the pages.
 
 use fleetmend_core::campaign::RebootPolicy;
-use fleetmend_core::ids::{IncidentId, JobId};
+use fleetmend_core::ids::{CampaignId, IncidentId, JobId};
 use fleetmend_core::knowledge::{Catalogue, Lang, RebootNeed, Remediation, Risk};
 use fleetmend_core::limits;
 use fleetmend_core::plan::Plan;
-use fleetmend_store::{IncidentDetail, Job, JobTerms, NewJob};
+use fleetmend_core::words::Slug;
+use fleetmend_store::{Campaign, CampaignText, IncidentDetail, Job, JobTerms, NewCampaign, NewJob};
 
-use super::{hosts, incidents};
+use super::{campaigns, hosts, incidents};
 use crate::entropy;
 use crate::events::Event;
 use crate::http::call::Call;
@@ -44,8 +45,21 @@ async fn case(call: &Call, detail: IncidentDetail) -> Result<Case, Problem> {
     Ok(Case { catalogue: call.shared().catalogue, detail, host, evidence })
 }
 
+/// What became of a wish.
+#[derive(Debug)]
+pub(crate) enum Ordered {
+    /// A job.
+    Job(Box<Job>),
+    /// It is dangerous: a campaign of this one host, which awaits the word of a second person.
+    Campaign(Box<Campaign>),
+}
+
 /// Orders a remediation: one job, its audit row in the same transaction, and a nudge to the host.
-pub(crate) async fn order(call: &Call, incident: IncidentId, wish: &Wish) -> Result<Job, Problem> {
+pub(crate) async fn order(
+    call: &Call,
+    incident: IncidentId,
+    wish: &Wish,
+) -> Result<Ordered, Problem> {
     let catalogue = call.shared().catalogue;
     let detail = incidents::find(call, incident).await?;
     if !detail.incident.state.is_open() {
@@ -67,7 +81,14 @@ pub(crate) async fn order(call: &Call, incident: IncidentId, wish: &Wish) -> Res
         reboot: wish.reboot.unwrap_or_else(|| reboot(catalogue, wish)),
         approved: false,
     };
-    let chosen = case.choose(&bounds).map_err(|why| refused(catalogue, wish, &why))?;
+    let chosen = match case.choose(&bounds) {
+        Ok(chosen) => chosen,
+        Err(NotChosen::NeedsApproval { remediation }) if wish.max_risk >= Risk::Dangerous => {
+            let made = approvable(call, &case, &remediation, wish).await?;
+            return Ok(Ordered::Campaign(Box::new(made)));
+        }
+        Err(why) => return Err(refused(catalogue, wish, &why)),
+    };
     let new = NewJob {
         id: entropy::id(JobId::at, &*call.shared().clock),
         host: case.host.id,
@@ -93,7 +114,49 @@ pub(crate) async fn order(call: &Call, incident: IncidentId, wish: &Wish) -> Res
     shared.registry.nudge(case.host.id);
     shared.nudges.deadlines.notify_one();
     shared.events.tell(Event::Job { id: job.id });
-    Ok(job)
+    Ok(Ordered::Job(Box::new(job)))
+}
+
+/// A campaign of one host that awaits the word of a second person.
+async fn approvable(
+    call: &Call,
+    case: &Case,
+    remediation: &Slug,
+    wish: &Wish,
+) -> Result<Campaign, Problem> {
+    let shared = call.shared();
+    let Some(entry) = shared.catalogue.remediations.get(remediation) else {
+        return Err(Problem::internal(format!(
+            "{remediation} is planned and not in the catalogue"
+        )));
+    };
+    let incident = case.detail.incident.id;
+    let state = call.db().host_state(case.host.id).await?;
+    // Who names one host means it, whatever it is.
+    let mut roles = state.map(|state| state.roles).unwrap_or_default();
+    roles.push("server".to_owned());
+    let host = &case.host.facts.name;
+    let name: String =
+        format!("{remediation} on {host}").chars().filter(|c| !c.is_control()).collect();
+    let reboot = match entry.reboot {
+        RebootNeed::Never => RebootPolicy::Never,
+        RebootNeed::Maybe | RebootNeed::Always => RebootPolicy::Anytime,
+    };
+    let definition = serde_json::json!({
+        "name": fleetmend_core::words::cut(&name, limits::CAMPAIGN_NAME_CHARS),
+        "reason": wish.reason.chars().take(limits::CAMPAIGN_REASON_CHARS).collect::<String>(),
+        "selector": { "incidents": [incident], "roles": roles },
+        "remedy": { "remediation": { "id": remediation } },
+        "max_risk": entry.risk,
+        "max_hosts": 1,
+        "reboot": wish.reboot.unwrap_or(reboot),
+        "waves": [{ "share": "all" }],
+    });
+    let definition = campaigns::read(call, definition)?;
+    let needs = crate::campaigns::needs(shared, &definition, 1);
+    let id = entropy::id(CampaignId::at, &*shared.clock);
+    let text = CampaignText { definition, needs };
+    campaigns::keep(call, NewCampaign { id, text, undoes: None }).await
 }
 
 /// Who names a remediation that restarts the host wants it restarted; nobody else does.
@@ -126,9 +189,9 @@ fn refused(catalogue: &Catalogue, wish: &Wish, why: &NotChosen) -> Problem {
         }
         NotChosen::NeedsApproval { remediation } => {
             let text = format!(
-                "{remediation} is dangerous: it may only be ordered with the approval of a second person, and approvals do not exist in this version; nothing was ordered"
+                "{remediation} is dangerous and needs the approval of a second person: allow it with \"max_risk\": \"dangerous\", and a campaign of this one host awaits that"
             );
-            Problem::conflict("approval", text).with("remediation", remediation)
+            Problem::conflict("approval", text).field("max_risk").with("remediation", remediation)
         }
         NotChosen::OverRisk { remediation, risk, allowed } => Problem::conflict(
             "risk",

@@ -14,7 +14,7 @@ use super::list::Foot;
 use super::verdict::{self, Causes};
 use super::{Choice, Frame, choices, html, see};
 use crate::http::api::model::{PlannedView, cause_name};
-use crate::http::api::orders::{self, Wish};
+use crate::http::api::orders::{self, Ordered, Wish};
 use crate::http::api::{hosts, incidents, reason};
 use crate::http::call::Call;
 use crate::http::problem::Problem;
@@ -177,8 +177,10 @@ pub(crate) async fn remediate(call: Call) -> Answer {
         reboot: None,
         reason: reason(form.text("reason").unwrap_or_default())?.to_owned(),
     };
-    let job = orders::order(&call, call.id()?, &wish).await?;
-    Ok(see(&format!("/jobs/{}", job.id)))
+    match orders::order(&call, call.id()?, &wish).await? {
+        Ordered::Job(job) => Ok(see(&format!("/jobs/{}", job.id))),
+        Ordered::Campaign(campaign) => Ok(see(&format!("/campaigns/{}", campaign.id))),
+    }
 }
 
 /// Hides the incident for the days that the form names.

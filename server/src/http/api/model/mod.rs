@@ -23,7 +23,7 @@ pub(crate) fn time(at: Timestamp) -> Time {
     at.to_string()
 }
 
-pub(super) fn times(at: Option<Timestamp>) -> Option<Time> {
+pub(crate) fn times(at: Option<Timestamp>) -> Option<Time> {
     at.map(time)
 }
 

@@ -1,0 +1,345 @@
+//! Carries campaigns on: how each stands in, what the core's `advance` decides out, applied in one
+//! transaction that is bound to what was looked at. The same after a crash: nothing is kept here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use fleetmend_core::campaign::{CampaignState, Decisions, Membership, Snapshot, advance};
+use fleetmend_core::ids::{CampaignId, HostId, IncidentId, JobId};
+use fleetmend_core::limits;
+use fleetmend_core::order::Task;
+use fleetmend_core::time::Timestamp;
+use fleetmend_store::{
+    Applied, Campaign, CampaignLook, JobTerms, LeftOut, NewJob, NextStep, NextWork, PageRequest,
+    ResultFilter, Selection, StoreError, UndoStanding, Undoable,
+};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::background::{BackgroundTask, Outcome, Status};
+use crate::campaigns::{self, Work};
+use crate::events::Event;
+use crate::orders::{Case, steps_time};
+use crate::state::Shared;
+use crate::{entropy, metrics};
+
+/// Campaigns looked at in one activation.
+const PORTION: u32 = 100;
+/// Steps of one campaign in one activation: a long one leaves room for the others.
+const STEPS: u32 = 20;
+/// How often hosts that fail later are looked for.
+const JOINING: Duration = Duration::from_mins(1);
+/// The least time between two activations: every job's news nudges, and one look sees them all.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The task.
+#[derive(Debug)]
+pub struct Campaigns {
+    shared: Shared,
+    pause: Duration,
+    last: Option<Instant>,
+    /// When hosts that fail later were last looked for.
+    joined: HashMap<CampaignId, Timestamp>,
+}
+
+impl Campaigns {
+    /// A task over what the server shares.
+    pub fn new(shared: Shared) -> Self {
+        Self { shared, pause: PAUSE, last: None, joined: HashMap::new() }
+    }
+
+    /// The same without a pause between two activations.
+    #[must_use]
+    pub fn without_pause(mut self) -> Self {
+        self.pause = Duration::ZERO;
+        self
+    }
+
+    async fn look_at_all(&mut self) -> Result<Status, StoreError> {
+        let now = self.shared.clock.now();
+        let at_work = self.shared.db.campaigns_at_work(PORTION).await?;
+        let mut ids: BTreeSet<CampaignId> = at_work.into_iter().collect();
+        metrics::campaigns_at_work(ids.len());
+        ids.extend(self.shared.db.campaigns_due(now, PORTION).await?);
+        self.joined.retain(|id, _| ids.contains(id));
+        let (mut acted, mut more, mut failed) = (0, false, None);
+        for id in ids {
+            let span = tracing::info_span!("campaign", campaign.id = %id);
+            let started = Instant::now();
+            let done = self.carry_on(id).instrument(span).await;
+            metrics::campaign_looked(started.elapsed());
+            match done {
+                Ok((steps, unfinished)) => {
+                    acted += steps;
+                    more |= unfinished;
+                }
+                Err(error) if error.is_unavailable() => return Err(error),
+                // One that cannot be carried on does not hold up the others.
+                Err(error) => {
+                    tracing::error!(campaign.id = %id, %error, "a campaign could not be carried on");
+                    failed = Some(error);
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return Ok(Status::failed(&error));
+        }
+        Ok(Status { outcome: if more { Outcome::More } else { Outcome::Done }, acted })
+    }
+
+    /// Steps until nothing more can be done now. Says how many were taken, and whether more are left.
+    async fn carry_on(&mut self, id: CampaignId) -> Result<(u64, bool), StoreError> {
+        for steps in 0..STEPS {
+            if !self.step(id).await? {
+                return Ok((u64::from(steps), false));
+            }
+        }
+        Ok((u64::from(STEPS), true))
+    }
+
+    /// One look and what it decides. False where nothing moved.
+    async fn step(&mut self, id: CampaignId) -> Result<bool, StoreError> {
+        let now = self.shared.clock.now();
+        let catalogue = self.shared.catalogue;
+        let costs = |what: NextWork<'_>| campaigns::costs_network(catalogue, what);
+        let CampaignLook { campaign, mut snapshot } =
+            self.shared.db.campaign_snapshot(id, &costs, now).await?;
+        snapshot.halted |= self.shared.halt.is_halted();
+        if self.join(&campaign, &snapshot, now).await? {
+            return Ok(true);
+        }
+        let decisions = advance(&snapshot, now);
+        if is_idle(&decisions) && same_look(&campaign, &decisions) {
+            return Ok(false);
+        }
+        let selection = match decisions.new_run {
+            true => Some(self.hosts_of_run(&campaign, now).await?),
+            false => None,
+        };
+        let (jobs, left_out) = self.work(&campaign, &decisions, now).await?;
+        let step = NextStep {
+            revision: campaign.revision,
+            decisions: &decisions,
+            jobs: &jobs,
+            left_out: &left_out,
+            selection: selection.as_ref(),
+        };
+        let by = format!("campaign {id}");
+        let Some(applied) = self.shared.db.apply_campaign(id, &step, &by, now).await? else {
+            // Somebody changed it meanwhile: looked at again.
+            return Ok(true);
+        };
+        self.tell(&campaign, &decisions, &applied);
+        Ok(moved(&decisions, &applied))
+    }
+
+    /// Takes in hosts that fail by now, where the campaign wants them. Says whether there were any.
+    async fn join(
+        &mut self,
+        campaign: &Campaign,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Membership::Joining { until } = campaign.definition.membership else {
+            return Ok(false);
+        };
+        let takes = snapshot.state == CampaignState::Running && !snapshot.halted && now < until;
+        let rested = self.joined.get(&campaign.id).is_none_or(|at| now.since(*at) >= JOINING);
+        if !takes || !rested || campaign.undoes.is_some() {
+            return Ok(false);
+        }
+        self.joined.insert(campaign.id, now);
+        let (id, definition) = (campaign.id, &campaign.definition);
+        let found = campaigns::select(&self.shared, definition, Some(id), now).await?;
+        let by = format!("campaign {id}");
+        let new = self.shared.db.join_campaign(id, campaign.revision, &found, &by, now).await?;
+        Ok(new > 0)
+    }
+
+    async fn hosts_of_run(
+        &self,
+        campaign: &Campaign,
+        now: Timestamp,
+    ) -> Result<Selection, StoreError> {
+        match campaign.undoes {
+            Some(undone) => campaigns::undo_selection(&self.shared.db, undone, now).await,
+            None => {
+                let (id, definition) = (campaign.id, &campaign.definition);
+                campaigns::select(&self.shared, definition, Some(id), now).await
+            }
+        }
+    }
+
+    /// A job for each host that is to be started, as far as one step takes; or why it has none.
+    async fn work(
+        &self,
+        campaign: &Campaign,
+        decisions: &Decisions,
+        now: Timestamp,
+    ) -> Result<(Vec<NewJob>, Vec<LeftOut>), StoreError> {
+        let (mut jobs, mut left_out) = (Vec::new(), Vec::new());
+        let hosts: Vec<HostId> =
+            decisions.start.iter().copied().take(limits::CAMPAIGN_STEP_JOBS).collect();
+        if hosts.is_empty() {
+            return Ok((jobs, left_out));
+        }
+        let expires = campaign.expires.unwrap_or_else(|| now.after(limits::ORDER_LIFE));
+        let undo: BTreeMap<HostId, Undoable> = match campaign.undoes {
+            Some(undone) => {
+                let set = self.shared.db.campaign_undo_set(undone, now).await?;
+                let possible = set.into_iter().filter(|u| u.standing == UndoStanding::Possible);
+                possible.map(|undoable| (undoable.host, undoable)).collect()
+            }
+            None => BTreeMap::new(),
+        };
+        let incidents = self.incidents(campaign, &hosts).await?;
+        for host in hosts {
+            let id = entropy::id(JobId::at, &*self.shared.clock);
+            let work = match (campaign.undoes, incidents.get(&host)) {
+                (Some(_), _) => self.undo(undo.get(&host), campaign, (id, expires, now)),
+                (None, Some(incident)) => {
+                    match Case::read(&self.shared.db, self.shared.catalogue, *incident).await? {
+                        Some(case) => {
+                            campaigns::work_for(&case, &campaign.definition, id, expires, now)
+                        }
+                        None => passed("its failure is not known any more"),
+                    }
+                }
+                // Taken out, or started by another planner, since it was looked at.
+                (None, None) => continue,
+            };
+            match work {
+                Work::Job(job) => jobs.push(*job),
+                Work::PassedOver { why, guided: _ } => left_out.push(LeftOut { host, reason: why }),
+            }
+        }
+        Ok((jobs, left_out))
+    }
+
+    /// The failures of hosts in the campaign.
+    async fn incidents(
+        &self,
+        campaign: &Campaign,
+        hosts: &[HostId],
+    ) -> Result<BTreeMap<HostId, IncidentId>, StoreError> {
+        let wanted: BTreeSet<HostId> = hosts.iter().copied().collect();
+        let mut found = BTreeMap::new();
+        // Those that wait come first to hand; one whose job ended unreached is among the others.
+        for waiting in [true, false] {
+            let filter = ResultFilter { waiting, ..ResultFilter::default() };
+            let mut page = PageRequest::first(limits::PAGE_MAX);
+            while found.len() < wanted.len() {
+                let got = self.shared.db.campaign_results(campaign.id, &filter, &page).await?;
+                let mine = got.items.iter().filter(|result| wanted.contains(&result.host));
+                found.extend(mine.map(|result| (result.host, result.incident)));
+                let Some(next) = got.next else { break };
+                page.cursor = Some(next);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The job that takes back what another did.
+    fn undo(
+        &self,
+        undoable: Option<&Undoable>,
+        campaign: &Campaign,
+        (id, expires, now): (JobId, Timestamp, Timestamp),
+    ) -> Work {
+        let Some(undone) = undoable else {
+            return passed("nothing can be taken back on it any more");
+        };
+        let entry = self.shared.catalogue.remediations.get(&undone.remediation);
+        Work::Job(Box::new(NewJob {
+            id,
+            host: undone.host,
+            incident: undone.incident,
+            cause: undone.cause.clone(),
+            remediation: undone.remediation.clone(),
+            version: undone.version,
+            digest: undone.digest.clone(),
+            evidence: Vec::new(),
+            steps_time: entry.map_or(limits::ORDER_LIFE, steps_time),
+            verify_within: limits::VERIFY_WITHIN,
+            not_before: now,
+            expires: now.after(limits::ORDER_LIFE).min(expires),
+            reason: campaign.definition.reason.clone(),
+            terms: JobTerms {
+                task: Task::Undo { job: undone.job, attempt: undone.attempt },
+                max_risk: campaign.definition.max_risk,
+                reboot: campaign.definition.reboot,
+                ..JobTerms::default()
+            },
+        }))
+    }
+
+    fn tell(&self, campaign: &Campaign, decisions: &Decisions, applied: &Applied) {
+        let shared = &self.shared;
+        if let Some(transition) = &decisions.transition {
+            tracing::info!(from = %campaign.state, to = %transition.to, why = transition.why, "campaign moved");
+            metrics::campaign_moved(transition.to);
+        }
+        if !applied.started.is_empty() || !applied.left_out.is_empty() {
+            let (started, left_out) = (applied.started.len(), applied.left_out.len());
+            tracing::info!(started, left_out, "hosts of a campaign");
+        }
+        metrics::campaign_hosts(applied.started.len(), applied.left_out.len());
+        for (host, job) in &applied.started {
+            shared.registry.nudge(*host);
+            shared.events.tell(Event::Job { id: *job });
+        }
+        for job in &applied.recalled {
+            shared.events.tell(Event::Job { id: *job });
+        }
+        if !applied.started.is_empty() {
+            shared.nudges.deadlines.notify_one();
+        }
+        shared.events.tell(Event::Campaign { id: campaign.id });
+    }
+}
+
+#[async_trait::async_trait]
+impl BackgroundTask for Campaigns {
+    fn name(&self) -> &'static str {
+        "campaigns"
+    }
+
+    async fn activate(&mut self) -> Status {
+        if let Some(last) = self.last {
+            tokio::time::sleep(self.pause.saturating_sub(last.elapsed())).await;
+        }
+        let status = self.look_at_all().await.unwrap_or_else(|e| Status::failed(&e));
+        self.last = Some(Instant::now());
+        status
+    }
+}
+
+fn passed(why: &str) -> Work {
+    Work::PassedOver { why: why.to_owned(), guided: None }
+}
+
+/// Whether nothing is to be done but to wait.
+fn is_idle(decisions: &Decisions) -> bool {
+    let Decisions { transition, open_wave, gate_held, gate_lost, new_run, start, recall, .. } =
+        decisions;
+    transition.is_none()
+        && !(*open_wave || *gate_held || *gate_lost || *new_run)
+        && start.is_empty()
+        && recall.is_empty()
+}
+
+/// Whether it would wait for what it waits for already.
+fn same_look(campaign: &Campaign, decisions: &Decisions) -> bool {
+    campaign.next_look == decisions.next_look && campaign.waiting_for == decisions.waiting_for
+}
+
+/// Whether another look at once may decide more. What is only asked of agents is awaited.
+fn moved(decisions: &Decisions, applied: &Applied) -> bool {
+    decisions.transition.is_some()
+        || decisions.open_wave
+        || decisions.gate_held
+        || decisions.gate_lost
+        || decisions.new_run
+        || !applied.started.is_empty()
+        || !applied.left_out.is_empty()
+}

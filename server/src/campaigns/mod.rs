@@ -1,0 +1,96 @@
+//! Campaigns, as far as both people and the planner need them: what is written is read and judged
+//! here, and a host's place in a campaign becomes a job here.
+
+mod jobs;
+mod text;
+
+use std::collections::BTreeSet;
+
+use fleetmend_core::campaign::{ApprovalFacts, Definition, needs_approval};
+use fleetmend_core::ids::CampaignId;
+use fleetmend_core::knowledge::{Catalogue, NetworkCost};
+use fleetmend_core::limits;
+use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::Slug;
+use fleetmend_store::{Member, NextWork, Selection, StoreError, UndoStanding};
+
+use crate::state::Shared;
+
+pub use jobs::{Work, work_for};
+pub use text::{BadDefinition, read, said};
+
+/// The hosts that a definition finds now. `campaign` is the one it is for.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub async fn select(
+    shared: &Shared,
+    definition: &Definition,
+    campaign: Option<CampaignId>,
+    now: Timestamp,
+) -> Result<Selection, StoreError> {
+    let most = definition.max_hosts;
+    shared.db.campaign_selection(&definition.selector, most, campaign, now).await
+}
+
+/// Why a definition needs the approval of a second person, for so many hosts; empty where it needs
+/// none.
+pub fn needs(shared: &Shared, definition: &Definition, hosts: usize) -> Vec<String> {
+    let facts = ApprovalFacts {
+        hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
+        may_do: definition.may_do(shared.catalogue),
+    };
+    let policy = shared.config.approval_policy();
+    needs_approval(definition, &facts, &policy).unwrap_or_default()
+}
+
+/// Whether what comes next on a host costs the network much. Against a cause it does where anything
+/// against it may.
+pub fn costs_network(catalogue: &Catalogue, what: NextWork<'_>) -> bool {
+    let costs =
+        |id: &Slug| catalogue.remediations.get(id).is_some_and(|r| r.network == NetworkCost::Large);
+    let slug = |text: &str| text.parse::<Slug>().ok();
+    match what {
+        NextWork::Remediation(id) => slug(id).is_some_and(|id| costs(&id)),
+        NextWork::Cause(id) => slug(id)
+            .and_then(|id| catalogue.causes.get(&id))
+            .is_some_and(|cause| cause.remediations.iter().any(costs)),
+    }
+}
+
+/// The hosts on which something of a campaign can still be taken back, one job each: the latest.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub async fn undo_selection(
+    db: &fleetmend_store::Db,
+    undone: CampaignId,
+    now: Timestamp,
+) -> Result<Selection, StoreError> {
+    let mut members: Vec<Member> = Vec::new();
+    let mut seen = BTreeSet::new();
+    // The latest first: a host that had two jobs is put back where the later one found it.
+    for job in db.campaign_undo_set(undone, now).await?.into_iter().rev() {
+        if job.standing != UndoStanding::Possible || !seen.insert(job.host) {
+            continue;
+        }
+        let Some(host) = db.host(job.host).await? else { continue };
+        members.push(Member {
+            host: job.host,
+            host_name: job.host_name,
+            simulated: job.simulated,
+            incident: job.incident,
+            cause: Some(job.cause.to_string()),
+            certainty: None,
+            os: host.facts.os,
+            build: host.facts.os_build,
+            roles: Vec::new(),
+            labels: host.labels,
+            busy: host.active_job.is_some(),
+            offline: now.since(host.last_seen) >= limits::SILENT_AFTER,
+            last_seen: host.last_seen,
+        });
+    }
+    members.sort_by(|a, b| a.host_name.cmp(&b.host_name).then_with(|| a.host.cmp(&b.host)));
+    Ok(Selection { members, left_out: Vec::new() })
+}

@@ -1,0 +1,217 @@
+//! What people do with a campaign.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use fleetmend_core::campaign::{Membership, Schedule};
+use fleetmend_core::ids::CampaignId;
+use fleetmend_core::step::Undo;
+use fleetmend_core::token::Permission;
+use fleetmend_store::{Campaign, CampaignMove, CampaignText, NewCampaign, UndoStanding, Undoable};
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, changed, detail, find, keep};
+use crate::campaigns;
+use crate::entropy;
+use crate::http::api::reason;
+use crate::http::call::{Call, json, ok};
+use crate::http::problem::Problem;
+use crate::http::route::Answer;
+
+/// Why; may be left out where nothing is stopped.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Because {
+    /// Why; kept in the audit log.
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    /// Only for start: now, though it has a schedule.
+    #[serde(default)]
+    pub(crate) now: bool,
+}
+
+/// An approval.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approve {
+    /// The digest of the definition that was seen: one that was changed since is not approved.
+    pub(crate) digest: String,
+    /// A word on it; kept with the approval.
+    #[serde(default)]
+    pub(crate) note: String,
+}
+
+/// What became of a wish to try again.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Retried {
+    /// Hosts that get a fresh job.
+    pub(crate) retried: u64,
+    /// The campaign.
+    #[serde(flatten)]
+    pub(crate) campaign: super::CampaignDetailView,
+}
+
+/// What of a campaign can still be taken back.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CampaignUndo)]
+pub(crate) struct UndoView {
+    /// Jobs by how far: `exact`, `compensating` and `none` can be ordered (the last says why it does
+    /// nothing); `at_work`, `under_way`, `taken_back` and `too_old` cannot.
+    pub(crate) jobs: BTreeMap<String, u64>,
+    /// Hosts on which something would be taken back.
+    pub(crate) hosts: u64,
+    /// The first jobs, oldest first; at most 100.
+    #[schema(value_type = Vec<Object>)]
+    pub(crate) first: Vec<Undoable>,
+}
+
+/// Approves a campaign that somebody else wrote.
+pub(crate) async fn approve(call: Call) -> Answer {
+    let body: Approve = call.json()?;
+    let note = if body.note.trim().is_empty() { "" } else { reason(&body.note)? };
+    let (id, caller) = (call.id()?, Caller::of(&call));
+    let done = call.db().approve_campaign(id, &body.digest, note, caller.who(), call.now).await?;
+    changed(&call, id);
+    ok(&detail(&call, &done).await?)
+}
+
+/// Starts a campaign, or gives it to its schedule.
+pub(crate) async fn start(call: Call) -> Answer {
+    let body: Because = call.json()?;
+    let (id, caller) = (call.id::<CampaignId>()?, Caller::of(&call));
+    let why = because(&body)?;
+    let campaign = find(&call, id).await?;
+    let definition = &campaign.definition;
+    // Who may order for one host may start what was approved for that one host.
+    if definition.max_hosts != Some(1)
+        && let Some(asks) = &call.caller
+    {
+        asks.require(Permission::Author)?;
+    }
+    let started = if definition.schedule == Schedule::ByHand || body.now {
+        let hosts = match campaign.undoes {
+            Some(undone) => campaigns::undo_selection(call.db(), undone, call.now).await?,
+            None => campaigns::select(call.shared(), definition, Some(id), call.now).await?,
+        };
+        if hosts.members.is_empty() && definition.membership == Membership::Static {
+            let text =
+                "it finds no host now: nothing would be done; its preview says whom it leaves out";
+            return Err(Problem::conflict("no_hosts", text).field("selector"));
+        }
+        call.db().start_campaign(id, &hosts, why, caller.who(), call.now).await?
+    } else {
+        let to = CampaignMove::Schedule;
+        call.db().move_campaign(id, to, why, caller.who(), call.now).await?
+    };
+    changed(&call, id);
+    ok(&detail(&call, &started).await?)
+}
+
+/// Starts nothing new.
+pub(crate) async fn pause(call: Call) -> Answer {
+    step(call, CampaignMove::Pause).await
+}
+
+/// Goes on after a pause.
+pub(crate) async fn resume(call: Call) -> Answer {
+    step(call, CampaignMove::Resume).await
+}
+
+/// Stops for good.
+pub(crate) async fn abort(call: Call) -> Answer {
+    step(call, CampaignMove::Abort).await
+}
+
+/// Takes a campaign back that has not begun.
+pub(crate) async fn cancel(call: Call) -> Answer {
+    step(call, CampaignMove::Cancel).await
+}
+
+/// Puts the hosts back that ended in error.
+pub(crate) async fn retry(call: Call) -> Answer {
+    let body: Because = call.json()?;
+    let (id, caller) = (call.id::<CampaignId>()?, Caller::of(&call));
+    let why = because(&body)?;
+    find(&call, id).await?;
+    let catalogue = call.shared().catalogue;
+    let costs = |what: fleetmend_store::NextWork<'_>| campaigns::costs_network(catalogue, what);
+    let look = call.db().campaign_snapshot(id, &costs, call.now).await?;
+    let hosts = fleetmend_core::campaign::retry(&look.snapshot, call.now);
+    let (campaign, retried) =
+        call.db().retry_campaign(id, &hosts, why, caller.who(), call.now).await?;
+    changed(&call, id);
+    ok(&Retried { retried, campaign: detail(&call, &campaign).await? })
+}
+
+/// Says what of a campaign can still be taken back.
+pub(crate) async fn undo_preview(call: Call) -> Answer {
+    let id = find(&call, call.id()?).await?.id;
+    let set = call.db().campaign_undo_set(id, call.now).await?;
+    let mut jobs: BTreeMap<String, u64> = BTreeMap::new();
+    for job in &set {
+        let word = match job.standing {
+            UndoStanding::Possible => undo_of(&call, job).as_str(),
+            other => other.as_str(),
+        };
+        *jobs.entry(word.to_owned()).or_default() += 1;
+    }
+    let hosts = campaigns::undo_selection(call.db(), id, call.now).await?.members.len() as u64;
+    ok(&UndoView { jobs, hosts, first: set.into_iter().take(100).collect() })
+}
+
+/// Takes back what a campaign did: a campaign of its own, in the same waves, that is started at once.
+pub(crate) async fn undo(call: Call) -> Answer {
+    let body: Because = call.json()?;
+    let id = call.id::<CampaignId>()?;
+    let why = reason(body.reason.as_deref().unwrap_or_default())?.to_owned();
+    let undone = find(&call, id).await?;
+    let hosts = campaigns::undo_selection(call.db(), id, call.now).await?;
+    if hosts.members.is_empty() {
+        let text = "nothing of it can be taken back now: GET its undo says why";
+        return Err(Problem::conflict("nothing_to_undo", text));
+    }
+    let made = keep(&call, undoing(&call, &undone, &why, hosts.members.len())).await?;
+    let caller = Caller::of(&call);
+    let started = call.db().start_campaign(made.id, &hosts, &why, caller.who(), call.now).await?;
+    changed(&call, made.id);
+    json(StatusCode::CREATED, &detail(&call, &started).await?)
+}
+
+/// The campaign that takes another back. It does nothing that was not approved: it needs no approval.
+fn undoing(call: &Call, undone: &Campaign, why: &str, hosts: usize) -> NewCampaign {
+    let mut definition = undone.definition.clone();
+    let name: String = format!("Undo: {}", definition.name);
+    definition.name = name.chars().take(fleetmend_core::limits::CAMPAIGN_NAME_CHARS).collect();
+    definition.reason = why.chars().take(fleetmend_core::limits::CAMPAIGN_REASON_CHARS).collect();
+    definition.schedule = Schedule::ByHand;
+    definition.membership = Membership::Static;
+    definition.max_hosts = Some(u32::try_from(hosts).unwrap_or(u32::MAX));
+    let id = entropy::id(CampaignId::at, &*call.shared().clock);
+    NewCampaign {
+        id,
+        text: CampaignText { definition, needs: Vec::new() },
+        undoes: Some(undone.id),
+    }
+}
+
+fn undo_of(call: &Call, job: &Undoable) -> Undo {
+    let entry = call.shared().catalogue.remediations.get(&job.remediation);
+    // What the catalogue no longer knows, the agent's journal may still; it says so itself.
+    entry.map_or(Undo::Compensating, fleetmend_core::knowledge::Remediation::undo)
+}
+
+async fn step(call: Call, to: CampaignMove) -> Answer {
+    let body: Because = call.json()?;
+    let (id, caller) = (call.id::<CampaignId>()?, Caller::of(&call));
+    let why = because(&body)?;
+    let moved = call.db().move_campaign(id, to, why, caller.who(), call.now).await?;
+    changed(&call, id);
+    ok(&detail(&call, &moved).await?)
+}
+
+fn because(body: &Because) -> Result<&str, Problem> {
+    match body.reason.as_deref().map(str::trim) {
+        None | Some("") => Ok(""),
+        Some(text) => reason(text),
+    }
+}

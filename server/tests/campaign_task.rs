@@ -1,0 +1,205 @@
+//! The background task that carries campaigns on, over a real database and a clock that stands still.
+
+mod http_support;
+
+use std::time::Duration;
+
+use fleetmend_core::campaign::CampaignState;
+use fleetmend_core::ids::{CampaignId, HostId, JobId, SpoolEpoch};
+use fleetmend_core::job::{JobState, JobUpdate, ProofLevel};
+use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::Clock as _;
+use fleetmend_core::token::Role;
+use fleetmend_server::background::tasks::Campaigns;
+use fleetmend_server::background::{BackgroundTask as _, Outcome};
+use fleetmend_store::{Campaign, HostItems, JobFilter, PageRequest, Who};
+use http_support::{Site, id};
+use serde_json::{Value, json};
+
+const ANNA: Who<'static> = Who { actor: "user anna", person: "user anna" };
+
+/// Hosts that all fail alike.
+async fn fleet(hosts: u128) -> (Site, String) {
+    let site = Site::new().await;
+    let author = site.token(Role::Author).await;
+    for n in 1..=hosts {
+        let host = site.host(n, &format!("web-{n}"), false, false).await;
+        site.failure(host, n, "dpkg was interrupted").await;
+    }
+    (site, author)
+}
+
+fn definition() -> Value {
+    json!({
+        "name": "interrupted dpkg", "reason": "updates stand still", "max_risk": "disruptive",
+        "selector": { "cause": "dpkg_interrupted" },
+        "waves": [{ "share": "1" }, { "share": "all" }], "gate": { "soak": "0s" },
+    })
+}
+
+/// Writes, approves and starts a campaign.
+async fn started(site: &Site, author: &str, definition: &Value) -> CampaignId {
+    let made = site.post(author, "/api/v1/campaigns", definition).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let made = made.json();
+    let campaign: CampaignId = made["id"].as_str().expect("an id").parse().expect("an id");
+    let (db, now) = (&site.shared.db, site.clock.now());
+    if made["state"] == "awaiting_approval" {
+        let digest = made["digest"].as_str().expect("a digest");
+        db.approve_campaign(campaign, digest, "", ANNA, now).await.expect("approved");
+    }
+    let path = format!("/api/v1/campaigns/{campaign}/start");
+    let done = site.post(author, &path, &json!({})).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    campaign
+}
+
+/// Looks until nothing more is decided.
+async fn look(site: &Site) {
+    let mut task = Campaigns::new(site.shared.clone()).without_pause();
+    loop {
+        let status = task.activate().await;
+        match status.outcome {
+            Outcome::Done => return,
+            Outcome::More => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn campaign(site: &Site, id: CampaignId) -> Campaign {
+    site.shared.db.campaign(id).await.expect("reads").expect("is there")
+}
+
+/// The campaign's jobs that are in a state, oldest first.
+async fn jobs(site: &Site, campaign: CampaignId, state: JobState) -> Vec<(JobId, HostId)> {
+    let filter = JobFilter { campaign: Some(campaign), state: vec![state], ..JobFilter::default() };
+    let page = site.shared.db.jobs(&filter, &PageRequest::first(100)).await.expect("reads");
+    page.items.iter().rev().map(|job| (job.id, job.host)).collect()
+}
+
+/// What the agent of a job says of it.
+async fn agent_says(site: &Site, (job, host): (JobId, HostId), sequence: u64, state: JobState) {
+    let now = site.clock.now();
+    let update = JobUpdate {
+        job,
+        attempt: 1,
+        state,
+        detail: "told by a test".to_owned(),
+        step: None,
+        evidence: Vec::new(),
+        proof: (state == JobState::Fixed).then_some(ProofLevel::Repeated),
+        at: now,
+    };
+    let item = SpoolItem::Job(Box::new(update));
+    let items = vec![(sequence, item.into())];
+    let batch = [HostItems { host, epoch: SpoolEpoch(id(7_000)), items }];
+    let done = site.shared.db.ingest(&batch, now, &mut || [5; 10]).await.expect("ingests");
+    assert_eq!(done.outcomes[0].applied, 1, "{done:?}");
+}
+
+/// The job is offered, runs and ends so.
+async fn ends(site: &Site, job: (JobId, HostId), state: JobState) {
+    site.shared.db.offer(job.0, site.clock.now()).await.expect("offered").expect("an order");
+    agent_says(site, job, 1, JobState::Running).await;
+    agent_says(site, job, 2, state).await;
+}
+
+#[tokio::test]
+async fn waves_open_one_after_the_other_and_a_halt_holds_them() {
+    let (site, author) = fleet(3).await;
+    let campaign_id = started(&site, &author, &definition()).await;
+    look(&site).await;
+    let first = jobs(&site, campaign_id, JobState::Queued).await;
+    assert_eq!(first.len(), 1, "the first wave is one host");
+    look(&site).await;
+    assert_eq!(
+        jobs(&site, campaign_id, JobState::Queued).await,
+        first,
+        "doing it twice changes nothing"
+    );
+    let waits = campaign(&site, campaign_id).await.waiting_for.expect("says why nothing moves");
+    assert!(!waits.is_empty());
+
+    ends(&site, first[0], JobState::Fixed).await;
+    std::fs::write(site.shared.config.data_dir.join("halt"), "fire").expect("written");
+    site.shared.halt.look(&site.shared.db, &*site.shared.clock).await.expect("looks");
+    site.clock.advance(Duration::from_mins(1));
+    look(&site).await;
+    assert_eq!(
+        jobs(&site, campaign_id, JobState::Queued).await,
+        [],
+        "a halted fleet starts nothing"
+    );
+    std::fs::remove_file(site.shared.config.data_dir.join("halt")).expect("removed");
+    site.shared.halt.look(&site.shared.db, &*site.shared.clock).await.expect("looks");
+    look(&site).await;
+    let rest = jobs(&site, campaign_id, JobState::Queued).await;
+    assert_eq!(rest.len(), 2, "the last wave is all");
+    for job in rest {
+        ends(&site, job, JobState::Fixed).await;
+    }
+    site.clock.advance(Duration::from_mins(1));
+    look(&site).await;
+    assert_eq!(campaign(&site, campaign_id).await.state, CampaignState::Completed);
+}
+
+#[tokio::test]
+async fn errors_abort_it_and_nothing_more_starts() {
+    let (site, author) = fleet(3).await;
+    let campaign_id = started(&site, &author, &definition()).await;
+    look(&site).await;
+    let first = jobs(&site, campaign_id, JobState::Queued).await;
+    ends(&site, first[0], JobState::Failed).await;
+    look(&site).await;
+    let stands = campaign(&site, campaign_id).await;
+    assert_eq!(stands.state, CampaignState::Aborted, "{}", stands.state_reason);
+    assert_eq!(stands.state_by, format!("campaign {campaign_id}"));
+    site.clock.advance(Duration::from_hours(2));
+    look(&site).await;
+    let all = JobFilter { campaign: Some(campaign_id), ..JobFilter::default() };
+    let total = site.shared.db.jobs(&all, &PageRequest::first(1)).await.expect("reads").total;
+    assert_eq!(total, 1, "an aborted campaign starts nothing");
+
+    let path = format!("/api/v1/campaigns/{campaign_id}/retry");
+    let retried = site.post(&author, &path, &json!({ "reason": "the mirror was down" })).await;
+    assert_eq!(retried.json()["retried"], 1, "{}", retried.text);
+}
+
+#[tokio::test]
+async fn two_planners_start_each_host_once() {
+    let (site, author) = fleet(6).await;
+    let mut all = definition();
+    all["waves"] = json!([{ "share": "all" }]);
+    let campaign_id = started(&site, &author, &all).await;
+    let mut one = Campaigns::new(site.shared.clone()).without_pause();
+    let mut two = Campaigns::new(site.shared.clone()).without_pause();
+    let (a, b) = tokio::join!(one.activate(), two.activate());
+    assert!(!a.outcome.is_failure() && !b.outcome.is_failure(), "{a:?} {b:?}");
+    look(&site).await;
+    let mut hosts: Vec<HostId> = jobs(&site, campaign_id, JobState::Queued)
+        .await
+        .into_iter()
+        .map(|(_, host)| host)
+        .collect();
+    assert_eq!(hosts.len(), 6);
+    hosts.sort_unstable();
+    hosts.dedup();
+    assert_eq!(hosts.len(), 6, "a host was started twice");
+}
+
+#[tokio::test]
+async fn a_host_that_nothing_automatic_helps_is_left_out_with_the_reason() {
+    let (site, author) = fleet(2).await;
+    let mut safe = definition();
+    safe["max_risk"] = json!("safe");
+    let campaign_id = started(&site, &author, &safe).await;
+    look(&site).await;
+    assert_eq!(jobs(&site, campaign_id, JobState::Queued).await, []);
+    let path = format!("/api/v1/campaigns/{campaign_id}/hosts?outcome=left_out");
+    let hosts = site.get(&author, &path).await.json();
+    assert_eq!(hosts["total"], 2, "{hosts}");
+    let why = hosts["items"][0]["detail"].as_str().expect("a reason");
+    assert!(why.contains("only up to safe is allowed"), "{why}");
+    assert!(campaign(&site, campaign_id).await.state.is_final(), "nothing is left to do");
+}
