@@ -49,16 +49,28 @@ pub struct Dropped {
     pub events: u64,
     /// Items set aside.
     pub quarantined: u64,
+    /// Campaigns, or runs of them.
+    pub campaigns: u64,
     /// Whether more of it is due.
     pub more: bool,
 }
 
-/// An incident stays while a report, a job at work or a later incident refers to it.
+/// An incident stays while a report, a job at work, a later incident or a campaign refers to it.
 macro_rules! unreferenced {
     () => {
         "NOT EXISTS (SELECT 1 FROM report r WHERE r.incident_id = i.id) \
          AND NOT EXISTS (SELECT 1 FROM incident n WHERE n.previous_id = i.id) \
+         AND NOT EXISTS (SELECT 1 FROM campaign_host ch WHERE ch.incident_id = i.id) \
          AND NOT EXISTS (SELECT 1 FROM job j WHERE j.incident_id = i.id AND j.ended_ms IS NULL)"
+    };
+}
+
+/// A run of a campaign goes when it ended long ago and no person can go on with it: it is not the last,
+/// or the campaign is over.
+macro_rules! old_runs {
+    () => {
+        "FROM campaign_run r JOIN campaign c ON c.id = r.campaign_id WHERE r.ended_ms < $1 \
+         AND (r.run < c.run OR c.state IN ('aborted', 'completed', 'completed_with_errors', 'cancelled'))"
     };
 }
 
@@ -90,6 +102,26 @@ statements! {
     /// The pieces count as dropped, and a reader of the output is at its end at once.
     FORGET_LOG = "UPDATE job SET log_dropped = log_dropped + log_pieces, log_pieces = 0 WHERE id = $1";
     DROP_LOG = "DELETE FROM job_log WHERE job_id = $1";
+    /// A campaign's hosts, waves and runs go one after the other, as what refers to what wants it.
+    CAMPAIGN_HOSTS = concat!("DELETE FROM campaign_host WHERE (campaign_id, run, host_id) IN (SELECT ch.campaign_id, ch.run, ch.host_id \
+        FROM campaign_host ch WHERE (ch.campaign_id, ch.run) IN (SELECT r.campaign_id, r.run ", old_runs!(), ") LIMIT $2)");
+    CAMPAIGN_WAVES = concat!("DELETE FROM campaign_wave WHERE (campaign_id, run) IN (SELECT r.campaign_id, r.run ", old_runs!(), " \
+        AND NOT EXISTS (SELECT 1 FROM campaign_host ch WHERE ch.campaign_id = r.campaign_id AND ch.run = r.run) \
+        ORDER BY r.ended_ms LIMIT $2)");
+    CAMPAIGN_RUNS = concat!("DELETE FROM campaign_run WHERE (campaign_id, run) IN (SELECT r.campaign_id, r.run ", old_runs!(), " \
+        AND NOT EXISTS (SELECT 1 FROM campaign_host ch WHERE ch.campaign_id = r.campaign_id AND ch.run = r.run) \
+        AND NOT EXISTS (SELECT 1 FROM campaign_wave w WHERE w.campaign_id = r.campaign_id AND w.run = r.run) \
+        ORDER BY r.ended_ms LIMIT $2)");
+    /// Those that are over and have nothing below them any more; one that repeats is over when it is cancelled.
+    OLD_CAMPAIGNS = "SELECT c.id FROM campaign c WHERE c.state IN ('aborted', 'completed', 'completed_with_errors', 'cancelled') \
+        AND c.next_look_ms IS NULL AND c.state_ms < $1 AND NOT EXISTS (SELECT 1 FROM campaign_run r WHERE r.campaign_id = c.id) \
+        AND NOT EXISTS (SELECT 1 FROM campaign_host ch WHERE ch.campaign_id = c.id) \
+        AND NOT EXISTS (SELECT 1 FROM campaign_wave w WHERE w.campaign_id = c.id) ORDER BY c.state_ms LIMIT $2";
+    DROP_APPROVALS_OF = "DELETE FROM approval WHERE campaign_id = $1";
+    /// Held before it goes: what somebody does with it meanwhile is seen.
+    DROP_CAMPAIGN = "DELETE FROM campaign WHERE id = $1";
+    HOLD_CAMPAIGN = "UPDATE campaign SET revision = revision + 1 WHERE id = $1 AND state_ms < $2";
+    FREEZES = "DELETE FROM change_freeze WHERE id IN (SELECT id FROM change_freeze WHERE until_ms < $1 ORDER BY until_ms LIMIT $2)";
     OLD_INCIDENTS = concat!("SELECT i.id FROM incident i WHERE i.ended_ms < $1 AND ", unreferenced!(), " \
         ORDER BY i.ended_ms LIMIT $2");
     /// Looked at again once the host is held.
@@ -162,14 +194,29 @@ impl Db {
         self.ensure_report_partitions(now.day()..=now.day() + AHEAD).await?;
         let few = (rows / HEAVY).max(1);
         done.job_logs = self.drop_logs(first_ms(keep.job_log), few).await?;
+        // Campaigns first: they hold their incidents.
+        let hosts = self.drop_rows(CAMPAIGN_HOSTS, first_ms(keep.incidents), rows).await?;
+        self.drop_rows(CAMPAIGN_WAVES, first_ms(keep.incidents), rows).await?;
+        let runs = self.drop_rows(CAMPAIGN_RUNS, first_ms(keep.incidents), rows).await?;
+        done.campaigns = runs + self.drop_campaigns(first_ms(keep.incidents), few).await?;
+        let freezes = self.drop_rows(FREEZES, first_ms(keep.events), rows).await?;
         done.incidents = self.drop_incidents(first_ms(keep.incidents), few).await?;
         let full = |n: u64, most: i64| i64::try_from(n).is_ok_and(|n| n >= most);
-        done.more |=
-            [done.reports, done.evidence, done.roll_up, done.events, done.quarantined, passed]
-                .into_iter()
-                .any(|n| full(n, rows))
-                || full(done.job_logs, few)
-                || full(done.incidents, few);
+        done.more |= [
+            done.reports,
+            done.evidence,
+            done.roll_up,
+            done.events,
+            done.quarantined,
+            passed,
+            hosts,
+            freezes,
+        ]
+        .into_iter()
+        .any(|n| full(n, rows))
+            || full(done.job_logs, few)
+            || full(done.campaigns, few)
+            || full(done.incidents, few);
         Ok(done)
     }
 
@@ -204,6 +251,22 @@ impl Db {
             })?;
         }
         Ok(jobs.len() as u64)
+    }
+
+    async fn drop_campaigns(&self, before: i64, most: i64) -> Result<u64> {
+        let campaigns = self.ids(OLD_CAMPAIGNS, before, most).await?;
+        for campaign in &campaigns {
+            transaction!(self, |tx| {
+                let held = run!(&mut *tx, sqlx::query(HOLD_CAMPAIGN).bind(campaign).bind(before))?;
+                if held > 0 {
+                    for sql in [DROP_APPROVALS_OF, DROP_CAMPAIGN] {
+                        run!(&mut *tx, sqlx::query(sql).bind(campaign))?;
+                    }
+                }
+                Ok::<_, StoreError>(())
+            })?;
+        }
+        Ok(campaigns.len() as u64)
     }
 
     async fn drop_incidents(&self, before: i64, most: i64) -> Result<u64> {

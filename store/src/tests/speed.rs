@@ -148,3 +148,90 @@ async fn trends_of_a_big_fleet() {
         began,
     );
 }
+
+/// A campaign of 20,000 hosts, a fifth of them begun.
+const CAMPAIGN: &[&str] = &[
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
+     INSERT INTO host (id, name, os, os_name, os_build, arch, agent_version, boot_id, simulated, lifecycle, \
+        lifecycle_reason, lifecycle_ms, enrolled_ms, last_seen_ms, labels) \
+     SELECT CAST(printf('%016d', i) AS BLOB), 'host-' || i, 'linux', 'Debian', '6.1', 'x86_64', '1', 'b', 1, 'active', \
+        '', 0, 0, 1790000000000, '{\"cluster\":\"c' || i % 4000 || '\",\"role\":\"desk\",\"site\":\"s' || i % 40 || '\"}' FROM n",
+    "INSERT INTO host_label (host_id, key, value) SELECT id, 'site', json_extract(labels, '$.site') FROM host",
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
+     INSERT INTO incident (id, host_id, product, operation, code, subject, symbol, message, state, opened_ms, \
+        first_seen_ms, last_seen_ms, reports, cause, triage_done) \
+     SELECT CAST(printf('%016d', i) AS BLOB), CAST(printf('%016d', i) AS BLOB), 'apt', 'install', \
+        'apt.dpkg_interrupted', '', '', '', 'open', 1789000000000, 1789000000000, 1789000000000, 4, 'apt.dpkg_interrupted', 1 FROM n",
+];
+
+/// No promise of CI: `cargo test -p fleetmend-store --release --lib -- --ignored --nocapture a_campaign_of`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn a_campaign_of_20_000_hosts() {
+    use super::campaigns::{found, new};
+    let store = Store::sqlite().await;
+    let db = store.db.patient();
+    for sql in CAMPAIGN {
+        super::meddle(&db, sql).await.expect("fills");
+    }
+    super::meddle(&db, "ANALYZE").await.expect("analyzes");
+    let now = at(0);
+    let clock = |what: &str, began: Instant| println!("{what}: {:?}", began.elapsed());
+    let fields = serde_json::json!({
+        "waves": [{"share": "all"}], "pace": {"at_once": 4000, "group_label": "cluster"},
+    });
+    let made =
+        db.create_campaign(&new(1, &fields), super::campaigns::ANNA, now).await.expect("creates");
+    let began = Instant::now();
+    let selection = found(&db, &made, now).await;
+    assert_eq!(selection.members.len(), 20_000);
+    clock("selection of 20,000 hosts", began);
+    let began = Instant::now();
+    db.start_campaign(made.id, &selection, "", super::campaigns::ANNA, now).await.expect("starts");
+    clock("20,000 hosts taken in", began);
+    super::campaigns::plan(&db, made.id, now).await.expect("opens the wave");
+    let hosts: Vec<_> = selection.members.iter().map(|m| m.host).take(4_000).collect();
+    let mut slowest = Duration::ZERO;
+    for piece in hosts.chunks(500) {
+        let mut jobs = Vec::new();
+        for member in piece {
+            let of = selection.members.iter().find(|m| m.host == *member).expect("there");
+            let expires = now.after(Duration::from_hours(24));
+            let random = super::random()();
+            jobs.push(crate::NewJob {
+                id: fleetmend_core::ids::JobId::at(now, random),
+                not_before: now,
+                expires,
+                ..super::job(0, *member, of.incident)
+            });
+        }
+        let revision = db.campaign(made.id).await.expect("reads").expect("there").revision;
+        let decisions =
+            fleetmend_core::campaign::Decisions { start: piece.to_vec(), ..Default::default() };
+        let step = crate::NextStep {
+            revision,
+            decisions: &decisions,
+            jobs: &jobs,
+            left_out: &[],
+            selection: None,
+        };
+        let began = Instant::now();
+        let done = db.apply_campaign(made.id, &step, "planner", now).await.expect("applies");
+        assert_eq!(done.expect("now").started.len(), 500);
+        slowest = slowest.max(began.elapsed());
+    }
+    println!("a step of 500 jobs: {slowest:?} at most");
+    for _ in 0..3 {
+        let began = Instant::now();
+        let look = db.campaign_snapshot(made.id, &|_| true, now).await.expect("looks");
+        assert_eq!(look.snapshot.hosts.len(), 20_000);
+        clock("snapshot of 20,000 hosts", began);
+        let began = Instant::now();
+        let decisions = fleetmend_core::campaign::advance(&look.snapshot, now);
+        clock("advance", began);
+        drop(decisions);
+        let began = Instant::now();
+        db.campaign_counts(made.id).await.expect("counts");
+        clock("counts", began);
+    }
+}

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use fleetmend_core::campaign::calendar::{FreezeRule, FreezeWhen};
 use fleetmend_core::evidence::Answer;
-use fleetmend_core::host::OsFamily;
-use fleetmend_core::ids::{ApiTokenId, HostId, JobId, WebSessionId};
+use fleetmend_core::host::{Labels, OsFamily};
+use fleetmend_core::ids::{ApiTokenId, FreezeId, HostId, JobId, WebSessionId};
 use fleetmend_core::incident::IncidentRules;
 use fleetmend_core::job::{JobLog, JobState, JobUpdate, StepReport, StepState};
 use fleetmend_core::overdue::OverdueRules;
 use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::{Role, TokenKind};
 use fleetmend_tests::postgres::{Cluster, Database};
 
@@ -17,8 +19,8 @@ use super::{
     migrated, random, recovers, send, token,
 };
 use crate::{
-    AuditCheck, AuditFilter, Db, HostFilter, JobFilter, NewApiToken, NewSession, PageRequest,
-    ReportFilter, Step, StoreError,
+    AuditCheck, AuditFilter, CampaignFilter, Db, HostFilter, JobFilter, NewApiToken, NewFreeze,
+    NewSession, PageRequest, ReportFilter, Step, StoreError,
 };
 
 /// A SQLite database in which every table has rows.
@@ -107,28 +109,35 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
     }
     db.triage_all_again("7").await.expect("marks");
     passes_and_watches(&db, all[2]).await;
-    campaigns(&db).await;
+    campaigns(&db, at(8)).await;
     db.close().await;
     (folder, path)
 }
 
-/// A campaign with all that belongs to one.
-async fn campaigns(db: &Db) {
-    for sql in [
-        "INSERT INTO campaign (id, name, definition, digest, needs, state, state_ms, state_by, state_reason, created_by, \
-            created_person, created_ms, edited_by, edited_person, edited_ms, run, revision) \
-         SELECT id, 'c', '{}', '00', '[]', 'running', 1, 'x', '', 'x', 'y', 1, 'x', 'y', 1, 1, 3 FROM host LIMIT 1",
-        "INSERT INTO campaign_run (campaign_id, run, started_by, started_ms) SELECT id, 1, 'x', 5 FROM campaign",
-        "INSERT INTO campaign_wave (campaign_id, run, wave, opened_ms) SELECT id, 1, 0, 5 FROM campaign",
-        "INSERT INTO campaign_host (campaign_id, run, host_id, position, incident_id) \
-         SELECT c.id, 1, i.host_id, 0, i.id FROM campaign c, incident i LIMIT 1",
-        "INSERT INTO approval (campaign_id, number, digest, approved_by, approved_person, approved_ms, note) \
-         SELECT id, 1, '00', 'x', 'z', 4, '' FROM campaign",
-        "INSERT INTO change_freeze (id, name, reason, definition, until_ms, created_by, created_ms) \
-         SELECT id, 'f', '', '{}', 2, 'x', 1 FROM campaign",
-    ] {
-        meddle(db, sql).await.expect("fills");
-    }
+/// A campaign with all that belongs to one, and a freeze.
+async fn campaigns(db: &Db, now: Timestamp) {
+    let mut new = super::campaigns::new(60, &serde_json::json!({}));
+    new.text.needs = vec!["it is large".to_owned()];
+    let (anna, boris) = (super::campaigns::ANNA, super::campaigns::BORIS);
+    let made = db.create_campaign(&new, anna, now).await.expect("creates");
+    db.approve_campaign(made.id, &made.digest, "seen", boris, now).await.expect("approves");
+    let mut selection = super::campaigns::found(db, &made, now).await;
+    let open = incidents(db).await.into_iter().find(|i| i.ended.is_none()).expect("open");
+    let mut any = made.definition.selector.clone();
+    (any.code, any.incidents) = (None, vec![open.id]);
+    selection.members =
+        db.campaign_selection(&any, None, None, now).await.expect("selects").members;
+    assert_eq!(selection.members.len(), 1);
+    db.start_campaign(made.id, &selection, "now", anna, now).await.expect("starts");
+    super::campaigns::plan(db, made.id, now).await.expect("opens the wave");
+    let rule = FreezeRule {
+        name: "new year".to_owned(),
+        when: FreezeWhen::Yearly { first: "12-20".to_owned(), last: "01-06".to_owned() },
+        zone: "UTC".to_owned(),
+        labels: Labels::new(),
+    };
+    let freeze = NewFreeze { id: FreezeId(id(61)), rule, reason: "quiet".to_owned() };
+    db.create_freeze(&freeze, "test", now).await.expect("keeps");
 }
 
 /// A failure that is no incident yet, and a build that was seen.
@@ -165,6 +174,11 @@ async fn seen(db: &Db) -> String {
     lines
         .push(format!("{:?}", db.reports(&ReportFilter::default(), &page).await.expect("reports")));
     lines.push(format!("{:?}", db.audit_log(&AuditFilter::default(), &page).await.expect("audit")));
+    let campaigns = db.campaigns(&CampaignFilter::default(), &page).await.expect("campaigns").items;
+    for campaign in &campaigns {
+        lines.push(format!("{:?}", db.campaign_document(campaign.id).await.expect("document")));
+    }
+    lines.push(format!("{:?}", db.freezes().await.expect("freezes")));
     lines.push(format!("{:?}", db.quarantine(&page).await.expect("quarantine")));
     lines.push(format!("{:?}", db.enrollment_tokens(&page).await.expect("tokens")));
     lines.push(format!("{:?}", db.session(&hash(51), at(10)).await.expect("session")));

@@ -17,8 +17,8 @@ use crate::{
     ResultFilter, Selection, Who,
 };
 
-pub(super) const ANNA: Who<'_> = Who { actor: "user anna", person: "anna" };
-pub(super) const BORIS: Who<'_> = Who { actor: "user boris", person: "boris" };
+pub(in crate::tests) const ANNA: Who<'_> = Who { actor: "user anna", person: "anna" };
+pub(in crate::tests) const BORIS: Who<'_> = Who { actor: "user boris", person: "boris" };
 const CODE: &str = "apt.dpkg_interrupted";
 
 /// A definition, with some of its fields set.
@@ -37,7 +37,7 @@ pub(super) fn text(fields: &Value) -> CampaignText {
     CampaignText { definition: definition(fields), needs: Vec::new() }
 }
 
-pub(super) fn new(n: u128, fields: &Value) -> NewCampaign {
+pub(in crate::tests) fn new(n: u128, fields: &Value) -> NewCampaign {
     NewCampaign { id: CampaignId(id(n)), text: text(fields), undoes: None }
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn broken(db: &Db, n: u128) -> Vec<(HostId, IncidentId)> {
 }
 
 /// What the campaign's own selector finds.
-pub(super) async fn found(db: &Db, campaign: &Campaign, now: Timestamp) -> Selection {
+pub(in crate::tests) async fn found(db: &Db, campaign: &Campaign, now: Timestamp) -> Selection {
     let Definition { selector, max_hosts, .. } = &campaign.definition;
     db.campaign_selection(selector, *max_hosts, Some(campaign.id), now).await.expect("selects")
 }
@@ -96,7 +96,7 @@ pub(super) async fn results(db: &Db, id: CampaignId) -> Vec<crate::HostResult> {
 }
 
 /// One look and what follows from it, as the planner does it.
-pub(super) async fn plan(db: &Db, id: CampaignId, now: Timestamp) -> Option<Applied> {
+pub(in crate::tests) async fn plan(db: &Db, id: CampaignId, now: Timestamp) -> Option<Applied> {
     let CampaignLook { campaign, snapshot } = look(db, id, now).await;
     let decisions = advance(&snapshot, now);
     let jobs = jobs_for(db, id, &decisions.start, now).await;

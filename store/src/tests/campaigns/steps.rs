@@ -12,7 +12,7 @@ use super::{
 };
 use crate::tests::{at, contract, fails, failure, job, job_says, meddle, recovers, send};
 use crate::{
-    CampaignMove, Db, LeftOut, NextStep, PageRequest, ResultFilter, StoreError, UndoStanding,
+    CampaignMove, Db, Keep, LeftOut, NextStep, PageRequest, ResultFilter, StoreError, UndoStanding,
 };
 
 async fn state(db: &Db, job: JobId) -> JobState {
@@ -356,6 +356,28 @@ contract! {
         assert_eq!(seen.groups_busy, ["c2".to_owned()].into());
         assert_eq!(seen.sites_busy, [("2".to_owned(), 1)].into());
         assert_eq!(look(db, first.id, at(7)).await.snapshot.sites_busy, std::collections::BTreeMap::new());
+    }
+
+    async fn an_old_campaign_goes_and_then_its_incidents(db) {
+        broken(db, 2).await;
+        let campaign = running(db, 1, &json!({"waves": [{"share": "all"}]}), at(2)).await;
+        for (host, job) in settle(db, campaign.id, at(2)).await {
+            works(db, host, job, JobState::Fixed, at(3)).await;
+        }
+        // Its incidents end earlier than it does.
+        settle(db, campaign.id, at(20 * 24 * 60)).await;
+        let draft = db.create_campaign(&new(2, &json!({})), ANNA, at(3)).await.expect("creates");
+        let keep = Keep { reports: 90, job_log: 90, incidents: 400, events: 400, quarantine: 30, roll_up: 400 };
+        let drop_all = |days: u64| async move {
+            while db.drop_old(&keep, at(days * 24 * 60), 100).await.expect("drops").more {}
+        };
+        drop_all(410).await;
+        assert_eq!(db.campaign_document(campaign.id).await.expect("exports").hosts.len(), 2);
+        assert_eq!(crate::tests::incidents(db).await.len(), 2, "the campaign tells of them");
+        drop_all(425).await;
+        assert_eq!(db.campaign(campaign.id).await.expect("reads"), None);
+        assert_eq!(crate::tests::incidents(db).await, []);
+        assert!(db.campaign(draft.id).await.expect("reads").is_some(), "a person's draft stays");
     }
 
     async fn a_step_that_fails_in_the_middle_leaves_nothing(db) {
