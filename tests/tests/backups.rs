@@ -125,9 +125,19 @@ fn left_locks_are_removed_and_a_failed_copy_runs_again() {
     assert_eq!(locked["cause"]["id"], "borg_lock_left", "{locked}");
     let id = locked["id"].as_str().expect("an id");
     let wish = json!({"max_risk": "dangerous", "remediation": "borg.break_lock", "reason": "test"});
-    let (status, refused) = api.post(&format!("/api/v1/incidents/{id}/remediate"), &wish);
-    assert_eq!(status, 409, "{refused}");
-    assert!(refused.to_string().contains("second person"), "{refused}");
+    let (status, told) = api.post(&format!("/api/v1/incidents/{id}/remediate"), &wish);
+    assert_eq!(status, 202, "{told}");
+    assert!(told["awaits"].as_str().is_some_and(|t| t.contains("second person")), "{told}");
+    let campaign = &told["campaign"];
+    assert_eq!(campaign["state"], "awaiting_approval", "{told}");
+    let path = |verb: &str| {
+        format!("/api/v1/campaigns/{}/{verb}", campaign["id"].as_str().unwrap_or_default())
+    };
+    let (status, alone) = api.post(&path("start"), &json!({}));
+    assert_eq!(status, 409, "{alone}");
+    let (status, token) = api.post(&path("approve"), &json!({"digest": campaign["digest"]}));
+    assert_eq!(status, 403, "no token approves: {token}");
+    assert!(machine.root().at("/srv/borg/lock.exclusive").exists(), "nothing was done");
     // A person has given the right to read.
     sh(&machine, "chmod 644 /srv/shut/file");
     mend(&api, "rsync.partial", "backup_source_unreadable", "backup.rerun_unit");

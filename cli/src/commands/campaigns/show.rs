@@ -162,8 +162,11 @@ fn people_count(wave: &Value) -> Value {
 
 /// `3 fixed, 1 failed`.
 pub(super) fn words(map: &Value) -> String {
-    let pairs = map.as_object().into_iter().flatten();
+    // By name, so that a line changes only where a number does.
+    let pairs: std::collections::BTreeMap<&String, &Value> =
+        map.as_object().into_iter().flatten().collect();
     let words: Vec<String> = pairs
+        .into_iter()
         .filter(|(_, n)| n.as_u64().is_some_and(|n| n > 0))
         .map(|(name, n)| format!("{n} {}", output::clean(name).replace('_', " ")))
         .collect();
