@@ -155,7 +155,7 @@ const CAMPAIGN: &[&str] = &[
      INSERT INTO host (id, name, os, os_name, os_build, arch, agent_version, boot_id, simulated, lifecycle, \
         lifecycle_reason, lifecycle_ms, enrolled_ms, last_seen_ms, labels) \
      SELECT CAST(printf('%016d', i) AS BLOB), 'host-' || i, 'linux', 'Debian', '6.1', 'x86_64', '1', 'b', 1, 'active', \
-        '', 0, 0, 1790000000000, '{\"cluster\":\"c' || i % 4000 || '\",\"role\":\"desk\",\"site\":\"s' || i % 40 || '\"}' FROM n",
+        '', 0, 0, 1790000000000, '{\"cluster\":\"c' || (i % 4000) || '\",\"role\":\"desk\",\"site\":\"s' || (i % 40) || '\"}' FROM n",
     "INSERT INTO host_label (host_id, key, value) SELECT id, 'site', json_extract(labels, '$.site') FROM host",
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
      INSERT INTO incident (id, host_id, product, operation, code, subject, symbol, message, state, opened_ms, \
