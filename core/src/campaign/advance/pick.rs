@@ -1,6 +1,6 @@
 //! Which hosts are started now, and why the others are not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -52,7 +52,10 @@ pub(super) fn pick(
     let room = places.min(in_flight).min(a_minute).min(tally.may_start);
     let label = s.definition.waves[s.waves.len().min(s.definition.waves.len()) - 1].label.as_ref();
 
-    let mut groups = tally.groups.clone();
+    // Groups of hosts that are started now.
+    let mut groups: HashSet<&str> = HashSet::new();
+    let freezes: Vec<&FreezeSpan> =
+        s.freezes.iter().filter(|f| f.from <= now && now < f.until).collect();
     let mut sites = tally.sites.clone();
     let mut hours: BTreeMap<&str, Hours> = BTreeMap::new();
     let mut held = Held::default();
@@ -65,7 +68,7 @@ pub(super) fn pick(
             held.unreachable += 1;
         } else if host.busy {
             held.busy += 1;
-        } else if let Some(freeze) = freeze_on(s, host, now) {
+        } else if let Some(freeze) = freeze_on(&freezes, host) {
             let frozen = held.freezes.entry(&freeze.name).or_insert((0, freeze.until));
             frozen.0 += 1;
             frozen.1 = frozen.1.min(freeze.until);
@@ -81,7 +84,8 @@ pub(super) fn pick(
         } else {
             let group = pace.group_label.as_ref().and_then(|label| host.labels.get(label));
             let site = site_of(s, host);
-            if group.is_some_and(|group| groups.contains(group.as_str())) {
+            let group = group.map(String::as_str);
+            if group.is_some_and(|g| groups.contains(g) || tally.groups.contains(g)) {
                 held.groups += 1;
             } else if host.network
                 && sites.get(site).is_some_and(|jobs| *jobs >= pace.network_per_site)
@@ -91,7 +95,7 @@ pub(super) fn pick(
                 held.ready += 1;
             } else {
                 decisions.start.push(host.host);
-                groups.extend(group.map(String::as_str));
+                groups.extend(group);
                 if host.network {
                     *sites.entry(site).or_default() += 1;
                 }
@@ -157,12 +161,12 @@ fn hours_of(s: &Snapshot, name: &str, now: Timestamp) -> Hours {
     }
 }
 
-fn freeze_on<'s>(s: &'s Snapshot, host: &HostStanding, now: Timestamp) -> Option<&'s FreezeSpan> {
-    s.freezes.iter().find(|freeze| {
-        freeze.from <= now
-            && now < freeze.until
-            && freeze.labels.iter().all(|(key, value)| host.labels.get(key) == Some(value))
-    })
+/// The first of the freezes that hold now, and hold this host.
+fn freeze_on<'s>(freezes: &[&'s FreezeSpan], host: &HostStanding) -> Option<&'s FreezeSpan> {
+    let fits = |freeze: &&&FreezeSpan| {
+        freeze.labels.iter().all(|(key, value)| host.labels.get(key) == Some(value))
+    };
+    freezes.iter().find(fits).copied()
 }
 
 impl Held<'_> {

@@ -1,6 +1,6 @@
 //! One pass over the hosts: everything that the rules count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::campaign::counters::{Counters, Outcome};
 use crate::campaign::snapshot::{HostStanding, Snapshot};
@@ -34,7 +34,7 @@ pub(super) struct Tally<'s> {
     /// Jobs that no agent has begun and that were not recalled yet.
     pub unbegun: Vec<JobId>,
     /// Values of the group label that have a job in flight.
-    pub groups: BTreeSet<&'s str>,
+    pub groups: HashSet<&'s str>,
     /// Jobs in flight that cost the network, by site.
     pub sites: BTreeMap<&'s str, u32>,
     /// When the next host would count as silent.
