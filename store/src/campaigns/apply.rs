@@ -36,15 +36,17 @@ statements! {
     LAST_WAVE = "SELECT MAX(wave) FROM campaign_wave WHERE campaign_id = $1 AND run = $2";
     GATE = "UPDATE campaign_wave SET gate_held_ms = $4 WHERE campaign_id = $1 AND run = $2 AND wave = $3";
     LEAVE_OUT = "UPDATE campaign_host SET left_out = TRUE, left_out_reason = $4 \
-        WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR recalled = TRUE)";
-    CHECK = "SELECT h.lifecycle, i.state, ch.job_id, ch.recalled, ch.left_out, \
+        WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR recalled = TRUE \
+            OR EXISTS (SELECT 1 FROM job j WHERE j.id = campaign_host.job_id AND j.state = 'not_reached' AND j.begun_ms IS NULL))";
+    CHECK = "SELECT h.lifecycle, i.state, ch.job_id, ch.recalled, ch.left_out, p.state AS last_state, p.begun_ms AS last_begun_ms, \
         (SELECT a.id FROM job a WHERE a.host_id = ch.host_id AND a.ended_ms IS NULL \
             AND (a.state <> 'verifying' OR a.incident_id = $4) ORDER BY a.id LIMIT 1) AS active \
         FROM campaign_host ch JOIN host h ON h.id = ch.host_id \
         LEFT JOIN incident i ON i.id = $4 AND i.host_id = ch.host_id \
+        LEFT JOIN job p ON p.id = ch.job_id \
         WHERE ch.campaign_id = $1 AND ch.run = $2 AND ch.host_id = $3";
     TAKE = "UPDATE campaign_host SET job_id = $4, wave = $5, incident_id = $6, recalled = FALSE \
-        WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR recalled = TRUE)";
+        WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR job_id = $7)";
     RECALL = "UPDATE campaign_host SET recalled = TRUE \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND job_id = $4";
     HALTED = "SELECT COUNT(*) FROM setting WHERE name = 'halt'";
@@ -387,6 +389,7 @@ impl Work<'_> {
                 .bind(job.id.0)
                 .bind(wave)
                 .bind(job.incident.0)
+                .bind(standing.job_id)
         )?;
         if taken != 1 {
             return Err(StoreError::Conflict("a host was begun twice".to_owned()));
@@ -457,6 +460,8 @@ struct Standing {
     job_id: Option<Uuid>,
     recalled: bool,
     left_out: bool,
+    last_state: Option<String>,
+    last_begun_ms: Option<i64>,
     active: Option<Uuid>,
 }
 
@@ -478,7 +483,7 @@ impl Standing {
         let undoes = matches!(job.terms.task, Task::Undo { .. });
         Ok(if self.left_out {
             Refusal::Now("it was left out".to_owned())
-        } else if self.job_id.is_some() && !self.recalled {
+        } else if self.job_id.is_some() && !self.waits_again(&at)? {
             Refusal::Now("it was begun already".to_owned())
         } else if let Some(active) = self.active {
             Refusal::Now(format!("job {active} is at work on it"))
@@ -500,6 +505,21 @@ impl Standing {
 
 fn number_of(id: CampaignId, wave: i64) -> Result<u32> {
     At { table: "campaign_wave", id: &id }.number("wave", wave)
+}
+
+impl Standing {
+    /// Whether its job of this run is over and never began: the campaign took it back, or its order
+    /// expired while the host was away.
+    fn waits_again(&self, at: &At<'_>) -> Result<bool> {
+        let state: Option<JobState> =
+            self.last_state.as_deref().map(|state| at.word("state", state)).transpose()?;
+        Ok(self.last_begun_ms.is_none()
+            && match state {
+                Some(JobState::NotReached) => true,
+                Some(JobState::Cancelled) => self.recalled,
+                _ => false,
+            })
+    }
 }
 
 fn refuses_incident(id: IncidentId, state: Option<IncidentState>, undoes: bool) -> Option<String> {
