@@ -229,6 +229,23 @@ contract! {
         assert!(matches!(error, StoreError::Conflict(why) if why.contains("nothing is to be retried")));
     }
 
+    async fn a_host_whose_order_expired_is_begun_when_it_is_back(db) {
+        let away = broken(db, 2).await[1].0;
+        let campaign = running(db, 1, &json!({"waves": [{"share": "all"}]}), at(2)).await;
+        let first = settle(db, campaign.id, at(2)).await;
+        assert_eq!(first.len(), 2);
+        let later = at(2).after(std::time::Duration::from_hours(25));
+        assert_eq!(db.expire_jobs(later, 10).await.expect("expires").len(), 2);
+        assert_eq!(settle(db, campaign.id, later).await, [], "nobody is there");
+        db.touch_hosts(&[(away, later)]).await.expect("touches");
+        let again = settle(db, campaign.id, later).await;
+        assert_eq!(again.iter().map(|(host, _)| *host).collect::<Vec<_>>(), [away]);
+        assert!(first.iter().all(|(_, job)| *job != again[0].1), "a fresh job");
+        let result = results(db, campaign.id).await.into_iter().find(|r| r.host == away).expect("there");
+        assert_eq!((result.job, result.state), (Some(again[0].1), Some(JobState::Queued)));
+        assert_eq!(settle(db, campaign.id, later).await, [], "once");
+    }
+
     async fn hosts_that_fail_later_join_up_to_the_most(db) {
         broken(db, 2).await;
         let fields = json!({
