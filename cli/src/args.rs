@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::campaign_args::{CampaignCommand, CampaignFilter, FreezeCommand};
+use crate::work_args::{GuidedCommand, GuidedFilter, ReportCommand};
 
 /// The admin's command line of Fleetmend: why updates and backups fail, and their repair.
 #[derive(Debug, Parser)]
@@ -92,6 +93,19 @@ pub(crate) enum Command {
         list: JobFilter,
         #[command(subcommand)]
         command: Option<JobCommand>,
+    },
+    /// Work for people: what no agent can do about an incident.
+    #[command(args_conflicts_with_subcommands = true)]
+    Guided {
+        #[command(flatten)]
+        list: GuidedFilter,
+        #[command(subcommand)]
+        command: Option<GuidedCommand>,
+    },
+    /// What the fleet has shown over time.
+    Report {
+        #[command(subcommand)]
+        command: ReportCommand,
     },
     /// Enrolment tokens: who may bring hosts into the fleet.
     #[command(args_conflicts_with_subcommands = true)]
@@ -304,6 +318,18 @@ pub(crate) enum IncidentCommand {
         #[arg(long)]
         until: String,
     },
+    /// Finds out whether it still fails, without changing anything; prints the job.
+    Verify {
+        /// The incident's id.
+        incident: String,
+        /// The remediation by whose verification it is proved; the one tried last, else the plan's
+        /// best, unless given.
+        #[arg(long)]
+        remediation: Option<String>,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: String,
+    },
     /// Takes an ignored incident back.
     Reopen {
         /// The incident's id.
@@ -321,6 +347,9 @@ pub(crate) struct Remediate {
     /// The highest risk that is allowed: safe, disruptive, dangerous.
     #[arg(long)]
     pub(crate) max_risk: Option<String>,
+    /// Goes on with the plan's next remediation after one that did not cure.
+    #[arg(long)]
+    pub(crate) climb: bool,
     /// Why; kept in the audit log.
     #[arg(long)]
     pub(crate) reason: String,
@@ -365,6 +394,20 @@ pub(crate) enum JobCommand {
         /// Waits to the job's end; exit code 1 unless it ends fixed.
         #[arg(long)]
         follow: bool,
+    },
+    /// Takes back what a job did, by a job of its own.
+    Undo {
+        /// The job's id.
+        job: String,
+        /// Why; kept in the audit log.
+        #[arg(long, required_unless_present = "preview")]
+        reason: Option<String>,
+        /// The try to take back; the last that left something, unless given.
+        #[arg(long)]
+        attempt: Option<u32>,
+        /// Only shows what can be taken back, step by step.
+        #[arg(long)]
+        preview: bool,
     },
     /// Takes back a job that has not begun.
     Cancel {

@@ -5,6 +5,7 @@ mod campaign_args;
 mod client;
 mod commands;
 mod output;
+mod work_args;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -67,6 +68,8 @@ fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
         Command::Plan { incident } => commands::problems::plan(ctx, &incident)?,
         Command::Remediate(args) => commands::problems::remediate(ctx, &args)?,
         Command::Jobs { list, command } => return commands::jobs::run(ctx, list, command),
+        Command::Guided { list, command } => commands::guided::run(ctx, list, command)?,
+        Command::Report { command } => commands::report::run(ctx, command)?,
         Command::Tokens { list, command } => commands::tokens::run(ctx, list, command)?,
         Command::Audit { list, command } => return commands::audit::run(ctx, &list, command),
         Command::Catalog { command: CatalogCommand::Backtest(args) } => {

@@ -65,6 +65,8 @@ ids! {
     EvidenceId = "evidence",
     /// A span in which nothing is begun.
     FreezeId = "freeze",
+    /// One piece of work for people.
+    GuidedTaskId = "guided task",
     /// A managed machine.
     HostId = "host",
     /// An open or closed failure on one host.

@@ -141,6 +141,18 @@ impl JobState {
 }
 
 words! {
+    /// What a job is for.
+    pub enum TaskKind ("task") {
+        /// Carries a remediation out, and proves it.
+        Remediate = "remediate",
+        /// Only finds out whether the failure is gone.
+        Verify = "verify",
+        /// Takes back what an earlier job did.
+        Undo = "undo",
+    }
+}
+
+words! {
     /// How a job's fix was proved.
     pub enum ProofLevel ("proof") {
         /// The failing operation was repeated and worked.

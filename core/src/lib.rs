@@ -10,6 +10,7 @@ pub mod code;
 pub mod dry_run;
 pub mod efficacy;
 pub mod evidence;
+pub mod guided;
 pub mod hold;
 pub mod host;
 pub mod ids;

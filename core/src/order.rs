@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::campaign::RebootPolicy;
 use crate::hold::Interval;
 use crate::ids::{EvidenceId, HostId, IncidentId, JobId};
+use crate::job::TaskKind;
 use crate::report::IncidentKey;
 use crate::time::Timestamp;
 use crate::words::Slug;
@@ -103,13 +104,18 @@ pub enum OrderRefused {
 }
 
 impl Task {
+    /// What it is, without whose try it is about.
+    pub const fn kind(self) -> TaskKind {
+        match self {
+            Self::Remediate => TaskKind::Remediate,
+            Self::Verify => TaskKind::Verify,
+            Self::Undo { .. } => TaskKind::Undo,
+        }
+    }
+
     /// Its word: `remediate`, `verify`, `undo`.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Remediate => "remediate",
-            Self::Verify => "verify",
-            Self::Undo { .. } => "undo",
-        }
+        self.kind().as_str()
     }
 }
 

@@ -25,7 +25,15 @@ fn admitted(route: &Route) -> u16 {
         (Verb::Post, "/login") => 401,
         (Verb::Post, "/logout") => 303,
         (Verb::Post, path) if route.face == Face::Page => {
-            let bare = ["/hosts/{id}/accept", "/incidents/{id}/reopen", "/enroll/{id}/revoke"];
+            let bare = [
+                "/hosts/{id}/accept",
+                "/incidents/{id}/reopen",
+                "/enroll/{id}/revoke",
+                "/guided/{id}/take",
+                "/guided/{id}/tick",
+                "/guided/{id}/note",
+                "/guided/{id}/done",
+            ];
             if bare.contains(&path) { 404 } else { 400 }
         }
         (Verb::Post | Verb::Put, _) => 415,

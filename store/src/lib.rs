@@ -51,7 +51,16 @@
 //! `job_log(id, after, limit) -> LogPage`, `cancel_job(id, reason, by, now) -> Cancelled`,
 //! `orders_for(host, now) -> Vec<JobId>`, `hosts_with_orders(now) -> Vec<HostId>`, `offer(job, now) -> Option<Order>`,
 //! `raise_counter(host, seen)`, `requeue_offered(host, known: &[JobId], now) -> Vec<JobId>`,
-//! `cancels_for(host) -> Vec<JobId>`, `expire_jobs(now, limit) -> Vec<JobId>`.
+//! `cancels_for(host) -> Vec<JobId>`, `expire_jobs(now, limit) -> Vec<JobId>`. Between two tries:
+//! `jobs_to_climb(limit) -> Vec<Climbing>`, `tried_in(incident) -> Vec<Tried>`, `climb_to((job, after), &NextTry, &Known, now) ->
+//! bool`, `climb_ends((job, after), why, &Known, now) -> bool`.
+//!
+//! **Work for people** ([`guided`]): `guided_task(id) -> Option<GuidedDetail>`, `guided_tasks(&GuidedFilter, &PageRequest) ->
+//! Page<GuidedTask>`, `guided_open() -> u64`, `open_guided_task(&NewGuidedTask, again, by, now) -> Option<GuidedTaskId>`, and what is
+//! done with it: `take_…`, `tick_…`, `note_…`, `finish_…`, `prove_…`, `drop_guided_task`,
+//! `drop_needless_guided_tasks(now, limit)`.
+//!
+//! **Efficacy**: `efficacy(simulated) -> Efficacy`, `efficacy_of(causes, simulated) -> Efficacy`.
 //!
 //! **Campaigns** ([`campaigns`]): written and approved: `create_campaign(&NewCampaign, Who, now)`,
 //! `edit_campaign(id, revision, &CampaignText, Who, now)`, `approve_campaign(id, digest, note, Who, now)`,
@@ -95,6 +104,7 @@ mod backend;
 pub mod campaigns;
 pub mod error;
 mod filter;
+pub mod guided;
 pub mod halt;
 pub mod hosts;
 pub mod incidents;
@@ -122,6 +132,7 @@ pub use campaigns::{
     Selection, UndoStanding, Undoable, WaveCounts, Who,
 };
 pub use error::{Result, StoreError};
+pub use guided::{GuidedDetail, GuidedFilter, GuidedNote, GuidedTask, GuidedTick, NewGuidedTask};
 pub use halt::HaltMark;
 pub use hosts::{
     CertificateStanding, EnrolError, Enrolled, Enrolment, Host, HostFilter, HostKey,
@@ -134,7 +145,8 @@ pub use incidents::{
 pub use ingest::passing::PassingFailure;
 pub use ingest::{HostItems, Incoming, IngestOutcome, Ingested, Quarantined};
 pub use jobs::{
-    Attempt, Cancelled, Job, JobDetail, JobFilter, JobStep, JobTerms, LogPage, LogPiece, NewJob,
+    Attempt, Cancelled, Climbing, Job, JobDetail, JobFilter, JobStep, JobTerms, LogPage, LogPiece,
+    NewJob, NextTry,
 };
 pub use page::{BadCursor, Cursor, Page, PageRequest};
 pub use reports::{ReportFilter, StoredReport};

@@ -130,6 +130,9 @@ statements! {
     DROP_STEPS_OF = "DELETE FROM job_step WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
     DROP_ATTEMPTS_OF = "DELETE FROM job_attempt WHERE job_id IN (SELECT id FROM job WHERE incident_id = $1)";
     DROP_JOBS_OF = "DELETE FROM job WHERE incident_id = $1";
+    DROP_GUIDED_TICKS = "DELETE FROM guided_tick WHERE task_id IN (SELECT id FROM guided_task WHERE incident_id = $1)";
+    DROP_GUIDED_NOTES = "DELETE FROM guided_note WHERE task_id IN (SELECT id FROM guided_task WHERE incident_id = $1)";
+    DROP_GUIDED_OF = "DELETE FROM guided_task WHERE incident_id = $1";
     DROP_INCIDENT = "DELETE FROM incident WHERE id = $1";
 }
 
@@ -281,9 +284,16 @@ impl Db {
                 if due == 0 {
                     return Ok(());
                 }
-                for sql in
-                    [DROP_LOGS_OF, DROP_STEPS_OF, DROP_ATTEMPTS_OF, DROP_JOBS_OF, DROP_INCIDENT]
-                {
+                for sql in [
+                    DROP_GUIDED_TICKS,
+                    DROP_GUIDED_NOTES,
+                    DROP_GUIDED_OF,
+                    DROP_LOGS_OF,
+                    DROP_STEPS_OF,
+                    DROP_ATTEMPTS_OF,
+                    DROP_JOBS_OF,
+                    DROP_INCIDENT,
+                ] {
                     run!(&mut *tx, sqlx::query(sql).bind(incident))?;
                 }
                 Ok::<_, StoreError>(())

@@ -90,6 +90,17 @@ pub(crate) fn run(
             let body = json!({ "reason": reason, "until": until });
             act(ctx, &incident, "ignore", &body, "ignored")
         }
+        IncidentCommand::Verify { incident, remediation, reason } => {
+            let body = json!({ "remediation": remediation, "reason": reason });
+            let path = format!("/incidents/{}/verify", encode(&incident));
+            let job = ctx.client.send("POST", &path, &body)?;
+            if ctx.output == Output::Table {
+                let id = output::cell(&job, "/id");
+                let text = format!("Job {id} finds out: fleetmend jobs show {id} --follow");
+                return output::line(&text);
+            }
+            ctx.item(&job, super::jobs::FIELDS)
+        }
         IncidentCommand::Reopen { incident } => {
             act(ctx, &incident, "reopen", &json!({}), "open again")
         }

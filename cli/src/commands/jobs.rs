@@ -22,10 +22,14 @@ const COLUMNS: &[Column] = &[
     ("DETAIL", "/detail"),
     ("ID", "/id"),
 ];
-const FIELDS: &[Column] = &[
+/// A job's fields.
+pub(crate) const FIELDS: &[Column] = &[
     ("id", "/id"),
     ("host", "/host/name"),
     ("incident", "/incident"),
+    ("task", "/task"),
+    ("takes back", "/undoes"),
+    ("taken back by", "/undone_by"),
     ("remediation", "/remediation"),
     ("cause", "/cause"),
     ("risk", "/risk"),
@@ -38,6 +42,20 @@ const FIELDS: &[Column] = &[
     ("created", "/created_at"),
     ("updated", "/updated_at"),
     ("ended", "/ended_at"),
+];
+const UNDO: &[Column] = &[
+    ("job", "/job"),
+    ("attempt", "/attempt"),
+    ("can be taken back", "/possible"),
+    ("why", "/why"),
+    ("until", "/kept_until"),
+];
+const UNDO_STEPS: &[Column] = &[
+    ("STEP", "/number"),
+    ("TITLE", "/title"),
+    ("STATE", "/state"),
+    ("UNDO", "/undo"),
+    ("WHY", "/why"),
 ];
 const STEPS: &[Column] = &[
     ("STEP", "/index"),
@@ -64,6 +82,9 @@ pub(crate) fn run(ctx: &Context, list: JobFilter, command: Option<JobCommand>) -
             Ok(true)
         }
         JobCommand::Show { job, log, follow } => show(ctx, &job, log, follow),
+        JobCommand::Undo { job, reason, attempt, preview } => {
+            undo(ctx, &job, reason.as_deref().filter(|_| !preview), attempt)
+        }
         JobCommand::Cancel { job, reason } => {
             let path = format!("/jobs/{}/cancel", encode(&job));
             let item = ctx.client.send("POST", &path, &json!({ "reason": reason }))?;
@@ -76,6 +97,41 @@ pub(crate) fn run(ctx: &Context, list: JobFilter, command: Option<JobCommand>) -
             Ok(true)
         }
     }
+}
+
+/// Takes a job back where there is a reason, else shows what can be taken back; false where nothing
+/// can.
+fn undo(ctx: &Context, id: &str, reason: Option<&str>, attempt: Option<u32>) -> Result<bool> {
+    let path = format!("/jobs/{}/undo", encode(id));
+    if let Some(reason) = reason {
+        let body = json!({ "reason": reason, "attempt": attempt });
+        let item = ctx.client.send("POST", &path, &body)?;
+        if ctx.output == Output::Table {
+            let made = output::cell(&item, "/id");
+            output::line(&format!(
+                "Job {made} takes it back: fleetmend jobs show {made} --follow"
+            ))?;
+        } else {
+            ctx.item(&item, FIELDS)?;
+        }
+        return Ok(true);
+    }
+    let attempt = attempt.map(|n| n.to_string());
+    let item = ctx.client.get(&format!("{path}{}", query(&[("attempt", attempt.as_deref())])))?;
+    let mut steps = item["steps"].as_array().cloned().unwrap_or_default();
+    for step in &mut steps {
+        step["number"] = (step["index"].as_u64().unwrap_or(0) + 1).into();
+    }
+    match ctx.output {
+        Output::Json => output::json(&item)?,
+        Output::Csv => output::csv(&steps, UNDO_STEPS)?,
+        Output::Table => {
+            ctx.item(&item, UNDO)?;
+            output::line("")?;
+            output::table(&steps, UNDO_STEPS, "No step has begun.")?;
+        }
+    }
+    Ok(item["possible"].as_bool() == Some(true))
 }
 
 fn show(ctx: &Context, id: &str, log: bool, follow: bool) -> Result<bool> {

@@ -5,11 +5,13 @@ pub(crate) mod backtest;
 pub(crate) mod campaigns;
 pub(crate) mod catalog;
 pub(crate) mod explain;
+pub(crate) mod guided;
 pub(crate) mod halt;
 pub(crate) mod hosts;
 pub(crate) mod incidents;
 pub(crate) mod jobs;
 pub(crate) mod problems;
+pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod tokens;
 

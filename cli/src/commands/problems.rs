@@ -77,6 +77,9 @@ pub(crate) fn remediate(ctx: &Context, args: &Remediate) -> Result<()> {
     if let Some(risk) = &args.max_risk {
         body["max_risk"] = json!(risk);
     }
+    if args.climb {
+        body["climb"] = json!(true);
+    }
     let path = format!("/incidents/{}/remediate", encode(&args.incident));
     let job = ctx.client.send("POST", &path, &body)?;
     if let Some(awaits) = job["awaits"].as_str() {

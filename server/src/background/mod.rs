@@ -33,6 +33,8 @@ pub struct Nudges {
     pub triage: Notify,
     /// A campaign, one of its jobs, a freeze or the halt changed.
     pub campaigns: Notify,
+    /// A try of a job came to its end.
+    pub climb: Notify,
     /// A deadline may have come nearer.
     pub deadlines: Notify,
     /// Something may be overdue.
@@ -47,6 +49,8 @@ pub struct Nudges {
 const TRIAGE_PERIOD: Duration = Duration::from_secs(30);
 /// How often campaigns are looked at without a nudge.
 const CAMPAIGNS_PERIOD: Duration = Duration::from_secs(15);
+/// How often jobs between two tries are looked for without a nudge.
+const CLIMB_PERIOD: Duration = Duration::from_secs(30);
 /// How often deadlines are looked at without a nudge.
 const DEADLINES_PERIOD: Duration = Duration::from_secs(15);
 
@@ -57,12 +61,28 @@ const RETENTION_PERIOD: Duration = Duration::from_hours(1);
 
 /// Starts every task of the server.
 pub fn start(shared: &Shared, life: &Lifecycle) {
-    let triage = tasks::Triage::new(shared.db.clone(), shared.catalogue, shared.events.clone());
+    let triage = tasks::Triage::new(
+        shared.db.clone(),
+        shared.catalogue,
+        shared.clock.clone(),
+        shared.events.clone(),
+    );
     let deadlines =
         tasks::Deadlines::new(shared.db.clone(), shared.clock.clone(), shared.events.clone());
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
     life.spawn_part("background tasks", async move {
         drive(triage, TRIAGE_PERIOD, &nudges.triage, &nudges.board, &*clock, &soft).await;
+    });
+    let climb = tasks::Climb::new(
+        shared.db.clone(),
+        shared.catalogue,
+        shared.clock.clone(),
+        shared.events.clone(),
+        shared.registry.clone(),
+    );
+    let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
+    life.spawn_part("background tasks", async move {
+        drive(climb, CLIMB_PERIOD, &nudges.climb, &nudges.board, &*clock, &soft).await;
     });
     let overdue = tasks::Overdue::new(
         shared.db.clone(),

@@ -92,6 +92,8 @@ fn job(
         max_risk: definition.max_risk,
         reboot: definition.reboot,
         begin_in: spans.unwrap_or_default(),
+        known: chosen.known,
+        own_probe: chosen.own_probe,
         ..JobTerms::default()
     };
     let order_ends = now.after(limits::ORDER_LIFE).min(expires);
@@ -130,7 +132,9 @@ fn verification(case: &Case) -> Result<Chosen, NotChosen> {
     });
     let Some((step, entry)) = first else { return Err(NotChosen::NoRemediation) };
     let steps_time = steps_time(entry);
-    Ok(Chosen { step, digest: entry.digest(), evidence: Vec::new(), steps_time })
+    let (known, own_probe) = case.known(&step.cause);
+    let (digest, evidence) = (entry.digest(), Vec::new());
+    Ok(Chosen { step, digest, evidence, steps_time, known, own_probe })
 }
 
 fn guided(

@@ -7,7 +7,7 @@ use fleetmend_core::token::Permission as P;
 use super::access::{LimitClass, Rule};
 use super::api::{
     api_tokens, audit, backtest, catalog, enrollment_tokens, events, health, hosts, incidents,
-    jobs, model, problems, reports,
+    jobs, model, problems, reports, verify,
 };
 use super::docs;
 use super::route::{Face, Handler, Param, Route, Verb, shape};
@@ -22,6 +22,7 @@ macro_rules! to {
 }
 
 mod campaigns;
+mod work;
 
 /// A row of REST that reads.
 const fn get(path: &'static str, needs: P, summary: &'static str, to: Handler) -> Route {
@@ -110,6 +111,7 @@ const JOBS: &[Param] = &[
     Param::many("state", "A job state; may repeat."),
     Param::one("active", "true for those that are not over."),
     Param::one("remediation", "The remediation, by its name in the catalogue."),
+    Param::many("task", "remediate, verify or undo; may repeat."),
 ];
 const AUDIT: &[Param] = &[
     Param::one("actor", "Who."),
@@ -179,7 +181,8 @@ const fn join<const N: usize>(tables: &[&[Route]]) -> [Route; N] {
     all
 }
 
-static ALL: [Route; MOST.len() + campaigns::ROUTES.len()] = join(&[MOST, campaigns::ROUTES]);
+static ALL: [Route; MOST.len() + campaigns::ROUTES.len() + work::ROUTES.len()] =
+    join(&[MOST, campaigns::ROUTES, work::ROUTES]);
 
 /// Every way in.
 pub static ROUTES: &[Route] = &ALL;
@@ -275,6 +278,15 @@ const MOST: &[Route] = &[
         to!(incidents::remediate),
     )
     .takes(shape::<incidents::Remediate>)
+    .gives(shape::<model::JobView>),
+    post(
+        "/api/v1/incidents/{id}/verify",
+        P::Remediate,
+        "job.verify",
+        "Order a proof: nothing is changed, and whether the failure is gone is found out.",
+        to!(verify::verify),
+    )
+    .takes(shape::<verify::Verify>)
     .gives(shape::<model::JobView>),
     post(
         "/api/v1/incidents/{id}/ignore",

@@ -125,6 +125,9 @@ fn tell(shared: &Shared, done: &Ingested, started: Instant) {
     if done.triage {
         shared.nudges.triage.notify_one();
     }
+    if done.ended {
+        shared.nudges.climb.notify_one();
+    }
     if !done.jobs.is_empty() {
         shared.nudges.deadlines.notify_one();
     }

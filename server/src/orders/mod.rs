@@ -2,6 +2,10 @@
 //! none is. REST, the pages and the campaigns all choose here.
 
 mod needs;
+mod people;
+
+pub use needs::evidence as needed;
+pub use people::ask_people;
 
 use std::time::Duration;
 
@@ -10,7 +14,9 @@ use fleetmend_core::efficacy::Efficacy;
 use fleetmend_core::evidence::Evidence;
 use fleetmend_core::ids::{EvidenceId, IncidentId};
 use fleetmend_core::knowledge::{Catalogue, RebootNeed, Remediation, Risk};
+use fleetmend_core::known::Known;
 use fleetmend_core::plan::{Ask, Plan, PlannedStep, Tried, plan_for};
+use fleetmend_core::triage::{Verdict, triage};
 use fleetmend_core::words::Slug;
 use fleetmend_store::{Db, Host, IncidentDetail, StoreError};
 
@@ -25,6 +31,10 @@ pub struct Case {
     pub host: Host,
     /// What is known of the host.
     pub evidence: Vec<Evidence>,
+    /// What was tried in the incident, and on what.
+    pub tried: Vec<Tried>,
+    /// What the fleet has counted of the remediations against its causes.
+    pub efficacy: Efficacy,
 }
 
 /// How far a choice may go.
@@ -51,6 +61,10 @@ pub struct Chosen {
     pub evidence: Vec<EvidenceId>,
     /// The time that all its steps may take.
     pub steps_time: Duration,
+    /// What is known of its cause now: the same is not tried again on it.
+    pub known: Option<Known>,
+    /// The cause's own probe.
+    pub own_probe: Option<Slug>,
 }
 
 /// Why nothing is chosen.
@@ -124,33 +138,52 @@ impl Case {
         let Some(detail) = db.incident(incident).await? else { return Ok(None) };
         let id = detail.incident.host;
         let Some(host) = db.host(id).await? else { return Ok(None) };
-        let evidence = db.evidence(id).await?;
-        Ok(Some(Self { catalogue, detail, host, evidence }))
+        Self::of(db, catalogue, detail, host).await.map(Some)
+    }
+
+    /// The same for an incident and a host that were read.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn of(
+        db: &Db,
+        catalogue: &'static Catalogue,
+        detail: IncidentDetail,
+        host: Host,
+    ) -> Result<Self, StoreError> {
+        let evidence = db.evidence(host.id).await?;
+        let tried = db.tried_in(detail.incident.id).await?;
+        let mut case =
+            Self { catalogue, detail, host, evidence, tried, efficacy: Efficacy::default() };
+        let verdict = case.verdict();
+        let causes: Vec<Slug> = verdict.causes.into_iter().filter_map(|c| c.cause).collect();
+        case.efficacy = db.efficacy_of(&causes, case.host.facts.simulated).await?;
+        Ok(case)
+    }
+
+    /// The verdict that people see. Before the first triage, what triage will say.
+    pub fn verdict(&self) -> Verdict {
+        let incident = &self.detail.incident;
+        incident.verdict.clone().unwrap_or_else(|| {
+            triage(self.catalogue, &incident.key, incident.update_class, &self.evidence)
+        })
+    }
+
+    /// What is known of a cause, and its own probe: they go with a job.
+    pub fn known(&self, cause: &Slug) -> (Option<Known>, Option<Slug>) {
+        let subject = self.detail.incident.key.subject.as_deref();
+        match self.catalogue.causes.get(cause) {
+            None => (None, None),
+            Some(entry) => {
+                let known = Known::of(entry, subject, &self.evidence);
+                (Some(known), entry.own_probe.clone())
+            }
+        }
     }
 
     /// The incident's plan.
     pub fn plan(&self, max_risk: Risk, reboot: RebootPolicy) -> Plan {
         let key = &self.detail.incident.key;
-        // The verdict that people see. Before the first triage, what triage will say.
-        let judged = self.detail.incident.verdict.clone();
-        let class = self.detail.incident.update_class;
-        let verdict = judged.unwrap_or_else(|| {
-            fleetmend_core::triage::triage(self.catalogue, key, class, &self.evidence)
-        });
-        // What was tried in this incident and did not cure it is not chosen again by itself.
-        let over = |job: &&fleetmend_store::Job| job.state.is_final() && job.state.has_begun();
-        let tried: Vec<Tried> = self
-            .detail
-            .jobs
-            .iter()
-            .filter(over)
-            .map(|job| Tried {
-                remediation: job.remediation.clone(),
-                version: job.version,
-                cause: job.cause.clone(),
-                known: Vec::new(),
-            })
-            .collect();
         let ask = Ask {
             os: self.host.facts.os,
             build: &self.host.facts.os_build,
@@ -158,10 +191,10 @@ impl Case {
             restarts: reboot != RebootPolicy::Never,
             subject: key.subject.as_deref(),
             evidence: &self.evidence,
-            tried: &tried,
-            efficacy: &Efficacy::default(),
+            tried: &self.tried,
+            efficacy: &self.efficacy,
         };
-        plan_for(self.catalogue, &verdict, &ask)
+        plan_for(self.catalogue, &self.verdict(), &ask)
     }
 
     /// Chooses within bounds.
@@ -180,7 +213,10 @@ impl Case {
             return Err(NotChosen::NoRemediation);
         };
         let subject = self.detail.incident.key.subject.as_deref();
+        let (known, own_probe) = self.known(&step.cause);
         Ok(Chosen {
+            known,
+            own_probe,
             step: step.clone(),
             digest: remediation.digest(),
             evidence: needs::evidence(remediation, subject, &self.evidence)?,

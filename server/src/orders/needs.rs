@@ -10,7 +10,10 @@ use super::NotChosen;
 
 /// The newest evidence of each probe whose value a step uses, of that which is about the incident's
 /// subject or about the host.
-pub(super) fn evidence(
+///
+/// # Errors
+/// [`NotChosen::NoEvidence`] where a value is wanted that the host has not told.
+pub fn evidence(
     remediation: &Remediation,
     subject: Option<&str>,
     evidence: &[Evidence],

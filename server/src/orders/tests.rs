@@ -77,7 +77,14 @@ fn case(change: impl Fn(&mut Remediation)) -> Case {
         quarantined_items: 0,
     };
     let detail = IncidentDetail { incident, jobs: Vec::new(), reports: Vec::new() };
-    Case { catalogue: Box::leak(Box::new(catalogue)), detail, host, evidence: Vec::new() }
+    Case {
+        catalogue: Box::leak(Box::new(catalogue)),
+        detail,
+        host,
+        evidence: Vec::new(),
+        tried: Vec::new(),
+        efficacy: Efficacy::default(),
+    }
 }
 
 fn bounds(named: Option<&'static str>, max_risk: Risk) -> Bounds<'static> {

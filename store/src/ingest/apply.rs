@@ -48,6 +48,8 @@ pub(super) struct Effects {
     pub(super) jobs: BTreeSet<JobId>,
     pub(super) logs: BTreeSet<JobId>,
     pub(super) triage: bool,
+    /// Whether a try of a job came to its end.
+    pub(super) ended: bool,
     /// What the failures add to the roll-up.
     pub(super) roll_up: BTreeMap<RollUpKey, i64>,
     /// Items refused by their meaning: their place among those applied, and why.
@@ -89,6 +91,7 @@ impl Db {
                 jobs: total.jobs.into_iter().collect(),
                 logs: total.logs.into_iter().collect(),
                 triage: total.triage,
+                ended: total.ended,
             })
         });
         match &done {
@@ -158,6 +161,7 @@ async fn store(
                 total.jobs.extend(effects.jobs);
                 total.logs.extend(effects.logs);
                 total.triage |= effects.triage;
+                total.ended |= effects.ended;
                 for (key, n) in effects.roll_up {
                     *total.roll_up.entry(key).or_default() += n;
                 }

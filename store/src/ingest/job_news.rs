@@ -1,6 +1,7 @@
 //! What agents say of jobs: states, steps, output. An agent's word counts for its own host's jobs
 //! only, for the try that the server last offered, and never takes a job backwards.
 
+use fleetmend_core::evidence::Answer;
 use fleetmend_core::ids::HostId;
 use fleetmend_core::job::{JobLog, JobState, JobUpdate, StepReport};
 use fleetmend_core::time::Timestamp;
@@ -17,6 +18,8 @@ use crate::sql::statements;
 
 statements! {
     NEWS = "UPDATE job SET news_ms = $2, detail = CASE WHEN $3 <> '' THEN $3 ELSE detail END WHERE id = $1";
+    OWN_PROBE = "SELECT own_probe FROM job_attempt WHERE job_id = $1 AND attempt = $2";
+    CLEARED = "UPDATE job_attempt SET cleared = $3 WHERE job_id = $1 AND attempt = $2";
     SAVE_STEP = "INSERT INTO job_step (job_id, attempt, step, title, state, exit_status, detail, output_dropped, \
         started_ms, updated_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) \
         ON CONFLICT (job_id, attempt, step) DO UPDATE SET title = excluded.title, state = excluded.state, \
@@ -54,15 +57,17 @@ pub(super) async fn update(
         save_evidence(tx, &found).await?;
         want_triage_of(tx, &[host]).await?;
         effects.triage = true;
+        note_cleared(tx, update).await?;
     }
     // News of an earlier try are kept with their steps, but say nothing of the present one.
-    if update.attempt == job.attempt && says(update.state) {
+    if update.attempt == job.attempt && !job.between && says(update.state) {
         let step =
             Move { to: update.state, detail: &update.detail, proof: update.proof, at: update.at };
-        let moved = moves::make(tx, &job, step, now).await?;
+        let moved = moves::end_try(tx, &job, step, now).await?;
         if moved {
             effects.incidents.insert(job.incident);
             effects.triage = true;
+            effects.ended |= update.state.is_final();
         } else if job.state == update.state && !job.state.is_final() {
             run!(
                 &mut *tx,
@@ -75,6 +80,26 @@ pub(super) async fn update(
     }
     effects.jobs.insert(job.id);
     Ok(None)
+}
+
+/// Keeps what the cause's own probe says now: by the last answer it is counted whether the try cleared
+/// the cause.
+async fn note_cleared(tx: &mut Tx, update: &JobUpdate) -> Result<()> {
+    let own: Option<String> = on_tx!(&mut *tx, |c| sqlx::query_scalar(OWN_PROBE)
+        .bind(update.job.0)
+        .bind(i64::from(update.attempt))
+        .fetch_optional(c)
+        .await)?;
+    let Some(own) = own.filter(|own| !own.is_empty()) else { return Ok(()) };
+    let answers = update.evidence.iter().filter(|e| e.probe.as_str() == own);
+    let newest = answers.filter(|e| e.answer != Answer::Unknown).max_by_key(|e| (e.at, e.id));
+    let Some(newest) = newest else { return Ok(()) };
+    let cleared = if newest.answer == Answer::No { "yes" } else { "no" };
+    run!(
+        &mut *tx,
+        sqlx::query(CLEARED).bind(update.job.0).bind(i64::from(update.attempt)).bind(cleared)
+    )?;
+    Ok(())
 }
 
 /// The states that are an agent's to tell; the others are the server's own decisions.

@@ -82,6 +82,8 @@ pub struct Ingested {
     pub logs: Vec<JobId>,
     /// Whether incidents wait for triage: nudge it.
     pub triage: bool,
+    /// Whether tries of jobs came to their end: nudge what goes on from there.
+    pub ended: bool,
 }
 
 /// An item set aside.

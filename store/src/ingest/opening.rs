@@ -18,6 +18,9 @@ use crate::sql::{ManyRows, chunks, statements};
 
 statements! {
     MARK_RELAPSED = "UPDATE job SET relapsed_ms = $2 WHERE incident_id = $1 AND state = 'fixed' AND relapsed_ms IS NULL";
+    /// The try that fixed it; efficacy is counted from tries.
+    MARK_TRY = "UPDATE job_attempt SET relapsed = TRUE WHERE state = 'fixed' AND job_id IN ( \
+        SELECT id FROM job WHERE incident_id = $1 AND state = 'fixed')";
     LABELS = "SELECT labels FROM host WHERE id = $1";
 }
 
@@ -124,6 +127,7 @@ pub(super) async fn open_new(
     }
     for previous in opened.iter().filter_map(|(_, previous)| *previous) {
         run!(&mut *tx, sqlx::query(MARK_RELAPSED).bind(previous.0).bind(now.as_millis()))?;
+        run!(&mut *tx, sqlx::query(MARK_TRY).bind(previous.0))?;
     }
     Ok(())
 }

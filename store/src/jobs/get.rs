@@ -10,7 +10,7 @@ use super::{Attempt, Job, JobDetail, JobStep, LogPage, LogPiece};
 use crate::backend::{Db, on_read};
 use crate::error::{Result, StoreError};
 use crate::incidents::get::key;
-use crate::row::{At, big, count, time};
+use crate::row::{At, big, count, some, time};
 use crate::sql::statements;
 
 /// What [`JobRow`] is read from; the host is joined as `h`, the incident as `i`.
@@ -19,7 +19,8 @@ macro_rules! job_head {
         concat!("SELECT ", $crate::jobs::terms::terms_columns!(), ", j.id, j.host_id, h.name AS host_name, h.simulated, j.incident_id, i.product, i.operation, i.code, \
          i.subject, j.cause, j.remediation, j.version, j.digest, j.evidence_ids, j.state, j.detail, j.proof, \
          j.attempt, j.created_by, j.reason, j.created_ms, j.expires_ms, j.offered_ms, j.begun_ms, j.news_ms, \
-         j.ended_ms, j.cancel_requested, j.relapsed_ms, j.log_dropped \
+         j.ended_ms, j.cancel_requested, j.relapsed_ms, j.log_dropped, j.plan_wanted, j.not_before_ms, \
+         (SELECT u.id FROM job u WHERE u.undoes = j.id ORDER BY u.created_ms DESC, u.id DESC LIMIT 1) AS undone_by \
          FROM job j JOIN host h ON h.id = j.host_id JOIN incident i ON i.id = j.incident_id")
     };
 }
@@ -27,7 +28,7 @@ pub(super) use job_head;
 
 statements! {
     GET = concat!(job_head!(), " WHERE j.id = $1");
-    ATTEMPTS = "SELECT attempt, offered_ms, begun_ms, ended_ms, state, detail FROM job_attempt \
+    ATTEMPTS = "SELECT attempt, offered_ms, begun_ms, ended_ms, state, detail, cause, remediation, version, proof, cleared FROM job_attempt \
         WHERE job_id = $1 ORDER BY attempt LIMIT 100";
     STEPS = "SELECT attempt, step, title, state, exit_status, detail, output_dropped, started_ms, updated_ms \
         FROM job_step WHERE job_id = $1 ORDER BY attempt, step LIMIT 6400";
@@ -120,6 +121,9 @@ pub(crate) struct JobRow {
     cancel_requested: bool,
     relapsed_ms: Option<i64>,
     log_dropped: i64,
+    plan_wanted: bool,
+    not_before_ms: i64,
+    undone_by: Option<Uuid>,
 }
 
 impl TryFrom<JobRow> for Job {
@@ -154,6 +158,9 @@ impl TryFrom<JobRow> for Job {
             cancel_requested: row.cancel_requested,
             relapsed: row.relapsed_ms.map(time),
             log_dropped: count(row.log_dropped),
+            plan_wanted: row.plan_wanted,
+            not_before: time(row.not_before_ms),
+            undone_by: row.undone_by.map(Into::into),
         })
     }
 }
@@ -166,6 +173,11 @@ struct AttemptRow {
     ended_ms: Option<i64>,
     state: String,
     detail: String,
+    cause: String,
+    remediation: String,
+    version: i64,
+    proof: String,
+    cleared: String,
 }
 
 impl AttemptRow {
@@ -178,6 +190,11 @@ impl AttemptRow {
             ended: self.ended_ms.map(time),
             state: at.word("state", &self.state)?,
             detail: self.detail,
+            cause: at.word("cause", &self.cause)?,
+            remediation: at.word("remediation", &self.remediation)?,
+            version: at.number("version", self.version)?,
+            proof: at.maybe("proof", &self.proof)?,
+            cleared: some(self.cleared).map(|word| word == "yes"),
             steps,
         })
     }

@@ -13,6 +13,7 @@ impl Db {
         let mut filter = Filter::default();
         filter
             .any_of("j.state", wanted.state.iter().map(|s| s.as_str()))
+            .any_of("j.task", wanted.task.iter().map(|t| t.as_str()))
             .maybe("j.host_id = ?", wanted.host.map(|id| id.0))
             .maybe("j.incident_id = ?", wanted.incident.map(|id| id.0))
             .maybe("j.remediation = ?", wanted.remediation.as_deref())

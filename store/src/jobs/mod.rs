@@ -1,5 +1,6 @@
 //! Jobs: made, offered, cancelled, expired, and shown with their steps and output.
 
+pub(crate) mod climb;
 pub(crate) mod create;
 pub(crate) mod deadlines;
 pub(crate) mod get;
@@ -11,11 +12,12 @@ pub(crate) mod terms;
 use std::time::Duration;
 
 use fleetmend_core::ids::{CampaignId, EvidenceId, HostId, IncidentId, JobId};
-use fleetmend_core::job::{JobState, ProofLevel, StepState};
+use fleetmend_core::job::{JobState, ProofLevel, StepState, TaskKind};
 use fleetmend_core::report::IncidentKey;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
 
+pub use climb::{Climbing, NextTry};
 pub use terms::JobTerms;
 
 /// A job.
@@ -75,6 +77,12 @@ pub struct Job {
     pub log_dropped: u64,
     /// What it is for, whose it is, and how far it may go.
     pub terms: JobTerms,
+    /// Whether its next remediation is being chosen.
+    pub plan_wanted: bool,
+    /// Not to be begun before.
+    pub not_before: Timestamp,
+    /// The last job that took it back, or is to.
+    pub undone_by: Option<JobId>,
 }
 
 /// A job to be made.
@@ -134,6 +142,16 @@ pub struct Attempt {
     pub state: JobState,
     /// Why.
     pub detail: String,
+    /// The cause that it was against.
+    pub cause: Slug,
+    /// What was tried.
+    pub remediation: Slug,
+    /// In which version.
+    pub version: u32,
+    /// How its fix was proved.
+    pub proof: Option<ProofLevel>,
+    /// Whether the cause's own probe says that the cause is gone; `None` where it was not asked.
+    pub cleared: Option<bool>,
     /// Its steps, in order.
     pub steps: Vec<JobStep>,
 }
@@ -174,6 +192,8 @@ pub struct JobFilter {
     pub remediation: Option<String>,
     /// Of this campaign.
     pub campaign: Option<CampaignId>,
+    /// For any of these.
+    pub task: Vec<TaskKind>,
 }
 
 /// A piece of a job's output.

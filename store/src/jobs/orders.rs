@@ -18,20 +18,26 @@ use crate::sql::statements;
 
 statements! {
     WAITING = "SELECT j.id FROM job j JOIN host h ON h.id = j.host_id WHERE j.host_id = $1 AND j.state = 'queued' \
-        AND j.ended_ms IS NULL AND j.not_before_ms <= $2 AND j.expires_ms > $2 AND h.lifecycle IN ('active', 'stale') \
+        AND NOT j.plan_wanted AND j.ended_ms IS NULL AND j.not_before_ms <= $2 AND j.expires_ms > $2 AND h.lifecycle IN ('active', 'stale') \
         ORDER BY j.created_ms, j.id LIMIT 10";
     /// The active jobs are few beside the hosts, and have an index of their own.
     HOSTS_WAITING = "SELECT DISTINCT j.host_id FROM job j JOIN host h ON h.id = j.host_id WHERE j.ended_ms IS NULL \
-        AND j.state = 'queued' AND j.not_before_ms <= $1 AND j.expires_ms > $1 AND h.lifecycle IN ('active', 'stale')";
+        AND j.state = 'queued' AND NOT j.plan_wanted AND j.not_before_ms <= $1 AND j.expires_ms > $1 AND h.lifecycle IN ('active', 'stale')";
     HOSTS_RECALLED = "SELECT DISTINCT j.host_id FROM job j WHERE j.ended_ms IS NULL AND j.cancel_requested = TRUE";
     NEXT_COUNTER = "UPDATE host SET order_counter = order_counter + 1 WHERE id = $1 RETURNING order_counter";
     COUNTER = "SELECT order_counter FROM host WHERE id = $1";
     RAISE_COUNTER = "UPDATE host SET order_counter = $2 WHERE id = $1 AND order_counter < $2";
     OFFER = "UPDATE job SET state = 'offered', attempt = $2, counter = $3, offered_ms = $4, news_ms = $4, state_ms = $4 WHERE id = $1";
-    OFFER_ATTEMPT = "INSERT INTO job_attempt (job_id, attempt, counter, offered_ms, state, detail) \
-        VALUES ($1, $2, $3, $4, 'offered', '') ON CONFLICT (job_id, attempt) DO UPDATE \
+    OFFER_ATTEMPT = "INSERT INTO job_attempt (job_id, attempt, counter, offered_ms, state, detail, task, cause, remediation, \
+        version, digest, evidence_ids, known, own_probe, os_build, simulated) \
+        SELECT j.id, $2, $3, $4, 'offered', '', j.task, j.cause, j.remediation, j.version, j.digest, j.evidence_ids, j.known, \
+        j.own_probe, h.os_build, h.simulated FROM job j JOIN host h ON h.id = j.host_id WHERE j.id = $1 \
+        ON CONFLICT (job_id, attempt) DO UPDATE \
         SET counter = excluded.counter, offered_ms = excluded.offered_ms, state = excluded.state";
-    NOT_BEFORE = "SELECT not_before_ms FROM job WHERE id = $1";
+    /// Since when it may begin; and whether the next remediation is still being chosen, after a try that
+    /// is over.
+    STANDING = "SELECT j.not_before_ms, j.plan_wanted, (SELECT COUNT(*) FROM job_attempt a WHERE a.job_id = j.id \
+        AND a.attempt = j.attempt AND a.ended_ms IS NOT NULL) FROM job j WHERE j.id = $1";
     OFFERED = "SELECT id, cancel_requested FROM job WHERE host_id = $1 AND state = 'offered' AND ended_ms IS NULL";
     CANCELS = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL AND cancel_requested = TRUE";
 }
@@ -72,20 +78,22 @@ impl Db {
                 on_tx!(tx, |c| sqlx::query_as(GET).bind(id.0).fetch_optional(c).await)?;
             let job: Job = row.ok_or_else(|| StoreError::not_found("job", id))?.try_into()?;
             let lifecycle = lifecycle_of(tx, job.host).await?;
+            let (not_before, plan_wanted, over): (i64, bool, i64) =
+                on_tx!(tx, |c| sqlx::query_as(STANDING).bind(id.0).fetch_one(c).await)?;
             let can = job.state == JobState::Queued
+                && !plan_wanted
                 && now < job.expires
                 && !job.cancel_requested
                 && lifecycle.may_get_orders();
             if !can {
                 return Ok(None);
             }
-            let attempt = job.attempt.max(1);
+            // A try that is over is followed by the next; one that the agent did not get is sent again.
+            let attempt = if over > 0 { job.attempt + 1 } else { job.attempt.max(1) };
             let counter: i64 = on_tx!(tx, |c| sqlx::query_scalar(NEXT_COUNTER)
                 .bind(job.host.0)
                 .fetch_one(c)
                 .await)?;
-            let not_before: i64 =
-                on_tx!(tx, |c| sqlx::query_scalar(NOT_BEFORE).bind(id.0).fetch_one(c).await)?;
             for sql in [OFFER, OFFER_ATTEMPT] {
                 run!(
                     tx,

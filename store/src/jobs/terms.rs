@@ -4,12 +4,14 @@ use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::hold::Interval;
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::knowledge::Risk;
+use fleetmend_core::known::Known;
 use fleetmend_core::limits;
 use fleetmend_core::order::Task;
+use fleetmend_core::words::Slug;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::row::At;
+use crate::row::{At, some};
 
 /// The terms of a job. Unless said otherwise: one safe remediation of nobody's campaign, at any time,
 /// where the host's own ceiling decides about a restart.
@@ -32,6 +34,11 @@ pub struct JobTerms {
     pub max_deferrals: u8,
     /// How long before a restart users are told of it, in seconds.
     pub notice_seconds: u32,
+    /// What was known of the cause when the remediation was chosen. Where it is not kept, the same is
+    /// never chosen again.
+    pub known: Option<Known>,
+    /// The cause's own probe: by its answer it is counted whether the cause was cleared.
+    pub own_probe: Option<Slug>,
 }
 
 impl Default for JobTerms {
@@ -45,6 +52,8 @@ impl Default for JobTerms {
             begin_in: Vec::new(),
             max_deferrals: limits::DEFERRALS_DEFAULT,
             notice_seconds: u32::try_from(limits::NOTICE_DEFAULT.as_secs()).unwrap_or(u32::MAX),
+            known: None,
+            own_probe: None,
         }
     }
 }
@@ -53,7 +62,7 @@ impl Default for JobTerms {
 macro_rules! terms_columns {
     () => {
         "j.task, j.undoes, j.undoes_attempt, j.campaign_id, j.wave, j.climbs, j.max_risk, j.reboot, j.begin_in, \
-         j.max_deferrals, j.notice_s"
+         j.max_deferrals, j.notice_s, j.known, j.own_probe"
     };
 }
 pub(super) use terms_columns;
@@ -71,6 +80,8 @@ pub(super) struct TermsRow {
     begin_in: String,
     max_deferrals: i64,
     notice_s: i64,
+    known: String,
+    own_probe: String,
 }
 
 impl TermsRow {
@@ -97,6 +108,8 @@ impl TermsRow {
             begin_in: at.json("begin_in", &self.begin_in)?,
             max_deferrals: at.number("max_deferrals", self.max_deferrals)?,
             notice_seconds: at.number("notice_s", self.notice_s)?,
+            known: some(self.known).map(|text| at.json("known", &text)).transpose()?,
+            own_probe: at.maybe("own_probe", &self.own_probe)?,
         })
     }
 }

@@ -272,7 +272,7 @@ contract! {
         assert_eq!((rest.items.len(), rest.next), (1, None));
         let everything = JobFilter {
             host: Some(all[1]), incident: None, state: vec![JobState::Queued, JobState::Offered],
-            active: true, remediation: Some("apt.configure".to_owned()),
+            active: true, remediation: Some("apt.configure".to_owned()), task: vec![fleetmend_core::job::TaskKind::Remediate],
             campaign: None,
         };
         assert_eq!(db.jobs(&everything, &PageRequest::default()).await.expect("lists").total, 1);

@@ -3,8 +3,10 @@
 mod access;
 mod audit;
 mod campaigns;
+mod climbing;
 mod concurrency;
 mod exactly_once;
+mod guided;
 mod halt;
 mod hosts;
 mod incidents;

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 use crate::backend::{Backend, Tx, locks};
 use crate::sql::ManyRows;
 use crate::{
-    Db, access, audit, campaigns, halt, hosts, incidents, ingest, jobs, retention, tokens, views,
+    Db, access, audit, campaigns, guided, halt, hosts, incidents, ingest, jobs, retention, tokens,
+    views,
 };
 
 const ALL: &[&[(&str, &str)]] = &[
@@ -27,6 +28,8 @@ const ALL: &[&[(&str, &str)]] = &[
     campaigns::snapshot::STATEMENTS,
     campaigns::undo::STATEMENTS,
     campaigns::write::STATEMENTS,
+    guided::change::STATEMENTS,
+    guided::list::STATEMENTS,
     hosts::certificates::STATEMENTS,
     hosts::enrol::STATEMENTS,
     hosts::facts::STATEMENTS,
@@ -45,12 +48,14 @@ const ALL: &[&[(&str, &str)]] = &[
     ingest::quarantine::STATEMENTS,
     ingest::recovery::STATEMENTS,
     ingest::superseded::STATEMENTS,
+    jobs::climb::STATEMENTS,
     jobs::create::STATEMENTS,
     jobs::deadlines::STATEMENTS,
     jobs::get::STATEMENTS,
     jobs::moves::STATEMENTS,
     jobs::orders::STATEMENTS,
     tokens::STATEMENTS,
+    views::efficacy::STATEMENTS,
     views::problem::STATEMENTS,
     views::problems::STATEMENTS,
     views::standing::STATEMENTS,

@@ -114,7 +114,7 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// A campaign with all that belongs to one, and a freeze.
+/// A campaign with all that belongs to one, a freeze, and work for people.
 async fn campaigns(db: &Db, now: Timestamp) {
     let mut new = super::campaigns::new(60, &serde_json::json!({}));
     new.text.needs = vec!["it is large".to_owned()];
@@ -138,6 +138,14 @@ async fn campaigns(db: &Db, now: Timestamp) {
     };
     let freeze = NewFreeze { id: FreezeId(id(61)), rule, reason: "quiet".to_owned() };
     db.create_freeze(&freeze, "test", now).await.expect("keeps");
+    for sql in [
+        "INSERT INTO guided_task (id, incident_id, host_id, cause, remediation, version, state, created_by, created_ms, updated_ms) \
+         SELECT id, id, host_id, 'c', 'r', 1, 'open', 'x', 1, 1 FROM incident",
+        "INSERT INTO guided_tick (task_id, step, ticked_by, at_ms) SELECT id, 0, 'x', 1 FROM guided_task",
+        "INSERT INTO guided_note (task_id, number, noted_by, at_ms, text) SELECT id, 1, 'x', 1, 'n' FROM guided_task",
+    ] {
+        meddle(db, sql).await.expect("fills");
+    }
 }
 
 /// A failure that is no incident yet, and a build that was seen.

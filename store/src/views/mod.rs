@@ -1,5 +1,6 @@
 //! Views over the whole fleet: problems, trends, summary.
 
+pub(crate) mod efficacy;
 pub(crate) mod problem;
 pub(crate) mod problems;
 pub(crate) mod recount;

@@ -1,6 +1,7 @@
 //! The tasks, one a file.
 
 mod campaigns;
+mod climb;
 mod deadlines;
 mod overdue;
 mod retention;
@@ -9,6 +10,7 @@ mod tests;
 mod triage;
 
 pub use campaigns::Campaigns;
+pub use climb::Climb;
 pub use deadlines::Deadlines;
 pub use overdue::Overdue;
 pub use retention::Retention;

@@ -108,7 +108,8 @@ async fn an_incident_gets_its_verdict_once_and_again_with_new_evidence() {
     fleet.fail().await;
     let events = Events::default();
     let mut heard = events.listen();
-    let mut task = Triage::new(fleet.db.clone(), fleetmend_catalog::builtin(), events);
+    let mut task =
+        Triage::new(fleet.db.clone(), fleetmend_catalog::builtin(), fleet.clock.clone(), events);
     let first = task.activate().await;
     assert_eq!((first.outcome, first.acted), (Outcome::Done, 1));
     assert!(matches!(heard.try_recv(), Ok(Event::Incident { id: Some(_) })));
@@ -131,6 +132,87 @@ async fn an_incident_gets_its_verdict_once_and_again_with_new_evidence() {
     };
     fleet.send(2, SpoolItem::Evidence(vec![evidence])).await;
     assert_eq!(task.activate().await.acted, 1, "new evidence, new verdict");
+}
+
+#[tokio::test]
+async fn a_job_that_did_not_cure_goes_on_by_fresh_evidence_or_hands_over_to_people() {
+    use fleetmend_core::ids::JobId;
+    use fleetmend_core::job::{JobState, JobUpdate};
+    use fleetmend_core::knowledge::Risk;
+    use fleetmend_core::limits::TRIES;
+    use fleetmend_store::{GuidedFilter, JobTerms, NewJob};
+
+    let fleet = fleet().await;
+    fleet.fail().await;
+    let (db, now) = (&fleet.db, fleet.clock.now());
+    let incident = db.incidents(&IncidentFilter::default(), &PageRequest::default()).await;
+    let incident = incident.expect("lists").items[0].id;
+    let case = crate::orders::Case::read(db, fleetmend_catalog::builtin(), incident).await;
+    let case = case.expect("reads").expect("is there");
+    let bounds = crate::orders::Bounds {
+        named: Some("apt.configure_pending"),
+        max_risk: Risk::Disruptive,
+        reboot: fleetmend_core::campaign::RebootPolicy::Anytime,
+        approved: false,
+    };
+    let chosen = case.choose(&bounds).expect("it fits");
+    let new = NewJob {
+        id: JobId(Uuid::from_u128(50)),
+        host: fleet.host,
+        incident,
+        cause: chosen.step.cause,
+        remediation: chosen.step.remediation,
+        version: chosen.step.version,
+        digest: chosen.digest,
+        evidence: chosen.evidence,
+        steps_time: chosen.steps_time,
+        verify_within: limits::VERIFY_WITHIN,
+        not_before: now,
+        expires: now.after(limits::ORDER_LIFE),
+        reason: "test".to_owned(),
+        terms: JobTerms {
+            climbs: true,
+            max_risk: Risk::Disruptive,
+            known: chosen.known,
+            own_probe: chosen.own_probe,
+            ..JobTerms::default()
+        },
+    };
+    let job = db.create_job(&new, "test", now).await.expect("made").id;
+    let (events, registry) = (Events::default(), Arc::default());
+    let clock = fleet.clock.clone();
+    let mut task =
+        super::Climb::new(db.clone(), fleetmend_catalog::builtin(), clock, events, registry);
+    assert_eq!(task.activate().await.acted, 0, "nothing waits");
+    let mut done = Vec::new();
+    for attempt in 1..=TRIES {
+        let at = fleet.clock.now();
+        let Some(order) = db.offer(job, at).await.expect("offers") else { break };
+        assert_eq!(order.attempt, attempt);
+        done.push(order.remediation.to_string());
+        let failed = JobUpdate {
+            job,
+            attempt,
+            state: JobState::Failed,
+            detail: "exit 1".to_owned(),
+            step: None,
+            evidence: Vec::new(),
+            proof: None,
+            at,
+        };
+        fleet.send(u64::from(attempt) + 1, SpoolItem::Job(Box::new(failed))).await;
+        task.activate().await;
+        fleet.clock.advance(Duration::from_mins(1));
+    }
+    let over = db.job(job).await.expect("reads").expect("is there").job;
+    assert_eq!(over.state, JobState::Failed, "{over:?}");
+    let mut all = done.clone();
+    all.dedup();
+    assert_eq!((done[0].as_str(), &all), ("apt.configure_pending", &done), "none twice");
+    assert!(over.detail.contains("nothing more is tried"), "{}", over.detail);
+    let asked = db.guided_tasks(&GuidedFilter::default(), &PageRequest::default()).await;
+    assert_eq!(asked.expect("lists").items.len(), 1, "people are asked: {}", over.detail);
+    assert_eq!(task.activate().await.acted, 0, "idempotent");
 }
 
 #[tokio::test]
@@ -167,9 +249,9 @@ async fn the_kind_of_update_decides_what_is_behind_a_code() {
             evidence: Vec::new(),
         };
         fleet.send(n, SpoolItem::Failure(Box::new(report))).await;
-        Triage::new(fleet.db.clone(), fleetmend_catalog::builtin(), Events::default())
-            .activate()
-            .await;
+        let (db, clock) = (fleet.db.clone(), fleet.clock.clone());
+        let mut task = Triage::new(db, fleetmend_catalog::builtin(), clock, Events::default());
+        task.activate().await;
         let about =
             IncidentFilter { subject: Some(subject.to_owned()), ..IncidentFilter::default() };
         let page = fleet.db.incidents(&about, &PageRequest::default()).await.expect("lists");

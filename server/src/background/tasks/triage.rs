@@ -1,14 +1,21 @@
 //! Gives every incident that waits for one its verdict: catalogue and evidence in, ranked causes
-//! out. The same after a crash, and after a change of the catalogue.
+//! out. The same after a crash, and after a change of the catalogue. Where only a person can do
+//! something about it, people are asked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use fleetmend_core::knowledge::Catalogue;
-use fleetmend_core::triage::triage;
+use fleetmend_core::campaign::RebootPolicy;
+use fleetmend_core::ids::IncidentId;
+use fleetmend_core::knowledge::{Catalogue, Risk};
+use fleetmend_core::time::Clock;
+use fleetmend_core::triage::{Verdict, triage};
+use fleetmend_core::words::Slug;
 use fleetmend_store::{Db, StoreError};
 
 use crate::background::{BackgroundTask, Outcome, Status};
 use crate::events::{Event, Events};
+use crate::orders;
 
 /// Incidents judged in one activation.
 const PORTION: u32 = 200;
@@ -18,6 +25,7 @@ const PORTION: u32 = 200;
 pub struct Triage {
     db: Db,
     catalogue: &'static Catalogue,
+    clock: Arc<dyn Clock>,
     events: Events,
     /// Whether the incidents were compared with this catalogue's version since the start.
     compared: bool,
@@ -25,8 +33,13 @@ pub struct Triage {
 
 impl Triage {
     /// A task that judges by `catalogue`.
-    pub fn new(db: Db, catalogue: &'static Catalogue, events: Events) -> Self {
-        Self { db, catalogue, events, compared: false }
+    pub fn new(
+        db: Db,
+        catalogue: &'static Catalogue,
+        clock: Arc<dyn Clock>,
+        events: Events,
+    ) -> Self {
+        Self { db, catalogue, clock, events, compared: false }
     }
 
     async fn judge(&mut self) -> Result<Status, StoreError> {
@@ -47,12 +60,35 @@ impl Triage {
             let verdict = triage(self.catalogue, &incident.key, incident.update_class, found);
             if self.db.save_verdict(incident, &verdict).await? {
                 judged += 1;
+                self.ask_people(incident.id, &verdict).await?;
                 self.events.tell(Event::Incident { id: Some(incident.id) });
             }
         }
         let more = waiting.len() >= PORTION as usize;
         let outcome = if more { Outcome::More } else { Outcome::Done };
         Ok(Status { outcome, acted: judged })
+    }
+
+    /// Asks people where a person must act and no agent can. Most incidents have nothing guided among
+    /// their causes, and cost nothing here.
+    async fn ask_people(&self, incident: IncidentId, verdict: &Verdict) -> Result<(), StoreError> {
+        let is_guided =
+            |id: &Slug| self.catalogue.remediations.get(id).is_some_and(|r| r.risk == Risk::Guided);
+        let causes =
+            verdict.causes.iter().filter_map(|c| self.catalogue.causes.get(c.cause.as_ref()?));
+        if !causes.flat_map(|cause| &cause.remediations).any(is_guided) {
+            return Ok(());
+        }
+        let Some(case) = orders::Case::read(&self.db, self.catalogue, incident).await? else {
+            return Ok(());
+        };
+        let at_work = case.detail.jobs.iter().any(|job| !job.state.is_final());
+        if at_work || !case.detail.incident.state.is_open() {
+            return Ok(());
+        }
+        let plan = case.plan(Risk::Dangerous, RebootPolicy::Anytime);
+        orders::ask_people(&self.db, &plan, incident, &*self.clock, "server").await?;
+        Ok(())
     }
 }
 

@@ -56,6 +56,10 @@ pub(crate) struct Remediate {
     /// remediation that is named and needs it.
     #[serde(default)]
     pub(crate) reboot: Option<String>,
+    /// Whether the plan's next remediation within the same bounds is tried after one that did not
+    /// cure; no, unless given.
+    #[serde(default)]
+    pub(crate) climb: bool,
     /// Why; kept in the audit log.
     pub(crate) reason: String,
 }
@@ -158,6 +162,7 @@ pub(crate) async fn remediate(call: Call) -> Answer {
         remediation: body.remediation,
         max_risk: risk(body.max_risk.as_deref())?,
         reboot: reboot(body.reboot.as_deref())?,
+        climb: body.climb,
         reason: reason(&body.reason)?.to_owned(),
     };
     match orders::order(&call, call.id()?, &wish).await? {

@@ -3,7 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
 use fleetmend_core::ids::{HostId, IncidentId, JobId};
-use fleetmend_core::job::JobState;
+use fleetmend_core::job::{JobState, TaskKind};
 use fleetmend_store::{Cancelled, JobDetail, JobFilter, LogPiece, Page};
 
 use super::hosts::Why;
@@ -24,6 +24,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     ("simulated", "/host/simulated"),
     ("incident", "/incident"),
     ("cause", "/cause"),
+    ("task", "/task"),
     ("remediation", "/remediation"),
     ("version", "/version"),
     ("risk", "/risk"),
@@ -52,6 +53,7 @@ pub(crate) async fn list(call: Call) -> Answer {
     let filter = JobFilter {
         host: call.query.parse::<HostId>("host")?,
         incident: call.query.parse::<IncidentId>("incident")?,
+        task: words::<TaskKind>(&call, "task")?,
         state: words::<JobState>(&call, "state")?,
         active: call.query.parse::<bool>("active")?.unwrap_or(false),
         remediation: call.query.text("remediation").map(str::to_owned),

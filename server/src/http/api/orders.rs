@@ -26,6 +26,8 @@ pub(crate) struct Wish {
     /// Whether the host may be restarted; where nobody says, only for a remediation that is named
     /// and needs it.
     pub(crate) reboot: Option<RebootPolicy>,
+    /// Whether the plan's next remediation is tried after one that did not cure.
+    pub(crate) climb: bool,
     /// Why.
     pub(crate) reason: String,
 }
@@ -41,8 +43,7 @@ pub(crate) async fn plan(
 
 async fn case(call: &Call, detail: IncidentDetail) -> Result<Case, Problem> {
     let host = hosts::find(call, detail.incident.host).await?;
-    let evidence = call.db().evidence(host.id).await?;
-    Ok(Case { catalogue: call.shared().catalogue, detail, host, evidence })
+    Ok(Case::of(call.db(), call.shared().catalogue, detail, host).await?)
 }
 
 /// What became of a wish.
@@ -106,6 +107,9 @@ pub(crate) async fn order(
         terms: JobTerms {
             max_risk: wish.max_risk.min(Risk::Disruptive),
             reboot: bounds.reboot,
+            climbs: wish.climb,
+            known: chosen.known,
+            own_probe: chosen.own_probe,
             ..JobTerms::default()
         },
     };

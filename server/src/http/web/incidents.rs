@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use askama::Template;
-use fleetmend_core::ids::IncidentId;
+use fleetmend_core::guided::GuidedState;
+use fleetmend_core::ids::{GuidedTaskId, IncidentId};
 use fleetmend_core::incident::IncidentState;
 use fleetmend_core::knowledge::{Catalogue, Risk};
 use fleetmend_core::plan::PlannedStep;
-use fleetmend_store::{Incident, Job, PageRequest, StoredReport};
+use fleetmend_store::{GuidedFilter, Incident, Job, PageRequest, StoredReport};
 
 use super::i18n::Words;
 use super::list::Foot;
@@ -15,6 +16,7 @@ use super::verdict::{self, Causes};
 use super::{Choice, Frame, choices, html, see};
 use crate::http::api::model::{PlannedView, cause_name};
 use crate::http::api::orders::{self, Ordered, Wish};
+use crate::http::api::verify::{self, Proving};
 use crate::http::api::{hosts, incidents, reason};
 use crate::http::call::Call;
 use crate::http::problem::Problem;
@@ -55,6 +57,8 @@ struct IncidentPage {
     can_order: bool,
     why_not: String,
     is_ignored: bool,
+    /// The work that people were asked for, where it is not over.
+    work: Option<GuidedTaskId>,
     jobs: Vec<Job>,
     reports: Vec<StoredReport>,
 }
@@ -141,6 +145,12 @@ pub(crate) async fn page(call: Call) -> Answer {
     let evidence = call.db().evidence(host.id).await?;
     // The page shows all that could be done; the form of each names the risk that it allows.
     let plan = orders::plan(&call, &detail, Risk::Dangerous).await?;
+    let wanted = GuidedFilter {
+        incident: Some(detail.incident.id),
+        state: vec![GuidedState::Open, GuidedState::Doing],
+        ..GuidedFilter::default()
+    };
+    let work = call.db().guided_tasks(&wanted, &PageRequest::first(1)).await?.items;
     let t = p.t;
     let active = detail.jobs.iter().find(|j| !j.state.is_final());
     let why_not = if !detail.incident.state.is_open() {
@@ -158,6 +168,7 @@ pub(crate) async fn page(call: Call) -> Answer {
         plan: plan.steps.iter().map(|step| PlanCard::new(step, catalogue, t)).collect(),
         can_order: why_not.is_empty(),
         why_not,
+        work: work.first().map(|task| task.id),
         is_ignored: detail.incident.state == IncidentState::Ignored,
         incident: detail.incident,
         jobs: detail.jobs,
@@ -175,12 +186,22 @@ pub(crate) async fn remediate(call: Call) -> Answer {
         remediation: form.text("remediation").map(str::to_owned),
         max_risk: incidents::risk(form.text("max_risk"))?,
         reboot: None,
+        climb: false,
         reason: reason(form.text("reason").unwrap_or_default())?.to_owned(),
     };
     match orders::order(&call, call.id()?, &wish).await? {
         Ordered::Job(job) => Ok(see(&format!("/jobs/{}", job.id))),
         Ordered::Campaign(campaign) => Ok(see(&format!("/campaigns/{}", campaign.id))),
     }
+}
+
+/// Orders a proof.
+pub(crate) async fn verify(call: Call) -> Answer {
+    let form = call.form(&[Param::one("reason", "")])?;
+    let why = reason(form.text("reason").unwrap_or_default())?;
+    let proving = Proving { remediation: None, reason: why };
+    let job = verify::order(&call, call.id()?, &proving).await?;
+    Ok(see(&format!("/jobs/{}", job.id)))
 }
 
 /// Hides the incident for the days that the form names.
@@ -211,8 +232,13 @@ fn why(step: &PlannedStep, t: Words) -> String {
         Risk::Refused => t.s("plan.refused").to_owned(),
         Risk::Dangerous => t.s("plan.needs_approval").to_owned(),
         Risk::Safe | Risk::Disruptive if step.allowed => {
-            t.f2("plan.chance", t.percent(step.chance), t.num(step.cost.round()))
+            let chance = t.f2("plan.chance", t.percent(step.chance), t.num(step.cost.round()));
+            match &step.counted {
+                Some(counted) => format!("{chance} · {counted}"),
+                None => chance,
+            }
         }
-        Risk::Safe | Risk::Disruptive => t.s("plan.tried").to_owned(),
+        Risk::Safe | Risk::Disruptive if step.tried => t.s("plan.tried").to_owned(),
+        Risk::Safe | Risk::Disruptive => step.reason.clone(),
     }
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 use fleetmend_core::ids::JobId;
 use fleetmend_core::job::JobState;
+use fleetmend_core::order::Task;
 use fleetmend_store::{Attempt, Job, JobFilter, JobStep, PageRequest};
 
 use super::list::Foot;
@@ -35,6 +36,12 @@ struct JobPage {
     job: Job,
     attempts: Vec<Attempt>,
     can_cancel: bool,
+    /// Whether there may be something to take back: the page behind the button says what.
+    can_undo: bool,
+    /// remediate, verify or undo.
+    task: &'static str,
+    /// The job that this one takes back.
+    undoes: Option<JobId>,
     log: String,
 }
 
@@ -81,6 +88,16 @@ pub(crate) async fn page(call: Call) -> Answer {
     html(&JobPage {
         name,
         can_cancel: p.may_remediate && !detail.job.state.is_final() && !detail.job.cancel_requested,
+        can_undo: p.may_remediate
+            && detail.job.terms.task == Task::Remediate
+            && detail.job.state.is_final()
+            && detail.job.undone_by.is_none()
+            && detail.attempts.iter().any(|a| a.begun.is_some() && !a.steps.is_empty()),
+        task: detail.job.terms.task.as_str(),
+        undoes: match detail.job.terms.task {
+            Task::Undo { job, .. } => Some(job),
+            Task::Remediate | Task::Verify => None,
+        },
         log: end_of(&jobs::text(&detail, &pieces)).to_owned(),
         job: detail.job,
         attempts: detail.attempts,

@@ -3,10 +3,12 @@
 
 pub(crate) mod assets;
 pub(crate) mod docs;
+pub(crate) mod efficacy;
 pub(crate) mod enroll;
 pub(crate) mod errors;
 pub(crate) mod explain;
 mod frame;
+pub(crate) mod guided;
 mod history;
 pub(crate) mod hosts;
 pub(crate) mod i18n;
@@ -20,6 +22,7 @@ pub(crate) mod problem;
 pub(crate) mod session;
 mod since;
 pub(crate) mod triage;
+pub(crate) mod undo;
 mod verdict;
 
 use axum::http::{StatusCode, header};

@@ -11,6 +11,7 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
         | ("job", "failed" | "unknown" | "timed_out")
         | ("step", "failed" | "undo_failed" | "unknown")
         | ("host", "quarantined")
+        | ("guided", "refuted")
         | ("risk", "dangerous") => ("bad", "▲"),
         ("incident", "recurred") | ("timeline", "gap") => ("bad", "↻"),
         ("host", "stale" | "pending")
@@ -20,6 +21,7 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
         ("incident", "remediating" | "verifying")
         | ("job", "running" | "reboot_pending" | "rebooting" | "verifying" | "offered")
         | ("step", "running")
+        | ("guided", "doing" | "awaited")
         | ("certainty", "likely") => ("info", "◐"),
         ("incident", "fixed" | "resolved")
         | ("job", "fixed")
@@ -29,6 +31,7 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
         | ("answer", "no")
         | ("risk", "safe")
         | ("token", "usable")
+        | ("guided", "done" | "proved")
         | ("timeline", "recovery" | "enrolled") => ("good", "✓"),
         ("certainty", "confirmed") => ("strong", "●"),
         ("certainty", "ruled_out") | ("host", "revoked") | ("risk", "refused") => ("mute", "✕"),

@@ -1,6 +1,7 @@
 //! Jobs, their tries and steps.
 
 use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::order::Task;
 use fleetmend_store as store;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +17,14 @@ pub(crate) struct JobView {
     pub(crate) host: HostRef,
     /// The incident it is for.
     pub(crate) incident: String,
+    /// remediate, verify (only proves) or undo (takes back).
+    pub(crate) task: &'static str,
+    /// The job that it takes back, with undo.
+    pub(crate) undoes: Option<String>,
+    /// The job that took it back, or is to.
+    pub(crate) undone_by: Option<String>,
+    /// Whether the plan's next remediation is tried after one that did not cure.
+    pub(crate) climbs: bool,
     /// The cause it acts on.
     pub(crate) cause: String,
     /// The remediation.
@@ -43,6 +52,8 @@ pub(crate) struct JobView {
     pub(crate) reason: String,
     /// When it was ordered.
     pub(crate) created_at: Time,
+    /// Its present try is not to be begun before.
+    pub(crate) not_before_at: Time,
     /// Not to be begun after.
     pub(crate) expires_at: Time,
     /// When it began.
@@ -66,6 +77,14 @@ impl JobView {
                 simulated: job.simulated,
             },
             incident: job.incident.to_string(),
+            task: job.terms.task.as_str(),
+            undoes: match job.terms.task {
+                Task::Undo { job, .. } => Some(job.to_string()),
+                Task::Remediate | Task::Verify => None,
+            },
+            undone_by: job.undone_by.map(|id| id.to_string()),
+            climbs: job.terms.climbs,
+            not_before_at: time(job.not_before),
             cause: job.cause.to_string(),
             risk: catalogue.remediations.get(&job.remediation).map(|r| r.risk.as_str()),
             remediation: job.remediation.to_string(),
@@ -111,6 +130,16 @@ pub(crate) struct AttemptView {
     pub(crate) state: &'static str,
     /// Why.
     pub(crate) detail: String,
+    /// The cause that it was against.
+    pub(crate) cause: String,
+    /// What was tried.
+    pub(crate) remediation: String,
+    /// In which version.
+    pub(crate) version: u32,
+    /// How its fix was proved.
+    pub(crate) proof: Option<&'static str>,
+    /// Whether the cause's own probe says that the cause is gone; null where it was not asked.
+    pub(crate) cleared: Option<bool>,
     /// When its order was last sent.
     pub(crate) offered_at: Time,
     /// When it began.
@@ -161,6 +190,11 @@ impl JobDetailView {
                     attempt: a.attempt,
                     state: a.state.as_str(),
                     detail: a.detail,
+                    cause: a.cause.to_string(),
+                    remediation: a.remediation.to_string(),
+                    version: a.version,
+                    proof: a.proof.map(fleetmend_core::job::ProofLevel::as_str),
+                    cleared: a.cleared,
                     offered_at: time(a.offered),
                     begun_at: times(a.begun),
                     ended_at: times(a.ended),

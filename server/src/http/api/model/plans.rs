@@ -30,6 +30,8 @@ pub(crate) struct PlannedView {
     pub(crate) cause: String,
     /// The chance that it cures, 0 to 1.
     pub(crate) chance: f64,
+    /// What was counted of it in this fleet: "cured 41 of 50 here".
+    pub(crate) counted: Option<String>,
     /// What it costs, in minutes' worth.
     pub(crate) cost: f64,
     /// safe, disruptive, dangerous, guided or refused.
@@ -78,6 +80,7 @@ impl PlannedView {
             version: step.version,
             cause: step.cause.to_string(),
             chance: round(step.chance),
+            counted: step.counted.clone(),
             cost: round(step.cost),
             risk: step.risk.as_str(),
             reboot: step.reboot.as_str(),
