@@ -1,11 +1,13 @@
 //! Planning: which remediations to try for a verdict, in which order, and why.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::efficacy::{Against, Efficacy};
-use crate::evidence::Evidence;
+use crate::evidence::{Answer, Evidence};
 use crate::host::OsFamily;
-use crate::knowledge::{Catalogue, RebootNeed, Remediation, Risk};
+use crate::knowledge::{Catalogue, Cause, RebootNeed, Remediation, Risk};
 use crate::known::{Known, is_cleared};
 use crate::step::Undo;
 use crate::triage::{Certainty, RankedCause, Verdict};
@@ -146,6 +148,7 @@ pub fn plan(
 /// again what is known to fail, and that nobody should do, follow with the reason.
 pub fn plan_for(cat: &Catalogue, verdict: &Verdict, ask: &Ask<'_>) -> Plan {
     let futile = futile(cat, verdict);
+    let verdict = doubted(cat, verdict, ask);
     let mut steps: Vec<PlannedStep> = Vec::new();
     for cause in verdict.causes.iter().filter(|c| is_planned(c)) {
         let Some(entry) = cause.cause.as_ref().and_then(|id| cat.causes.get(id)) else { continue };
@@ -159,13 +162,7 @@ pub fn plan_for(cat: &Catalogue, verdict: &Verdict, ask: &Ask<'_>) -> Plan {
             .filter_map(|id| cat.remediations.get(id))
             .filter(|remediation| remediation.os == ask.os);
         for remediation in fitting {
-            let estimate = if remediation.unproven { CURES_UNPROVEN } else { CURES };
-            let against = Against {
-                cause: entry.id.clone(),
-                remediation: remediation.id.clone(),
-                version: remediation.version,
-            };
-            let cures = ask.efficacy.chance(&against, ask.build, estimate);
+            let cures = cures(remediation, entry, ask);
             let chance = if futile.contains(&&remediation.id) { 0.0 } else { cause.share * cures };
             // One remediation may be against several causes: it stands once, for the likeliest,
             // and has the chance of all.
@@ -174,21 +171,28 @@ pub fn plan_for(cat: &Catalogue, verdict: &Verdict, ask: &Ask<'_>) -> Plan {
                 continue;
             }
             let mut step = planned(remediation, cause, &entry.id, chance);
-            step.counted = ask.efficacy.words(&against, ask.build);
+            step.counted = ask.efficacy.words(&against(remediation, entry), ask.build);
             steps.push(step);
         }
     }
+    let mut waiting: Vec<Slug> = Vec::new();
     for step in &mut steps {
         let Some(remediation) = cat.remediations.get(&step.remediation) else { continue };
-        step.tried = was_tried(cat, step, ask);
+        step.tried = was_tried(cat, (&step.remediation, step.version), ask);
         let (may, reason) = judge(remediation, step, ask);
         step.allowed = may;
         step.reason = reason;
+        if let Some(blocker) = blocker(remediation, ask) {
+            step.reason = format!("{}; it would wait: {blocker}", step.reason);
+            waiting.push(step.remediation.clone());
+        }
     }
     // Stable: what weighs the same stays in the order of its cause.
     steps.sort_by(|a, b| {
         let class = |s: &PlannedStep| {
-            (!s.allowed, s.risk == Risk::Refused, s.chance <= 0.0, s.risk == Risk::Guided)
+            let waits = waiting.contains(&s.remediation);
+            let last = (s.risk == Risk::Refused, s.chance <= 0.0, s.risk == Risk::Guided);
+            (!s.allowed, waits, last)
         };
         let worth = |s: &PlannedStep| s.chance / s.cost;
         class(a).cmp(&class(b)).then_with(|| worth(b).total_cmp(&worth(a)))
@@ -196,10 +200,61 @@ pub fn plan_for(cat: &Catalogue, verdict: &Verdict, ask: &Ask<'_>) -> Plan {
     Plan { steps }
 }
 
+/// The verdict after what was tried in vain: each try that stands takes from the share of the causes
+/// it is against as much as it was expected to cure, and the rest gains. Without this a host whose
+/// evidence points at the wrong cause is given up when that cause's remediations are tried out.
+fn doubted<'v>(cat: &Catalogue, verdict: &'v Verdict, ask: &Ask<'_>) -> Cow<'v, Verdict> {
+    let mut tried: Vec<&Tried> =
+        ask.tried.iter().filter(|t| was_tried(cat, (&t.remediation, t.version), ask)).collect();
+    tried.sort_by_key(|t| (&t.remediation, t.version));
+    tried.dedup_by_key(|t| (&t.remediation, t.version));
+    if tried.is_empty() {
+        return Cow::Borrowed(verdict);
+    }
+    let mut verdict = verdict.clone();
+    for ranked in &mut verdict.causes {
+        let Some(cause) = ranked.cause.as_ref().and_then(|id| cat.causes.get(id)) else { continue };
+        for tried in tried.iter().filter(|t| cause.remediations.contains(&t.remediation)) {
+            let Some(remediation) = cat.remediations.get(&tried.remediation) else { continue };
+            ranked.share *= 1.0 - cures(remediation, cause, ask);
+        }
+    }
+    let sum: f64 = verdict.causes.iter().map(|c| c.share).sum();
+    if sum > 0.0 {
+        for ranked in &mut verdict.causes {
+            ranked.share /= sum;
+        }
+    }
+    Cow::Owned(verdict)
+}
+
+/// The chance that a remediation cures where the cause is this one.
+fn cures(remediation: &Remediation, cause: &Cause, ask: &Ask<'_>) -> f64 {
+    let estimate = if remediation.unproven { CURES_UNPROVEN } else { CURES };
+    ask.efficacy.chance(&against(remediation, cause), ask.build, estimate)
+}
+
+fn against(remediation: &Remediation, cause: &Cause) -> Against {
+    Against {
+        cause: cause.id.clone(),
+        remediation: remediation.id.clone(),
+        version: remediation.version,
+    }
+}
+
+/// What is known to put it off: another remediation, that need not wait, goes before it.
+fn blocker<'r>(remediation: &'r Remediation, ask: &Ask<'_>) -> Option<&'r Slug> {
+    remediation.blockers.iter().find(|probe| {
+        let of = |e: &&Evidence| e.probe == **probe && e.counts_for(ask.subject);
+        let known = ask.evidence.iter().filter(of).filter(|e| e.answer != Answer::Unknown);
+        known.max_by_key(|e| (e.at, e.id)).is_some_and(|e| e.answer == Answer::Yes)
+    })
+}
+
 /// Whether this version was tried already, and what is known of the cause it was tried against is
 /// the same as then. A try of which nothing was kept stands for ever.
-fn was_tried(cat: &Catalogue, step: &PlannedStep, ask: &Ask<'_>) -> bool {
-    let same = |t: &&Tried| t.remediation == step.remediation && t.version == step.version;
+fn was_tried(cat: &Catalogue, (remediation, version): (&Slug, u32), ask: &Ask<'_>) -> bool {
+    let same = |t: &&Tried| t.remediation == *remediation && t.version == version;
     ask.tried.iter().filter(same).any(|tried| {
         let Some(cause) = cat.causes.get(&tried.cause) else { return true };
         let now = Known::of(cause, ask.subject, ask.evidence);

@@ -70,6 +70,64 @@ fn names(plan: &Plan) -> Vec<&str> {
     plan.steps.iter().map(|s| s.remediation.as_str()).collect()
 }
 
+fn seen(probe: &str, answer: Answer) -> Evidence {
+    use crate::ids::EvidenceId;
+    use crate::time::Timestamp;
+    let (id, at) = (EvidenceId::at(Timestamp::default(), [1; 10]), Timestamp::default());
+    let proof = "seen".to_owned();
+    Evidence { id, probe: slug(probe), subject: None, answer, proof, value: None, at }
+}
+
+fn ask<'a>(evidence: &'a [Evidence], tried: &'a [Tried], efficacy: &'a Efficacy) -> Ask<'a> {
+    let (os, allowed) = (OsFamily::Linux, Risk::Disruptive);
+    Ask { os, build: "", allowed, restarts: true, subject: None, evidence, tried, efficacy }
+}
+
+#[test]
+fn what_was_tried_in_vain_speaks_against_its_cause() {
+    let cat = catalogue(
+        &[("likely", &["first", "second"]), ("unlikely", &["third"])],
+        ["first", "second", "third"]
+            .map(|id| remediation(id, Risk::Safe, 5, RebootNeed::Never))
+            .to_vec(),
+    );
+    let verdict = verdict(&[
+        (Some("likely"), 0.97, Certainty::Likely),
+        (Some("unlikely"), 0.01, Certainty::Possible),
+        (None, 0.02, Certainty::Possible),
+    ]);
+    let efficacy = Efficacy::default();
+    let next = |ids: &[&str]| {
+        let in_vain = |id: &&str| Tried {
+            remediation: slug(id),
+            version: 1,
+            cause: slug("likely"),
+            known: vec![Known::default()],
+        };
+        let tried: Vec<Tried> = ids.iter().map(in_vain).collect();
+        let plan = plan_for(&cat, &verdict, &ask(&[], &tried, &efficacy));
+        plan.next().map(|step| step.remediation.to_string())
+    };
+    assert_eq!(next(&[]).as_deref(), Some("first"));
+    assert_eq!(next(&["first"]).as_deref(), Some("second"));
+    assert_eq!(next(&["first", "second"]).as_deref(), Some("third"), "too unlikely before");
+}
+
+#[test]
+fn what_would_wait_stands_behind_what_need_not() {
+    let mut quick = remediation("quick", Risk::Safe, 1, RebootNeed::Never);
+    quick.blockers = vec![slug("busy")];
+    let slow = remediation("slow", Risk::Safe, 90, RebootNeed::Never);
+    let cat = catalogue(&[("a", &["quick", "slow"])], vec![quick, slow]);
+    let verdict = verdict(&[(Some("a"), 0.9, Certainty::Likely), (None, 0.1, Certainty::Possible)]);
+    let efficacy = Efficacy::default();
+    let with = |answer| plan_for(&cat, &verdict, &ask(&[seen("busy", answer)], &[], &efficacy));
+    assert_eq!(names(&with(Answer::No)), ["quick", "slow"]);
+    let waits = with(Answer::Yes);
+    assert_eq!(names(&waits), ["slow", "quick"]);
+    assert!(waits.steps[1].allowed && waits.steps[1].reason.ends_with("it would wait: busy"));
+}
+
 fn sample() -> (Catalogue, Verdict) {
     let cat = catalogue(
         &[
