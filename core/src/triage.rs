@@ -125,6 +125,17 @@ pub fn triage(
     update_class: Option<UpdateClass>,
     evidence: &[Evidence],
 ) -> Verdict {
+    triage_by(cat, key, update_class, evidence, &Strength::ratio)
+}
+
+/// As [`triage`], on another scale than the catalogue's: how far a verdict hangs on its ratios.
+pub fn triage_by(
+    cat: &Catalogue,
+    key: &IncidentKey,
+    update_class: Option<UpdateClass>,
+    evidence: &[Evidence],
+    ratio: &dyn Fn(Strength) -> f64,
+) -> Verdict {
     let newest = newest_answers(evidence, key.subject.as_deref());
     let shares = priors(cat, key, update_class);
     let other = 1.0 - shares.iter().map(|(_, share)| share).sum::<f64>();
@@ -132,7 +143,7 @@ pub fn triage(
         .into_iter()
         .map(|(cause, prior)| {
             let weighed = cat.causes.get(&cause).map(|c| weigh(c, &newest)).unwrap_or_default();
-            let share = prior * own_ratio(&weighed);
+            let share = prior * own_ratio(&weighed, ratio);
             let certainty = Certainty::Possible;
             RankedCause { cause: Some(cause), share, certainty, evidence: weighed }
         })
@@ -152,7 +163,7 @@ pub fn triage(
         b.share.total_cmp(&a.share).then(named)
     });
     for (rank, cause) in causes.iter_mut().enumerate() {
-        cause.certainty = certainty(cause, rank == 0);
+        cause.certainty = certainty(cause, rank == 0, ratio);
     }
     Verdict { causes, catalogue: cat.version.clone() }
 }
@@ -244,14 +255,14 @@ fn weigh(cause: &Cause, newest: &BTreeMap<&Slug, &Evidence>) -> Vec<Weighed> {
     weighed
 }
 
-fn own_ratio(weighed: &[Weighed]) -> f64 {
-    weighed.iter().map(|w| w.strength.ratio()).product()
+fn own_ratio(weighed: &[Weighed], ratio: &dyn Fn(Strength) -> f64) -> f64 {
+    weighed.iter().map(|w| ratio(w.strength)).product()
 }
 
-fn certainty(cause: &RankedCause, leads: bool) -> Certainty {
+fn certainty(cause: &RankedCause, leads: bool, ratio: &dyn Fn(Strength) -> f64) -> Certainty {
     let has = |strength| cause.evidence.iter().any(|w| w.strength == strength);
     let decisive = has(Strength::Decisive);
-    let against = own_ratio(&cause.evidence) <= Strength::StrongAgainst.ratio();
+    let against = own_ratio(&cause.evidence, ratio) <= ratio(Strength::StrongAgainst);
     if has(Strength::DecisiveAgainst) && !decisive || against && cause.share < RULED_OUT_BELOW {
         return Certainty::RuledOut;
     }

@@ -11,9 +11,12 @@ pub mod load;
 pub mod local;
 pub mod model;
 pub mod names;
+pub mod orders;
+pub mod trial;
 
 mod host;
 mod logs;
 mod usage;
 
+pub use host::deeds::deeds;
 pub use host::{Fault, Outcome, Pace, SimHost, Standing, Truth};

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fleetmend_sim::{demo, load};
+use fleetmend_sim::{demo, load, orders};
 
 /// Threads for reading logs: a fleet in one process reads many small ones.
 const READERS: usize = 8;
@@ -25,6 +25,9 @@ enum Command {
     /// Simulated hosts that enrol with a real server, hold their streams and report failures; a
     /// ledger at the end says whether anything was lost.
     Load(load::Load),
+    /// An experiment: what it costs until a host is fixed, by the order in which remediations are
+    /// tried. Needs no server.
+    Orders(orders::Experiment),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let done = runtime.map_err(anyhow::Error::from).and_then(|runtime| match cli.command {
         Command::Demo(demo) => runtime.block_on(demo.run()),
         Command::Load(load) => runtime.block_on(load.run()),
+        Command::Orders(orders) => runtime.block_on(orders.run()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

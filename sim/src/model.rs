@@ -116,8 +116,11 @@ pub struct Expect {
 #[serde(deny_unknown_fields)]
 pub struct Cure {
     /// What must be done, as the simulation sees it: `moved:PLACE`, `tool:ARGUMENT`,
-    /// `service:NAME`, `asked:TIMES` or `boot`.
+    /// `service:NAME`, `started:NAME`, `asked:TIMES` or `boot`.
     pub by: String,
+    /// Whether it takes hold at the next restart only: until then the work fails.
+    #[serde(default)]
+    pub boot: bool,
     /// The share it cures.
     #[serde(default)]
     pub cured: f64,
@@ -155,6 +158,12 @@ pub struct Model {
     pub unit: Option<String>,
     /// Hours after which it goes away by itself.
     pub heals_h: Option<u32>,
+    /// Hours after a cure until it is there again: what brought it was never taken away.
+    pub relapses_h: Option<u32>,
+    /// Other faults that come with it and lie beneath: of the same work, one shows when this one is
+    /// gone.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// How the host answers while it is there.
     #[serde(default)]
     pub probes: BTreeMap<Slug, Rates>,
@@ -181,10 +190,41 @@ impl Model {
     }
 }
 
+words! {
+    /// What is wrong with a host itself, whatever fails on it.
+    #[derive(Default)]
+    pub enum Ailment ("ailment") {
+        /// Nothing: it answers, and restarts as hosts do.
+        #[default]
+        None = "none",
+        /// It is switched off for weeks.
+        Offline = "offline",
+        /// It says nothing any more once a job has begun.
+        Silent = "silent",
+        /// Its restarts take long.
+        SlowReboot = "slow_reboot",
+    }
+}
+
+/// How often hosts behave in a way of their own.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manner {
+    /// In which way.
+    pub ailment: Ailment,
+    /// The share of hosts that do.
+    pub share: f64,
+    /// The least and most minutes it lasts.
+    pub minutes: (u32, u32),
+}
+
 /// The whole table.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Models {
+    /// What hosts do beside their faults; the rest behave as hosts should.
+    #[serde(rename = "manner")]
+    pub manners: Vec<Manner>,
     /// How hosts answer where no fault speaks.
     pub noise: BTreeMap<Slug, Rates>,
     /// The faults.
@@ -223,11 +263,15 @@ mod tests {
         let models = models();
         let ids: BTreeSet<_> = models.all.iter().map(|m| &m.id).collect();
         assert_eq!(ids.len(), models.all.len(), "an id twice");
-        assert!(models.all.len() >= 14);
+        assert!(models.all.len() >= 40, "{}", models.all.len());
         let mut rates: Vec<_> = models.noise.iter().collect();
         for model in &models.all {
             assert!(catalogue.causes.contains_key(&model.cause), "{}: {}", model.id, model.cause);
             rates.extend(&model.probes);
+            for other in &model.with {
+                let other = models.get(other).unwrap_or_else(|| panic!("{}: {other}", model.id));
+                assert_eq!((other.os, other.with.len()), (model.os, 0), "{}", model.id);
+            }
             for cure in &model.cure {
                 let sum = cure.cured + cure.partly + cure.worse;
                 assert!((0.0..=1.0).contains(&sum), "{}", model.id);
@@ -236,6 +280,28 @@ mod tests {
         for (probe, rate) in rates {
             assert!(catalogue.probes.contains_key(probe), "{probe} is no probe");
             assert!((0.0..=1.0 + 1e-9).contains(&(rate.yes + rate.no)), "{probe}");
+        }
+        let shares: f64 = models.manners.iter().map(|m| m.share).sum();
+        assert!((0.0..0.5).contains(&shares), "most hosts behave: {shares}");
+        assert!(models.manners.iter().all(|m| m.minutes.0 <= m.minutes.1));
+    }
+
+    #[test]
+    fn every_kind_of_trouble_has_a_model() {
+        let has = |what: &str, is: &dyn Fn(&Model) -> bool| {
+            assert!(models().all.iter().any(is), "no model {what}");
+        };
+        has("with several faults at once", &|m| !m.with.is_empty());
+        has("that remediations often make worse", &|m| m.cure.iter().any(|c| c.worse >= 0.25));
+        has("that comes back", &|m| m.relapses_h.is_some());
+        has("that goes by itself", &|m| m.heals_h.is_some() && m.cure.is_empty());
+        has("that a restart cures", &|m| m.cure.iter().any(|c| c.by == "boot"));
+        has("whose cure needs a restart", &|m| m.cure.iter().any(|c| c.boot));
+        has("that nothing cures", &|m| m.cure.is_empty() && m.heals_h.is_none());
+        has("that is only masked", &|m| m.cure.iter().any(|c| c.partly > 0.0));
+        for ailment in Ailment::ALL.iter().filter(|a| **a != Ailment::None) {
+            let drawn = models().manners.iter().any(|m| m.ailment == *ailment && m.share > 0.0);
+            assert!(drawn, "{ailment} is never drawn");
         }
     }
 }

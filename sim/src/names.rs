@@ -4,8 +4,19 @@ use fleetmend_core::host::{Labels, OsFamily};
 
 use crate::chance;
 
-/// Places that hosts stand in.
-const SITES: [&str; 6] = ["berlin", "lisbon", "oslo", "tartu", "utrecht", "zagreb"];
+/// Places that hosts stand in, with the zone of their clocks.
+const SITES: [(&str, &str); 6] = [
+    ("berlin", "Europe/Berlin"),
+    ("lisbon", "Europe/Lisbon"),
+    ("oslo", "Europe/Oslo"),
+    ("tartu", "Europe/Tallinn"),
+    ("utrecht", "Europe/Amsterdam"),
+    ("zagreb", "Europe/Zagreb"),
+];
+/// What clusters of servers do.
+const CLUSTERS: [&str; 3] = ["db", "files", "web"];
+/// The share of servers that are members of one.
+const IN_CLUSTERS: f64 = 0.5;
 /// Systems of Windows: name, build, role, weight.
 const WINDOWS: [(&str, &str, &str, u32); 8] = [
     ("Windows 11 Pro 23H2", "10.0.22631.4460", "workstation", 8),
@@ -40,6 +51,10 @@ pub struct Persona {
     pub role: &'static str,
     /// Where it stands.
     pub site: &'static str,
+    /// The zone of its clock.
+    pub timezone: &'static str,
+    /// The cluster it is a member of, if it is.
+    pub cluster: Option<String>,
 }
 
 impl Persona {
@@ -49,19 +64,28 @@ impl Persona {
         let systems: &[_] = if os == OsFamily::Windows { &WINDOWS } else { &LINUX };
         let first = systems[0];
         let &(os_name, build, role, _) = chance::pick(&mut rng, systems, |s| s.3).unwrap_or(&first);
-        let site = SITES[rng.usize(0..SITES.len())];
+        let (site, timezone) = SITES[rng.usize(0..SITES.len())];
         let kind = match role {
             "server" => "srv",
             "kiosk" => "kiosk",
             _ => "ws",
         };
         let name = format!("sim-{kind}-{}-{number:04}.example.com", &site[..3]);
-        Self { name, os, os_name, build, role, site }
+        let member = role == "server" && rng.f64() < IN_CLUSTERS;
+        let cluster =
+            member.then(|| format!("{}-{}", &site[..3], CLUSTERS[rng.usize(0..CLUSTERS.len())]));
+        Self { name, os, os_name, build, role, site, timezone, cluster }
     }
 
     /// The labels that a fleet's people would give it.
     pub fn labels(&self) -> Labels {
         let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        Labels::from([label("role", self.role), label("site", self.site)])
+        let mut labels = Labels::from([
+            label("role", self.role),
+            label("site", self.site),
+            label("timezone", self.timezone),
+        ]);
+        labels.extend(self.cluster.as_ref().map(|cluster| label("cluster", cluster)));
+        labels
     }
 }

@@ -8,7 +8,7 @@ use fleetmend_core::probe::{Question, ServiceQuestion};
 use fleetmend_core::step::StartType;
 use fleetmend_core::time::Timestamp;
 
-use super::fault::Standing;
+use super::fault::{Fault, Standing};
 use super::life::Life;
 use super::{SimHost, layout};
 use crate::chance;
@@ -21,7 +21,7 @@ impl SimHost {
     /// `None` where the agent's probe reads this host's files.
     pub(super) fn answer_for(&self, question: &Question, about: About<'_>) -> Option<Finding> {
         let mut life = self.life();
-        if let Err(error) = self.look_around(&mut life, super::now()) {
+        if let Err(error) = self.look_around(&mut life, self.clock.now()) {
             return Some(Finding::unknown(format!("the simulated host failed: {error}")));
         }
         if self.persona.os == OsFamily::Windows {
@@ -35,7 +35,10 @@ impl SimHost {
         }
         let known =
             fleetmend_catalog::builtin().probes.values().find(|p| p.question == *question)?;
-        self.pass_while_asked(&mut life, known);
+        // Triage asks of the failure, as often as it is reported; who waits asks of the host.
+        if !matches!(about, About::Failure(_)) {
+            self.pass_while_asked(&mut life, known);
+        }
         self.drawn(&life, known, about)
     }
 
@@ -50,7 +53,7 @@ impl SimHost {
         }
         for deed in deeds {
             // Only files could fail, and such a fault has none.
-            let _ = self.done(life, &deed, super::now());
+            let _ = self.done(life, &deed, self.clock.now());
         }
     }
 
@@ -65,6 +68,10 @@ impl SimHost {
         let (fault, answer) = if let Some((fault, answer)) = loudest {
             (Some(fault), answer)
         } else {
+            // Whatever waited for a restart has had it.
+            if probe.id.as_str() == "reboot_pending" && life.boots > 1 {
+                return Some(Finding::new(Answer::No, "the host has restarted since"));
+            }
             let rates = models().noise.get(&probe.id)?;
             let names = ["noise", &self.persona.name, probe.id.as_str()];
             (None, rates.draw(&mut chance::of(self.seed, &names)))
@@ -121,10 +128,9 @@ impl SimHost {
         let free = if full { GIB / 8 } else { size / 5 + rng.u64(0..size / 2) };
         let well = |work: Work| life.well.get(&work).copied();
         let (mount, file_system) = if windows { ("C:\\", "ntfs") } else { ("/", "ext4") };
-        let pending = life
-            .faults
-            .iter()
-            .any(|f| f.standing == Standing::There && f.model.cause.as_str() == "pending_reboot");
+        let is_restart =
+            |f: &Fault| f.standing == Standing::There && f.model.cause.as_str() == "pending_reboot";
+        let pending = life.faults.iter().any(|f| f.standing == Standing::Waits || is_restart(f));
         let services = if windows {
             let state = |runs| if runs { "running" } else { "stopped" };
             let of =

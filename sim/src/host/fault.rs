@@ -18,6 +18,8 @@ pub enum Standing {
     There,
     /// Its probes are clean, and the work still fails.
     Masked,
+    /// Its cure takes hold when the host restarts; until then the work fails.
+    Waits,
     /// It is gone.
     Gone,
 }
@@ -27,6 +29,8 @@ pub enum Standing {
 pub enum Outcome {
     /// The fault is gone.
     Cured,
+    /// The fault is gone when the host has restarted.
+    CuredByBoot,
     /// Only its probes are clean.
     Partly,
     /// Another fault comes on top.
@@ -46,6 +50,10 @@ pub struct Fault {
     pub standing: Standing,
     /// When it goes away by itself.
     pub heals: Option<Timestamp>,
+    /// When it comes back, where it was cured and does.
+    pub returns: Option<Timestamp>,
+    /// Whether a remediation brought it.
+    pub brought: bool,
     /// How often its probe was asked, for a fault that passes while somebody waits.
     pub asked: u32,
     /// How the host answers while it is there.
@@ -70,7 +78,17 @@ impl Fault {
             let share = 0.5 + rng.f64();
             since.after(Duration::from_hours(u64::from(hours)).mul_f64(share))
         });
-        Self { model, since, standing: Standing::There, heals, asked: 0, answers, outcomes }
+        Self {
+            model,
+            since,
+            standing: Standing::There,
+            heals,
+            returns: None,
+            brought: false,
+            asked: 0,
+            answers,
+            outcomes,
+        }
     }
 
     /// Whether its work still fails.
@@ -81,6 +99,9 @@ impl Fault {
     /// What it makes the host answer, if it speaks to this probe. What is gone or masked speaks
     /// too: the probe is clean.
     pub fn answer(&self, probe: &Slug) -> Option<Answer> {
+        if self.standing == Standing::Waits && probe.as_str() == "reboot_pending" {
+            return Some(Answer::Yes);
+        }
         let drawn = self.answers.get(probe).copied()?;
         Some(if self.standing == Standing::There { drawn } else { Answer::No })
     }
@@ -90,6 +111,9 @@ impl Fault {
         if self.standing == Standing::Gone {
             return None;
         }
+        if self.standing == Standing::Waits {
+            return (deed == "boot").then_some(Outcome::Cured);
+        }
         let at = self.model.cure.iter().position(|cure| cure.by == deed)?;
         self.outcomes.get(at).copied()
     }
@@ -98,7 +122,7 @@ impl Fault {
 fn outcome(cure: &Cure, rng: &mut fastrand::Rng) -> Outcome {
     let x = rng.f64();
     if x < cure.cured {
-        Outcome::Cured
+        if cure.boot { Outcome::CuredByBoot } else { Outcome::Cured }
     } else if x < cure.cured + cure.partly {
         Outcome::Partly
     } else if x < cure.cured + cure.partly + cure.worse {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use fleetmend_core::host::OsFamily;
+use fleetmend_core::step::Base;
 use fleetmend_core::time::Timestamp;
 
 use super::fault::Fault;
@@ -26,7 +27,7 @@ pub(super) const CACHE: &str = "Windows/SoftwareDistribution/Download";
 const CACHED: &str = "Windows/SoftwareDistribution/Download/simulated.cab";
 
 /// Lays out a host in order.
-pub(super) fn lay_out(root: &Path, persona: &Persona) -> io::Result<()> {
+pub(super) fn lay_out(root: &Path, persona: &Persona, now: Timestamp) -> io::Result<()> {
     // The agent looks whether a program is there before it runs it; here they are only names.
     let programs: &[&str] = match persona.os {
         OsFamily::Linux => &["usr/bin/dpkg", "usr/bin/apt-get", "usr/bin/systemctl"],
@@ -49,7 +50,7 @@ pub(super) fn lay_out(root: &Path, persona: &Persona) -> io::Result<()> {
     {
         fs::create_dir_all(root.join(folder))?;
     }
-    logs::put(root, "var/lib/apt/periodic/update-success-stamp", "")?;
+    stamp(root, now)?;
     let site = persona.site;
     let source = format!("deb http://mirror.{site}.example.com/debian bookworm main\n");
     logs::put(root, "etc/apt/sources.list", source)?;
@@ -79,16 +80,13 @@ pub(super) fn take_hold(root: &Path, fault: &Fault) -> io::Result<()> {
             logs::append(root, "var/log/apt/term.log", apt::term(at, &words))
         }
         Trace::Deps => dated(root, STATUS, at),
-        Trace::Idle => {
-            let stamp = "var/lib/apt/periodic/update-success-stamp";
-            dated(root, stamp, at.before(Duration::from_hours(24)))
-        }
+        Trace::Idle => stamp(root, at.before(Duration::from_hours(24))),
         _ => Ok(()),
     }
 }
 
 /// What its going away mends.
-pub(super) fn let_go(root: &Path, model: &Model) -> io::Result<()> {
+pub(super) fn let_go(root: &Path, model: &Model, at: Timestamp) -> io::Result<()> {
     match model.trace {
         Trace::Interrupted | Trace::Script => {
             match fs::remove_file(root.join(UPDATES)) {
@@ -99,9 +97,34 @@ pub(super) fn let_go(root: &Path, model: &Model) -> io::Result<()> {
         }
         // Other dependencies than before are met: dpkg's files change.
         Trace::Deps => logs::put(root, STATUS, status("install ok installed")),
-        Trace::Idle => logs::put(root, "var/lib/apt/periodic/update-success-stamp", ""),
+        Trace::Idle => stamp(root, at),
         _ => Ok(()),
     }
+}
+
+/// Where a system folder lies.
+pub(super) fn base(base: Base) -> io::Result<&'static str> {
+    Ok(match base {
+        Base::Windows => "Windows",
+        Base::System32 => "Windows/System32",
+        Base::Etc => "etc",
+        Base::VarLib => "var/lib",
+        Base::VarCache => "var/cache",
+        Base::VarLog => "var/log",
+        Base::ProgramData => return Err(io::ErrorKind::Unsupported.into()),
+    })
+}
+
+/// apt's lists were fetched without an error at this moment.
+pub(super) fn stamp(root: &Path, at: Timestamp) -> io::Result<()> {
+    const STAMP: &str = "var/lib/apt/periodic/update-success-stamp";
+    logs::put(root, STAMP, "")?;
+    dated(root, STAMP, at)
+}
+
+/// What Windows Update downloads fills its cache, as long as it has one.
+pub(super) fn fill_cache(root: &Path) -> io::Result<()> {
+    if root.join(CACHE).is_dir() { logs::put(root, CACHED, "") } else { Ok(()) }
 }
 
 /// Whether a place holds what it held.

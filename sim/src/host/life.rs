@@ -115,7 +115,9 @@ impl SimHost {
     pub(super) fn past(&self, faults: &[&'static Model], now: Timestamp) -> io::Result<()> {
         let mut life = self.life();
         let begun = now.before(self.pace.past);
-        for model in faults {
+        // What comes with a fault lies beneath it.
+        let beneath = |m: &&'static Model| m.with.iter().filter_map(|id| models().get(id));
+        for model in faults.iter().flat_map(|m| std::iter::once(*m).chain(beneath(m))) {
             let since = begun.after(self.pace.past.mul_f64(0.9 * life.rng.f64()));
             let mut fault = Fault::draw(model, self.seed, &self.persona, since);
             // What heals itself has not done so before anybody looked.
@@ -164,9 +166,10 @@ impl SimHost {
         self.look_around(&mut life, now)?;
         for at in 0..life.faults.len() {
             if life.faults[at].fails() && life.faults[at].heals.is_some_and(|h| h <= now) {
-                self.cured(&mut life, at)?;
+                self.cured(&mut life, at, now)?;
             }
         }
+        self.return_what_does(&mut life, now)?;
         if life.next_fault.is_some_and(|at| at <= now) {
             let Life { faults, rng, .. } = &mut *life;
             let model = another(models(), &self.persona, faults, rng, &|_| true);
@@ -232,13 +235,17 @@ impl SimHost {
         for at in 0..life.faults.len() {
             match life.faults[at].feels(deed) {
                 None | Some(Outcome::Nothing) => {}
-                Some(Outcome::Cured) => self.cured(life, at)?,
+                Some(Outcome::Cured) => self.cured_by_deed(life, at, now)?,
+                Some(Outcome::CuredByBoot) => life.faults[at].standing = Standing::Waits,
                 Some(Outcome::Partly) => life.faults[at].standing = Standing::Masked,
                 Some(Outcome::Worse) => {
                     let Life { faults, rng, .. } = &mut *life;
                     let works = |m: &Model| m.work != Work::State;
                     if let Some(model) = another(models(), &self.persona, faults, rng, &works) {
                         self.falls_ill(life, model, now)?;
+                        if let Some(fault) = life.faults.last_mut() {
+                            fault.brought = true;
+                        }
                     }
                 }
             }
@@ -246,7 +253,27 @@ impl SimHost {
         Ok(())
     }
 
-    fn cured(&self, life: &mut Life, at: usize) -> io::Result<()> {
+    /// What was cured and whose reason was not taken away is there again.
+    fn return_what_does(&self, life: &mut Life, now: Timestamp) -> io::Result<()> {
+        for at in 0..life.faults.len() {
+            let fault = &mut life.faults[at];
+            if fault.returns.is_some_and(|at| at <= now) {
+                (fault.returns, fault.standing, fault.since) = (None, Standing::There, now);
+                let fault = fault.clone();
+                self.take_hold(life, &fault)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cured_by_deed(&self, life: &mut Life, at: usize, now: Timestamp) -> io::Result<()> {
+        let fault = &mut life.faults[at];
+        let hours = fault.model.relapses_h.map(u64::from);
+        fault.returns = hours.map(|hours| now.after(Duration::from_hours(hours)));
+        self.cured(life, at, now)
+    }
+
+    fn cured(&self, life: &mut Life, at: usize, now: Timestamp) -> io::Result<()> {
         let fault = &mut life.faults[at];
         fault.standing = Standing::Gone;
         let model = fault.model;
@@ -256,6 +283,6 @@ impl SimHost {
         {
             seen.start = StartType::Manual;
         }
-        layout::let_go(&self.root, model)
+        layout::let_go(&self.root, model, now)
     }
 }

@@ -73,7 +73,7 @@ impl SimHost {
         let Some(deed) = deed else { return Ok(Said { status: 100, ..Said::default() }) };
         if let Some(fault) = waiting(life)
             && fault.model.trace == Trace::Interrupted
-            && deed != "clean"
+            && !["clean", "update"].contains(&deed)
         {
             let words = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n";
             return Ok(Said { status: 100, text: words.to_owned(), at_work: false });

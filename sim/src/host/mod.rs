@@ -3,6 +3,7 @@
 //! and says that it is simulated.
 
 mod answers;
+pub(crate) mod deeds;
 pub(crate) mod fault;
 mod layout;
 mod life;
@@ -12,7 +13,7 @@ mod windows;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetmend_agent::platform::{
@@ -23,13 +24,14 @@ use fleetmend_agent::probe::About;
 use fleetmend_core::evidence::Finding;
 use fleetmend_core::host::{HostFacts, HostState, OsFamily};
 use fleetmend_core::probe::Question;
-use fleetmend_core::time::Timestamp;
+use fleetmend_core::time::{Clock, SystemClock, Timestamp};
 use fleetmend_core::words::Slug;
 use tokio::sync::Notify;
 
 pub use self::fault::{Fault, Outcome, Standing};
 use self::life::Life;
-use crate::model::{Model, Work};
+use crate::chance;
+use crate::model::{Ailment, Model, Work, models};
 use crate::names::Persona;
 
 /// How fast a simulated host lives.
@@ -56,6 +58,8 @@ pub struct Truth {
     pub since: Timestamp,
     /// Where it stands.
     pub standing: Standing,
+    /// Whether a remediation brought it.
+    pub brought: bool,
 }
 
 /// A simulated host.
@@ -65,6 +69,10 @@ pub struct SimHost {
     seed: u64,
     persona: Persona,
     pace: Pace,
+    /// Faults that lie beneath another of the same work, with that one: both fail at one update.
+    beneath: Vec<(&'static str, &'static Model)>,
+    /// Programs have no clock of the agent's: they go by their host's.
+    clock: Arc<dyn Clock>,
     life: Mutex<Life>,
     /// Rings when the host restarts: its agent ends with it.
     restarts: Notify,
@@ -80,10 +88,28 @@ impl SimHost {
         pace: Pace,
         now: Timestamp,
     ) -> io::Result<Self> {
-        layout::lay_out(&root, &persona)?;
-        let life = Life::begin(seed, &persona, now);
-        let host =
-            Self { root, seed, persona, pace, life: Mutex::new(life), restarts: Notify::new() };
+        Self::create_by(root, persona, faults, seed, pace, now, Arc::new(SystemClock))
+    }
+
+    /// As [`SimHost::create`], by another clock than the system's.
+    pub fn create_by(
+        root: PathBuf,
+        persona: Persona,
+        faults: &[&'static Model],
+        seed: u64,
+        pace: Pace,
+        now: Timestamp,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        layout::lay_out(&root, &persona, now)?;
+        let life = Mutex::new(Life::begin(seed, &persona, now));
+        let restarts = Notify::new();
+        let lies = |upper: &&'static Model| {
+            let upper: &'static Model = upper;
+            upper.with.iter().map(move |id| (id.as_str(), upper))
+        };
+        let beneath = faults.iter().flat_map(lies).collect();
+        let host = Self { root, seed, persona, pace, beneath, clock, life, restarts };
         host.past(faults, now)?;
         Ok(host)
     }
@@ -101,8 +127,19 @@ impl SimHost {
             cause: f.model.cause.clone(),
             since: f.since,
             standing: f.standing,
+            brought: f.brought,
         };
         life.faults.iter().map(of).collect()
+    }
+
+    /// Its faults as they stand.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        self.life().faults.clone()
+    }
+
+    /// What is wrong with the host itself, and how long it lasts: by the seed alone.
+    pub fn ailment(&self) -> (Ailment, Duration) {
+        manner(self.seed, &self.persona)
     }
 
     /// What doing `deed` would do to the first fault that feels it.
@@ -181,7 +218,7 @@ impl Platform for SimHost {
         program: &Program,
         sink: &mut (dyn for<'a> FnMut(&'a [u8]) + Send),
     ) -> io::Result<Exit> {
-        let now = now();
+        let now = self.clock.now();
         let args: Vec<&str> = program.args.iter().map(String::as_str).collect();
         let name = program.path.rsplit('/').next().unwrap_or_default();
         let said = match self.persona.os {
@@ -224,7 +261,7 @@ impl Platform for SimHost {
         if call != ServiceCall::Look && !self.pace.step.is_zero() {
             tokio::time::sleep(self.pace.step / 4).await;
         }
-        self.windows_service(name, call, now())
+        self.windows_service(name, call, self.clock.now())
     }
 
     async fn update(&self, call: UpdateCall, _: Option<&str>) -> io::Result<UpdateOutcome> {
@@ -232,12 +269,26 @@ impl Platform for SimHost {
             let words = format!("a simulated host is not asked to {call} updates");
             return Err(io::Error::new(io::ErrorKind::Unsupported, words));
         }
-        let now = now();
+        let now = self.clock.now();
         let mut life = self.life();
         self.look_around(&mut life, now)?;
         self.update_soon(&mut life, now);
         Ok(UpdateOutcome::default())
     }
+}
+
+/// What is wrong with a host itself.
+fn manner(seed: u64, persona: &Persona) -> (Ailment, Duration) {
+    let mut rng = chance::of(seed, &["manner", &persona.name]);
+    let mut x = rng.f64();
+    for manner in &models().manners {
+        if x < manner.share {
+            let minutes = rng.u32(manner.minutes.0..=manner.minutes.1);
+            return (manner.ailment, Duration::from_mins(u64::from(minutes)));
+        }
+        x -= manner.share;
+    }
+    (Ailment::None, Duration::ZERO)
 }
 
 /// What a program printed and how it ended.
@@ -257,10 +308,4 @@ impl Said {
     fn worked(status: i32, text: impl Into<String>) -> Self {
         Self { status, text: text.into(), at_work: true }
     }
-}
-
-/// Programs have no clock of the agent's: they go by the system's.
-fn now() -> Timestamp {
-    use fleetmend_core::time::{Clock as _, SystemClock};
-    SystemClock.now()
 }

@@ -63,6 +63,9 @@ impl SimHost {
         let (root, code, words) = (&self.root, model.hresult(), self.words(model));
         let (guid, _) = self.update(model);
         let about = Update { guid: &guid };
+        if matches!(model.work, Work::Download | Work::Install) && model.os == OsFamily::Windows {
+            layout::fill_cache(root)?;
+        }
         match model.trace {
             Trace::Reporting => {
                 let row = update::reporting(at, model.work, about, code, &words);
@@ -156,9 +159,7 @@ impl SimHost {
             (OsFamily::Linux, Work::Upgrade) => {
                 logs::append(root, "var/log/apt/history.log", apt::history(at, None))
             }
-            (OsFamily::Linux, Work::Lists) => {
-                logs::put(root, "var/lib/apt/periodic/update-success-stamp", "")
-            }
+            (OsFamily::Linux, Work::Lists) => layout::stamp(root, at),
             _ => Ok(()),
         }
     }
@@ -211,6 +212,9 @@ impl SimHost {
 
     /// The update that a fault concerns: its GUID and its title. The same on all hosts of a system.
     fn update(&self, model: &Model) -> (String, String) {
+        let lies =
+            |(id, upper): &&(&str, &'static Model)| *id == model.id && upper.work == model.work;
+        let model = self.beneath.iter().find(lies).map_or(model, |(_, upper)| *upper);
         let names = [model.id.as_str(), self.persona.os_name];
         let d = Sha256::digest(names.join("/"));
         let guid = hex::encode_upper(&d[..16]);

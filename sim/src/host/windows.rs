@@ -6,11 +6,12 @@ use fleetmend_agent::platform::{RunState, ServiceCall, ServiceSeen};
 use fleetmend_core::step::StartType;
 use fleetmend_core::time::Timestamp;
 
+use super::fault::Fault;
 use super::life::Life;
 use super::{Said, SimHost, layout};
-use crate::model::{Trace, Work};
+use crate::model::Work;
 
-/// Windows' own code for a service that is disabled.
+/// Windows' own words for a service that is disabled.
 const DISABLED: &str = "the service is disabled (1058)";
 
 impl SimHost {
@@ -27,7 +28,9 @@ impl SimHost {
             "Dism.exe" => self.dism(&mut life, args, now)?,
             "sfc.exe" => {
                 self.done(&mut life, "tool:scannow", now)?;
-                let damaged = life.failing(Trace::Cbs).is_some();
+                let files =
+                    |f: &Fault| f.fails() && f.model.cause.as_str() == "system_files_corrupt";
+                let damaged = damaged(&life).is_some() || life.faults.iter().any(files);
                 let words = if damaged {
                     "Windows Resource Protection found corrupt files but was unable to fix some of them.\r\n"
                 } else {
@@ -58,10 +61,11 @@ impl SimHost {
 
     fn dism(&self, life: &mut Life, args: &[&str], now: Timestamp) -> io::Result<Said> {
         let deed = args.last().map(|a| a.trim_start_matches('/')).unwrap_or_default();
-        let before = life.failing(Trace::Cbs).is_some();
+        let before = damaged(life).is_some();
         self.done(life, &format!("tool:{deed}"), now)?;
-        let there = life.failing(Trace::Cbs);
-        let masked = there.is_some_and(|f| f.standing == super::Standing::Masked);
+        let there = damaged(life);
+        let clean = |s| matches!(s, super::Standing::Masked | super::Standing::Waits);
+        let masked = there.is_some_and(|f| clean(f.standing));
         let head = "Deployment Image Servicing and Management tool\r\n\r\n[==========================100.0%==========================]\r\n";
         Ok(match (deed, there.is_some() && !masked, before) {
             ("RestoreHealth", true, _) => Said::worked(
@@ -91,16 +95,23 @@ impl SimHost {
         let missing = || io::Error::new(io::ErrorKind::NotFound, format!("no service {name}"));
         let seen = life.services.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name));
         let (_, seen) = seen.ok_or_else(missing)?;
+        let mut begun = false;
         match call {
             ServiceCall::Look => {}
             ServiceCall::Stop => seen.state = RunState::Stopped,
             ServiceCall::Start if seen.start == StartType::Disabled => {
                 return Err(io::Error::other(DISABLED));
             }
-            ServiceCall::Start => seen.state = RunState::Running,
+            ServiceCall::Start => {
+                begun = seen.state == RunState::Stopped;
+                seen.state = RunState::Running;
+            }
             ServiceCall::SetStart(start) => seen.start = start,
         }
         let seen = *seen;
+        if begun {
+            self.done(&mut life, &format!("started:{name}"), now)?;
+        }
         match call {
             ServiceCall::Start if name.eq_ignore_ascii_case("wuauserv") => {
                 layout::make_cache(&self.root)?;
@@ -112,4 +123,10 @@ impl SimHost {
         }
         Ok(seen)
     }
+}
+
+/// The fault that the component store has.
+fn damaged(life: &Life) -> Option<&Fault> {
+    const OF: [&str; 2] = ["component_store_corrupt", "repair_source_missing"];
+    life.faults.iter().find(|f| f.fails() && OF.contains(&f.model.cause.as_str()))
 }

@@ -14,7 +14,7 @@ use fleetmend_sim::fleet::{Fleet, Plan};
 use fleetmend_sim::local::Local;
 use fleetmend_sim::model::{Model, models};
 use fleetmend_sim::names::Persona;
-use fleetmend_sim::{Outcome, SimHost, Standing};
+use fleetmend_sim::{Outcome, SimHost, Standing, deeds};
 use serde_json::{Value, json};
 
 use super::QUICK;
@@ -168,11 +168,14 @@ async fn remediate(api: &Api, host: &SimHost, model: &Model, remediation: &str) 
 async fn what_can_be_cured_ends_fixed_and_what_cannot_ends_failed() {
     let catalogue = fleetmend_catalog::builtin();
     let mut cases: Vec<(&'static Model, Persona, String, &str)> = Vec::new();
-    for model in models().all.iter().filter(|m| !m.cure.is_empty()) {
+    // What wants a restart besides, or has another fault beneath, is not cured by one remediation.
+    let by_one = |m: &&Model| m.cure.iter().any(|c| !c.boot) && m.with.is_empty();
+    for model in models().all.iter().filter(by_one) {
         let cause = &catalogue.causes[&model.cause];
         let automatic = |id: &&fleetmend_core::words::Slug| {
             let r = &catalogue.remediations[*id];
-            r.is_automatic() && r.os == model.os
+            let fits = r.is_automatic() && r.os == model.os;
+            fits && deeds(r).contains(&model.cure[0].by)
         };
         let Some(remediation) = cause.remediations.iter().find(automatic) else { continue };
         let name = remediation.to_string();
@@ -207,6 +210,14 @@ async fn what_can_be_cured_ends_fixed_and_what_cannot_ends_failed() {
             assert_eq!(job["state"], *wanted, "{} {remediation}: {job:#}", model.id);
             let gone = host.truth()[0].standing == Standing::Gone;
             assert_eq!(gone, *wanted == "fixed", "{}: {:?}", model.id, host.truth());
+            // Without an agent the same comes of it.
+            let twin = tempfile::tempdir().expect("a folder");
+            let (persona, now) = (host.persona().clone(), SystemClock.now());
+            let root = twin.path().to_owned();
+            let twin = SimHost::create(root, persona, &[model], SEED, QUICK, now).expect("a twin");
+            let done = &catalogue.remediations[&remediation.parse().expect("a slug")];
+            twin.act(catalogue, done, model.unit.as_deref()).expect("acts");
+            assert_eq!(twin.truth()[0].standing, host.truth()[0].standing, "{}", model.id);
         }
     });
     futures_util::future::join_all(jobs).await;

@@ -3,6 +3,8 @@
 
 mod fleet;
 mod models;
+mod orders;
+mod trial;
 
 use std::path::Path;
 use std::time::Duration;
