@@ -207,7 +207,8 @@ fn what_can_be_taken_back_is_shown_before_it_is() {
     let made = server.run(&["jobs", "undo", "j1", "--reason", "wrong one"]);
     assert!(text(&made.stdout).starts_with("Job j2 takes it back"), "{}", text(&made.stdout));
     let asked = server.asked.lock().expect("a lock").pop().expect("asked");
-    assert_eq!(asked.1, r#"{"attempt":null,"reason":"wrong one"}"#);
+    let body: Value = serde_json::from_str(&asked.1).expect("JSON");
+    assert_eq!(body, json!({ "attempt": null, "reason": "wrong one" }));
 }
 
 #[test]
