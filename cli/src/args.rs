@@ -115,6 +115,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<TokenCommand>,
     },
+    /// People who may log in, and as what. Takes a log-in: `fleetmend login`.
+    #[command(args_conflicts_with_subcommands = true)]
+    Users {
+        #[command(flatten)]
+        list: Page,
+        #[command(subcommand)]
+        command: Option<UserCommand>,
+    },
+    /// Logs in by name and password: keeps an API token of your role for some hours, for your user of
+    /// this machine only. FLEETMEND_TOKEN goes before it.
+    Login(Login),
     /// Who did what.
     #[command(args_conflicts_with_subcommands = true)]
     Audit {
@@ -446,6 +457,58 @@ pub(crate) enum TokenCommand {
     Revoke {
         /// The token's id.
         token: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Your name; asked for unless given.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Read the password from the first line of standard input, instead of asking for it.
+    #[arg(long, requires = "name")]
+    pub(crate) password_stdin: bool,
+    /// Hours that the token lives: 1 to 720; 12 unless given.
+    #[arg(long)]
+    pub(crate) hours: Option<u32>,
+    /// A role within your own, for less: viewer, auditor, approver, operator, author, admin.
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Lists users.
+    List(Page),
+    /// Makes a user and prints a password for the first log-in, once.
+    Create {
+        /// The name to log in with.
+        name: String,
+        /// viewer, auditor, approver, operator, author or admin.
+        #[arg(long, default_value = "viewer")]
+        role: String,
+    },
+    /// Gives a user another role. Its sessions end, and tokens that may do more.
+    Role {
+        /// The user's name or id.
+        user: String,
+        /// viewer, auditor, approver, operator, author or admin.
+        role: String,
+    },
+    /// Shuts a user out; sessions and tokens end.
+    Disable {
+        /// The user's name or id.
+        user: String,
+    },
+    /// Lets a user log in again.
+    Enable {
+        /// The user's name or id.
+        user: String,
+    },
+    /// Gives a user a new password for one log-in and prints it, once.
+    Reset {
+        /// The user's name or id.
+        user: String,
     },
 }
 

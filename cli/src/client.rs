@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::args::Cli;
 use crate::output::clean;
+use crate::saved;
 
 /// The most a single answer may hold, in bytes.
 const ANSWER_BYTES: u64 = 256 * 1024 * 1024;
@@ -39,7 +40,8 @@ pub(crate) enum ClientError {
 pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
-    token: String,
+    /// None while logging in.
+    token: Option<String>,
 }
 
 /// By what a call is made.
@@ -71,8 +73,32 @@ impl Session<'_> {
 }
 
 impl Client {
-    /// Checks address and token; connects only with the first call.
+    /// Checks address and token; connects only with the first call. The token is the one that is
+    /// given, else the one that the last log-in at this address kept.
     pub(crate) fn new(cli: &Cli) -> Result<Self, ClientError> {
+        let mut client = Self::without_token(cli)?;
+        let given = cli.token.as_deref().map(str::trim).filter(|t| !t.is_empty());
+        let token = match given {
+            Some(token) => token.to_owned(),
+            None => saved::find(&client.base)?.ok_or_else(|| {
+                ClientError::Usage(
+                    "no API token: log in with `fleetmend login`, or set FLEETMEND_TOKEN; \
+                     `fleetmend-server admin create` makes the first user"
+                        .to_owned(),
+                )
+            })?,
+        };
+        if !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(ClientError::Usage(
+                "FLEETMEND_TOKEN holds characters that no token has: copy it again".to_owned(),
+            ));
+        }
+        client.token = Some(token);
+        Ok(client)
+    }
+
+    /// The same without a token: for the log-in.
+    pub(crate) fn without_token(cli: &Cli) -> Result<Self, ClientError> {
         let usage = |text: &str| ClientError::Usage(text.to_owned());
         let base = cli.url.trim_end_matches('/').to_owned();
         let (scheme, rest) = base
@@ -89,18 +115,6 @@ impl Client {
             }
             _ => return Err(usage("the server's address must begin with http:// or https://")),
         }
-        let token = cli
-            .token
-            .as_deref()
-            .map(str::trim)
-            .filter(|t| !t.is_empty())
-            .ok_or_else(|| {
-                usage("no API token: set FLEETMEND_TOKEN; `fleetmend-server admin create` makes the first")
-            })?
-            .to_owned();
-        if !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(usage("FLEETMEND_TOKEN holds characters that no token has: copy it again"));
-        }
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -110,7 +124,12 @@ impl Client {
         if let Some(file) = &cli.ca {
             config = config.tls_config(trust(file)?);
         }
-        Ok(Self { agent: config.build().into(), base, token })
+        Ok(Self { agent: config.build().into(), base, token: None })
+    }
+
+    /// The server's address.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Reads JSON.
@@ -226,9 +245,10 @@ impl Client {
         let mut request =
             ureq::http::Request::builder().method(verb).uri(&url).header("accept", accept);
         request = match by {
-            Some(Credential::Token) => {
-                request.header("authorization", format!("Bearer {}", self.token))
-            }
+            Some(Credential::Token) => match &self.token {
+                Some(token) => request.header("authorization", format!("Bearer {token}")),
+                None => request,
+            },
             // A cookie counts only with a word that our own page, not another site's, sends it.
             Some(Credential::Cookie(cookie)) => {
                 request.header("cookie", cookie).header("origin", &self.base)

@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod output;
 mod work_args;
+mod saved;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -37,12 +38,17 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
     let connect = || Client::new(&cli).map(|client| Context { client, output });
     match &cli.command {
         Command::Explain(_)
+        | Command::Login(_)
         | Command::Catalog { command: CatalogCommand::Lint }
         | Command::Completion { .. } => {}
         _ => {
             let ctx = connect()?;
             return online(&ctx, cli.command);
         }
+    }
+    if let Command::Login(login) = &cli.command {
+        commands::login::run(&Client::without_token(&cli)?, login, output)?;
+        return Ok(true);
     }
     match cli.command {
         Command::Explain(explain) => commands::explain::run(&explain, output)?,
@@ -81,7 +87,9 @@ fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
         Command::Approvals(page) => commands::campaigns::approvals(ctx, &page)?,
         Command::Freezes { list, command } => commands::campaigns::freezes(ctx, list, command)?,
         Command::Halt(wish) => return commands::halt::run(ctx, &wish),
+        Command::Users { list, command } => commands::users::run(ctx, list, command)?,
         Command::Explain(_)
+        | Command::Login(_)
         | Command::Catalog { command: CatalogCommand::Lint }
         | Command::Completion { .. } => {}
     }

@@ -68,6 +68,12 @@ impl Permission {
     pub const fn needs_person(self) -> bool {
         matches!(self, Self::Approve)
     }
+
+    /// Whether it takes a log-in by name and password, lately: a session, or the token that a log-in
+    /// gave. A program's token that could make people could make itself an approver.
+    pub const fn needs_log_in(self) -> bool {
+        matches!(self, Self::Approve | Self::ManagePeople)
+    }
 }
 
 impl Role {
@@ -133,5 +139,7 @@ mod tests {
     fn no_program_approves() {
         let persons: Vec<_> = Permission::ALL.iter().filter(|p| p.needs_person()).collect();
         assert_eq!(persons, [&Permission::Approve]);
+        let logged_in: Vec<_> = Permission::ALL.iter().filter(|p| p.needs_log_in()).collect();
+        assert_eq!(logged_in, [&Permission::Approve, &Permission::ManagePeople]);
     }
 }

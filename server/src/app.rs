@@ -22,6 +22,7 @@ use crate::ingest::Ingest;
 use crate::lifecycle::Lifecycle;
 use crate::link::{self, AgentLink, Registry, Seen};
 use crate::state::{Readiness, Shared};
+use crate::users::passwords::Passwords;
 use crate::{database, expiry, http, metrics, people, tls};
 
 /// How often the authority looks whether its certificates grow old.
@@ -131,6 +132,7 @@ async fn open_within(
         config: Arc::new(config),
         halt,
         readiness: Readiness::default(),
+        passwords: Passwords::default(),
     })
 }
 

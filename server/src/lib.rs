@@ -25,6 +25,7 @@ mod people;
 pub mod state;
 pub mod telemetry;
 pub mod tls;
+pub mod users;
 
 pub use app::{App, RunningServer};
 pub use config::Config;

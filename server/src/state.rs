@@ -15,6 +15,7 @@ use crate::enroll::Authority;
 use crate::events::Events;
 use crate::halt::Halt;
 use crate::link::Registry;
+use crate::users::passwords::Passwords;
 
 /// What every part of the server shares.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct Shared {
     pub halt: Halt,
     /// Whether requests should be sent here.
     pub readiness: Readiness,
+    /// Where passwords are worked on.
+    pub passwords: Passwords,
 }
 
 /// Whether the server has started, and not begun to stop. `/readyz` asks it, and how the database is.

@@ -44,7 +44,8 @@ impl Fleet {
         let (token, secret_hash) = auth::new_token();
         let id = ApiTokenId::at(server.now(), entropy::bytes());
         let name = "test".to_owned();
-        let new = NewApiToken { id, name, role: Role::Admin, secret_hash, expires: None };
+        let new =
+            NewApiToken { id, name, role: Role::Admin, secret_hash, expires: None, user: None };
         let db = &server.running.shared.db;
         db.create_api_token(&new, "test", server.now()).await.expect("stored");
         let host = server.enrol().await;

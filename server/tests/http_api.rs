@@ -238,7 +238,7 @@ fn percent(text: &str) -> String {
 #[tokio::test]
 async fn every_list_pages_and_answers_csv_that_runs_nothing() {
     let site = Site::new().await;
-    let token = site.token(Role::Admin).await;
+    let token = site.log_in_token(Role::Admin).await;
     let (host, ..) = site.fleet().await;
     let hostile = json!({
         "name": HOSTILE.replace('\u{1b}', ""), "reason": "=1+1", "remedy": "verify_only",

@@ -122,8 +122,10 @@ impl Running {
         let real = self.real.as_deref().unwrap_or("no real agent");
         let after = if self.folder.is_kept() { "kept" } else { "removed at the end" };
         say(&format!(
-            "\nFleetmend's demo runs.\n\n  Dashboard   http://{people}\n  Log in with {login}\n\n  Hosts       {real} (this machine; it only observes) and {count} simulated ones\n  CLI         FLEETMEND_URL=http://{people} FLEETMEND_TOKEN={login} cargo run --release -p fleetmend -- status\n\nEverything lies in {folder} and is {after}. Ctrl-C ends it.\n",
+            "\nFleetmend's demo runs.\n\n  Dashboard   http://{people}\n  Log in as   {name}, password {password}\n\n  Hosts       {real} (this machine; it only observes) and {count} simulated ones\n  CLI         FLEETMEND_URL=http://{people} FLEETMEND_TOKEN={login} cargo run --release -p fleetmend -- status\n\nEverything lies in {folder} and is {after}. Ctrl-C ends it.\n",
             people = self.local.server.http_addr,
+            name = self.local.person.0,
+            password = self.local.person.1,
             login = self.local.login,
             count = self.fleet.hosts.len(),
             folder = self.folder.path.display(),

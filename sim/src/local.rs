@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use fleetmend_core::host::{Labels, Lifecycle};
-use fleetmend_core::ids::ApiTokenId;
+use fleetmend_core::ids::{ApiTokenId, UserId};
 use fleetmend_core::limits;
 use fleetmend_core::time::Clock;
 use fleetmend_core::token::Role;
 use fleetmend_proto::trust::TokenText;
 use fleetmend_server::enroll::token::{self, TokenWish};
-use fleetmend_server::{App as ServerApp, Config, RunningServer, entropy, http};
-use fleetmend_store::{HostFilter, NewApiToken, PageRequest};
+use fleetmend_server::{App as ServerApp, Config, RunningServer, entropy, http, users};
+use fleetmend_store::{HostFilter, NewApiToken, NewPassword, NewUser, PageRequest};
 
 use crate::fleet::{Fleet, Server};
 
@@ -24,6 +24,8 @@ pub struct Local {
     pub server: RunningServer,
     /// An administrator's token.
     pub login: String,
+    /// An administrator's name and password, for the dashboard.
+    pub person: (&'static str, String),
     /// How agents reach it.
     pub reach: Server,
 }
@@ -33,9 +35,10 @@ impl Local {
     pub async fn start(config: Config, hosts: u32, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let server = ServerApp::start(config, clock).await?;
         let login = login(&server).await?;
+        let person = person(&server).await?;
         let token = enrollment(&server, hosts).await?;
         let reach = Server { address: server.agent_addr.to_string(), token };
-        Ok(Self { server, login, reach })
+        Ok(Self { server, login, person, reach })
     }
 
     /// Its hosts need nobody to accept them; simulated ones get the labels that their people would
@@ -74,9 +77,25 @@ async fn login(server: &RunningServer) -> anyhow::Result<String> {
         role: Role::Admin,
         secret_hash,
         expires: None,
+        user: None,
     };
     shared.db.create_api_token(&new, BY, shared.clock.now()).await?;
     Ok(text)
+}
+
+/// A user who may do everything; the password is drawn, and nobody must change it.
+async fn person(server: &RunningServer) -> anyhow::Result<(&'static str, String)> {
+    let shared = &server.shared;
+    let password = users::one_time_password();
+    let hash = shared.passwords.hash(&password).await?;
+    let user = NewUser {
+        id: entropy::id(UserId::at, &*shared.clock),
+        name: BY.to_owned(),
+        role: Role::Admin,
+        password: NewPassword { hash, one_time_until: None },
+    };
+    shared.db.create_user(&user, BY, shared.clock.now()).await?;
+    Ok((BY, password))
 }
 
 async fn enrollment(server: &RunningServer, uses: u32) -> anyhow::Result<TokenText> {

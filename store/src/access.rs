@@ -1,13 +1,14 @@
-//! Who may speak to the REST interface: API tokens and the sessions made from them. Only hashes of
-//! secrets are stored.
+//! API tokens. Only hashes of their secrets are stored. One that belongs to a user ends with it, and
+//! never may do more than it.
 
-use fleetmend_core::ids::{ApiTokenId, WebSessionId};
+use fleetmend_core::ids::{ApiTokenId, UserId};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::Role;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit;
+use crate::backend::locks::Lock;
 use crate::backend::{Db, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
 use crate::filter::{Filter, bind_all};
@@ -34,6 +35,19 @@ pub struct ApiToken {
     pub last_used: Option<Timestamp>,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// Whose it is; it ends with this user.
+    pub user: Option<TokenOwner>,
+    /// Whether a log-in made it: it ends with the password.
+    pub by_login: bool,
+}
+
+/// The user whom a token belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TokenOwner {
+    /// Which.
+    pub id: UserId,
+    /// The name.
+    pub name: String,
 }
 
 /// An API token to be made.
@@ -49,63 +63,47 @@ pub struct NewApiToken {
     pub secret_hash: [u8; 32],
     /// Until when.
     pub expires: Option<Timestamp>,
-}
-
-/// A dashboard session to be made.
-#[derive(Debug, Clone)]
-pub struct NewSession {
-    /// Its id.
-    pub id: WebSessionId,
-    /// SHA-256 of the cookie's secret.
-    pub secret_hash: [u8; 32],
-    /// The token it was made from.
-    pub token: ApiTokenId,
-    /// When.
-    pub created: Timestamp,
-    /// Until when.
-    pub expires: Timestamp,
-}
-
-/// A dashboard session that holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    /// Its id.
-    pub id: WebSessionId,
-    /// The token it was made from: its name and role are the session's.
-    pub token: ApiToken,
-    /// Until when.
-    pub expires: Timestamp,
+    /// Whose it is, where a user made it.
+    pub user: Option<UserId>,
 }
 
 macro_rules! columns {
     () => {
-        "t.id, t.name, t.role, t.created_by, t.created_ms, t.expires_ms, t.last_used_ms, t.revoked_ms"
+        "t.id, t.name, t.role, t.created_by, t.created_ms, t.expires_ms, t.last_used_ms, t.revoked_ms, \
+         t.by_login, u.id AS user_id, u.name AS user_name, u.role AS user_role"
+    };
+}
+pub(crate) use columns;
+
+macro_rules! from_tokens {
+    () => {
+        "api_token t LEFT JOIN user_account u ON u.id = t.user_id"
     };
 }
 
+/// What a token must be to hold at `$2`; its role is looked at beside.
+macro_rules! holds {
+    () => {
+        "t.revoked_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > $2) AND u.disabled_ms IS NULL"
+    };
+}
+pub(crate) use {from_tokens, holds};
+
 statements! {
-    INSERT_TOKEN = "INSERT INTO api_token (id, name, role, secret_hash, created_by, created_ms, expires_ms) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    TOKEN_BY_HASH = concat!("SELECT ", columns!(), " FROM api_token t WHERE t.secret_hash = $1 \
-        AND t.revoked_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > $2)");
+    INSERT_TOKEN = "INSERT INTO api_token \
+        (id, name, role, secret_hash, created_by, created_ms, expires_ms, user_id) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    TOKEN_BY_HASH = concat!("SELECT ", columns!(), " FROM ", from_tokens!(), " WHERE t.secret_hash = $1 AND ", holds!());
     TOKEN_EXISTS = "SELECT created_ms FROM api_token WHERE id = $1";
     TOUCH_TOKEN = "UPDATE api_token SET last_used_ms = $2 WHERE id = $1";
     REVOKE_TOKEN = "UPDATE api_token SET revoked_ms = $2 WHERE id = $1 AND revoked_ms IS NULL";
-    INSERT_SESSION = "INSERT INTO web_session (id, secret_hash, api_token_id, created_ms, expires_ms) \
-        VALUES ($1, $2, $3, $4, $5)";
-    SESSION_BY_HASH = concat!("SELECT ", columns!(), ", s.id AS session_id, s.expires_ms AS session_expires_ms \
-        FROM web_session s JOIN api_token t ON t.id = s.api_token_id \
-        WHERE s.secret_hash = $1 AND s.expires_ms > $2 \
-        AND t.revoked_ms IS NULL AND (t.expires_ms IS NULL OR t.expires_ms > $2)");
-    END_SESSION = "DELETE FROM web_session WHERE secret_hash = $1";
-    DROP_SESSIONS = "DELETE FROM web_session WHERE expires_ms <= $1";
 }
 
 /// A token's last use is written at most this often: reading must not cost a write each time.
 const TOUCH_EVERY_MS: i64 = 60_000;
 
 impl Db {
-    /// Makes a token.
+    /// Makes a token. A user's may do no more than the user.
     pub async fn create_api_token(
         &self,
         token: &NewApiToken,
@@ -113,6 +111,16 @@ impl Db {
         now: Timestamp,
     ) -> Result<()> {
         transaction!(self, |tx| {
+            if let Some(user) = token.user {
+                tx.hold(Lock::People).await?;
+                let user = crate::users::in_tx(tx, user).await?;
+                if user.disabled.is_some() || !user.role.covers(token.role) {
+                    return Err(StoreError::Conflict(format!(
+                        "a token of the role {} may do more than \"{}\" may, whose role is {}",
+                        token.role, user.name, user.role
+                    )));
+                }
+            }
             run!(
                 tx,
                 sqlx::query(INSERT_TOKEN)
@@ -123,6 +131,7 @@ impl Db {
                     .bind(by)
                     .bind(now.as_millis())
                     .bind(token.expires.map(Timestamp::as_millis))
+                    .bind(token.user.map(|user| user.0))
             )?;
             let detail = json!({"name": token.name, "role": token.role, "expires": token.expires});
             let subject = format!("api-token {}", token.id);
@@ -145,7 +154,7 @@ impl Db {
         let limit = page.limit();
         let rows: Vec<Row> = on_read!(self, |c| {
             let sql = filter.page_sql(
-                concat!("SELECT ", columns!(), " FROM api_token t"),
+                concat!("SELECT ", columns!(), " FROM ", from_tokens!()),
                 " ORDER BY t.created_ms DESC, t.id DESC",
             );
             bind_all!(sqlx::query_as(sql), filter.args()).bind(limit + 1).fetch_all(c).await
@@ -186,6 +195,9 @@ impl Db {
             .fetch_optional(c)
             .await)?;
         let Some(row) = row else { return Ok(None) };
+        if row.outgrew_its_user()? {
+            return Ok(None);
+        }
         let old = row.last_used_ms.is_none_or(|ms| now.as_millis() - ms >= TOUCH_EVERY_MS);
         if old {
             let touched = transaction!(self, |tx| {
@@ -203,57 +215,10 @@ impl Db {
         }
         ApiToken::try_from(row).map(Some)
     }
-
-    /// Makes a session.
-    pub async fn create_session(&self, session: &NewSession) -> Result<()> {
-        transaction!(self, |tx| {
-            run!(
-                tx,
-                sqlx::query(INSERT_SESSION)
-                    .bind(session.id.0)
-                    .bind(session.secret_hash.as_slice())
-                    .bind(session.token.0)
-                    .bind(session.created.as_millis())
-                    .bind(session.expires.as_millis())
-            )?;
-            Ok(())
-        })
-    }
-
-    /// The session with this secret, where it and its token hold now.
-    pub async fn session(&self, secret_hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>> {
-        let row: Option<SessionRow> = on_read!(self, |c| sqlx::query_as(SESSION_BY_HASH)
-            .bind(secret_hash.as_slice())
-            .bind(now.as_millis())
-            .fetch_optional(c)
-            .await)?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Session {
-            id: row.session_id.into(),
-            token: row.token.try_into()?,
-            expires: time(row.session_expires_ms),
-        }))
-    }
-
-    /// Ends a session. False where there was none.
-    pub async fn end_session(&self, secret_hash: &[u8; 32]) -> Result<bool> {
-        transaction!(self, |tx| {
-            let ended = run!(tx, sqlx::query(END_SESSION).bind(secret_hash.as_slice()))?;
-            Ok(ended > 0)
-        })
-    }
-
-    /// Forgets sessions that are over.
-    pub async fn drop_expired_sessions(&self, now: Timestamp) -> Result<u64> {
-        transaction!(self, |tx| {
-            let dropped = run!(tx, sqlx::query(DROP_SESSIONS).bind(now.as_millis()))?;
-            Ok(dropped)
-        })
-    }
 }
 
 #[derive(Debug, sqlx::FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     name: String,
     role: String,
@@ -262,14 +227,20 @@ struct Row {
     expires_ms: Option<i64>,
     last_used_ms: Option<i64>,
     revoked_ms: Option<i64>,
+    by_login: bool,
+    user_id: Option<Uuid>,
+    user_name: Option<String>,
+    user_role: Option<String>,
 }
 
-#[derive(Debug, sqlx::FromRow)]
-struct SessionRow {
-    session_id: Uuid,
-    session_expires_ms: i64,
-    #[sqlx(flatten)]
-    token: Row,
+impl Row {
+    /// Whether it may do more than its user now may.
+    pub(crate) fn outgrew_its_user(&self) -> Result<bool> {
+        let at = At { table: "api_token", id: &self.id };
+        let Some(user) = &self.user_role else { return Ok(false) };
+        let (user, token): (Role, Role) = (at.word("role", user)?, at.word("role", &self.role)?);
+        Ok(!user.covers(token))
+    }
 }
 
 impl TryFrom<Row> for ApiToken {
@@ -283,6 +254,11 @@ impl TryFrom<Row> for ApiToken {
             expires: row.expires_ms.map(time),
             last_used: row.last_used_ms.map(time),
             revoked: row.revoked_ms.map(time),
+            user: row
+                .user_id
+                .zip(row.user_name)
+                .map(|(id, name)| TokenOwner { id: id.into(), name }),
+            by_login: row.by_login,
             name: row.name,
             created_by: row.created_by,
         })

@@ -89,8 +89,17 @@
 //!
 //! **Access** ([`access`]): `create_api_token(&NewApiToken, by, now)`, `api_tokens(&PageRequest) ->
 //! Page<ApiToken>`, `revoke_api_token(id, by, now) -> bool`, `api_token(&hash, now) ->
-//! Option<ApiToken>`, `create_session(&NewSession)`, `session(&hash, now) -> Option<Session>`,
-//! `end_session(&hash) -> bool`, `drop_expired_sessions(now) -> u64`.
+//! Option<ApiToken>`.
+//!
+//! **Sessions** ([`sessions`]): `create_session(&NewSession, by, peer)` (a token's), `session(&hash, now) ->
+//! Option<Session>`, `end_session(&hash, by, now) -> bool`, `end_own_session(user, id, by, now) -> bool`,
+//! `sessions_of(user, now) -> Vec<OwnSession>`, `drop_expired_sessions(now) -> u64`.
+//!
+//! **Users** ([`users`]): `create_user(&NewUser, by, now)`, `users(&PageRequest) -> Page<User>`,
+//! `user(id)`, `user_by_name(name)`, `set_user_role(id, role, by, now) -> Ended`,
+//! `set_user_disabled(id, bool, by, now) -> Ended`, `reset_password(id, &NewPassword, by, now) -> Ended`,
+//! `change_password(id, was, &NewPassword, session, by, now) -> Ended`, `credentials(name)`,
+//! `credentials_of(id)`, `log_in(&Credentials, right, &LogIn, now) -> LoggedIn`.
 //!
 //! **Halt** ([`halt`]): `halt_mark() -> Option<HaltMark>`, `halt(reason, by, now) -> HaltMark`,
 //! `lift_halt(by, now) -> bool`, `note_halt_file(mark, now) -> bool`.
@@ -115,14 +124,16 @@ mod partitions;
 pub mod reports;
 pub mod retention;
 mod row;
+pub mod sessions;
 mod sql;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
 pub mod transfer;
+pub mod users;
 pub mod views;
 
-pub use access::{ApiToken, NewApiToken, NewSession, Session};
+pub use access::{ApiToken, NewApiToken, TokenOwner};
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
 pub use backend::{Db, PoolSettings, PoolState, redacted};
 pub use campaigns::{
@@ -151,8 +162,11 @@ pub use jobs::{
 pub use page::{BadCursor, Cursor, Page, PageRequest};
 pub use reports::{ReportFilter, StoredReport};
 pub use retention::{Dropped, Keep};
+pub use sessions::{Holder, NewSession, OwnSession, Session};
 pub use tokens::{EnrollmentToken, NewEnrollmentToken, TokenGrant, TokenRefused};
 pub use transfer::{Moved, Step};
+pub use users::log_in::{Credentials, LogIn, LoggedIn, Wish};
+pub use users::{Ended, NewPassword, NewUser, User};
 pub use views::{
     Changes, DayCount, Outbreak, ProbeCount, Problem, ProblemKey, ProblemTrend, Recounted,
     StepsOfDay, Summary,

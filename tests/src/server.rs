@@ -62,7 +62,13 @@ impl Server {
     pub fn start_in(data: Option<PathBuf>, database: Database) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = data.unwrap_or_else(|| folder.path().join("data"));
-        let token = must(admin(&data, &database).args(["admin", "create", "--name", "test"]));
+        let token = must(admin(&data, &database).args([
+            "admin",
+            "create",
+            "--name",
+            "test",
+            "--api-token",
+        ]));
         let token = last_line(&token);
         let log = folder.path().join("server.log");
         let (program, [agents, people, metrics]) = (0..5)

@@ -144,7 +144,7 @@ fn server_and_agent_run_from_their_units() {
 
     systemctl(&machine, &["enable", "--now", SERVER]);
     let [agents, people] = addresses(&machine);
-    let token = admin(&machine, &["admin", "create", "--name", "anna"]);
+    let token = admin(&machine, &["admin", "create", "--name", "anna", "--api-token"]);
     let api = Api::new(&format!("http://{people}"), &token);
     let enrolment = admin(&machine, &["enrollment-token", "create"]);
     agent(&["enroll", "--server", &agents, "--token", &enrolment]);

@@ -10,10 +10,12 @@ pub(crate) mod halt;
 pub(crate) mod hosts;
 pub(crate) mod incidents;
 pub(crate) mod jobs;
+pub(crate) mod login;
 pub(crate) mod problems;
 pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod tokens;
+pub(crate) mod users;
 
 use anyhow::Result;
 use serde_json::Value;

@@ -4,19 +4,16 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use fleetmend_core::host::Labels;
-use fleetmend_core::ids::ApiTokenId;
 use fleetmend_core::time::{Clock, SystemClock};
-use fleetmend_core::token::Role;
-use fleetmend_store::NewApiToken;
 
 use super::{
-    AdminCommand, Cli, ClockCommand, Command, ConfigCommand, NewToken, TokenCommand, migrate_store,
+    Cli, ClockCommand, Command, ConfigCommand, NewToken, TokenCommand, migrate_store, people,
     recount, serve,
 };
 use crate::config::Config;
 use crate::enroll::token::{self, TokenWish};
 use crate::state::Shared;
-use crate::{app, entropy, http, telemetry};
+use crate::{app, telemetry};
 
 /// Who acts, as it stands in the audit log.
 pub(super) const ACTOR: &str = "command line";
@@ -66,11 +63,13 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
                 note("the database answers and takes writes");
                 print(&config.to_printable())
             }
-            Command::Admin(AdminCommand::Create { name }) => {
+            Command::Admin(command) => {
+                // Before the database: who is asked for a password takes a while.
+                let wish = people::ask(command)?;
                 let shared = app::open(config, clock).await?;
-                let made = create_admin(&shared, name).await;
+                let done = people::run(&shared, wish).await;
                 shared.db.close().await;
-                made
+                done
             }
             Command::EnrollmentToken(TokenCommand::Create(new)) => {
                 let shared = app::open(config, clock).await?;
@@ -80,23 +79,6 @@ pub(super) fn run(cli: Cli) -> anyhow::Result<()> {
             }
         }
     })
-}
-
-async fn create_admin(shared: &Shared, name: String) -> anyhow::Result<()> {
-    token::check_name(&name)?;
-    let (text, secret_hash) = http::auth::new_token();
-    let new = NewApiToken {
-        id: entropy::id(ApiTokenId::at, &*shared.clock),
-        name,
-        role: Role::Admin,
-        secret_hash,
-        expires: None,
-    };
-    shared.db.create_api_token(&new, ACTOR, shared.clock.now()).await?;
-    note(
-        "This API token is shown once; keep it safe (FLEETMEND_TOKEN, or the dashboard's log-in):",
-    );
-    print(&format!("{text}\n"))
 }
 
 async fn create_token(shared: &Shared, new: NewToken) -> anyhow::Result<()> {

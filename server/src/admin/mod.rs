@@ -6,6 +6,7 @@ mod duration;
 mod halt;
 mod health;
 mod migrate_store;
+mod people;
 mod recount;
 mod serve;
 
@@ -75,11 +76,28 @@ enum ClockCommand {
 
 #[derive(Debug, Subcommand)]
 enum AdminCommand {
-    /// Make an API token with the role admin, and print it once.
+    /// Make a user with the role admin. The password is asked for on a terminal; else one for the
+    /// first log-in is printed, once.
     Create {
-        /// A name for people; stands in the audit log.
+        /// The name to log in with; stands in the audit log.
         #[arg(long, default_value = "admin")]
         name: String,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        /// Make an API token with the role admin instead, for programs, and print it once. It can
+        /// neither approve nor manage people.
+        #[arg(long, conflicts_with = "password_stdin")]
+        api_token: bool,
+    },
+    /// Give a user another password, and end a lock-out: where nobody can log in any more.
+    Reset {
+        /// The user's name.
+        #[arg(long)]
+        name: String,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
     },
 }
 

@@ -1,13 +1,13 @@
 //! Who calls: API tokens (`Authorization: Bearer`) and dashboard sessions (a cookie). Both are looked
 //! up by the SHA-256 of a 256-bit secret: nothing is compared byte by byte, nothing secret is kept.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fleetmend_core::ids::UserId;
+use fleetmend_core::ids::{UserId, WebSessionId};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::{Permission, Role};
-use fleetmend_store::Db;
+use fleetmend_store::{ApiToken, Db, Holder};
 use sha2::{Digest as _, Sha256};
 
 use super::problem::Problem;
@@ -22,6 +22,8 @@ const CREDENTIAL_BYTES: usize = 256;
 pub enum How {
     /// An API token, or a session that was made from one.
     Token,
+    /// An API token that a log-in by name and password gave, or a session made from it.
+    LogIn,
     /// A session of a user who logged in by name and password.
     Session,
 }
@@ -46,6 +48,10 @@ pub struct Caller {
     pub how: How,
     /// Whose credential it is; `None` for tokens that belong to nobody.
     pub person: Option<Person>,
+    /// The session, where there is one.
+    pub session: Option<WebSessionId>,
+    /// Whether the password must be changed before anything else.
+    pub must_change: bool,
     /// The session's cookie, where a browser calls: form tokens are made from it.
     cookie: Option<String>,
 }
@@ -54,7 +60,7 @@ impl Caller {
     /// How the caller stands in the audit log.
     pub fn actor(&self) -> String {
         match (self.how, &self.cookie) {
-            (How::Session, _) => format!("user {}", self.name),
+            (How::Session | How::LogIn, _) => self.answerable(),
             (How::Token, Some(_)) => format!("dashboard {}", self.name),
             (How::Token, None) => format!("api-token {}", self.name),
         }
@@ -63,7 +69,11 @@ impl Caller {
     /// Who answers for what the caller does: the person, whatever the credential. Two names that
     /// are to be two persons are compared by this.
     pub fn answerable(&self) -> String {
-        self.person.as_ref().map_or_else(|| self.actor(), |person| format!("user {}", person.name))
+        match &self.person {
+            Some(person) => format!("user {}", person.name),
+            None if self.cookie.is_some() => format!("dashboard {}", self.name),
+            None => format!("api-token {}", self.name),
+        }
     }
 
     /// Whether a cookie speaks for the caller.
@@ -78,6 +88,20 @@ impl Caller {
                 "no API token may do this, whatever its role: a person must log in by name and password",
             )
             .with("permission", permission));
+        }
+        if permission.needs_log_in() && self.how == How::Token {
+            return Err(Problem::forbidden(
+                "this takes a log-in by name and password: log in at /login, or with `fleetmend login`",
+            )
+            .with("permission", permission));
+        }
+        if self.must_change && !matches!(permission, Permission::Own | Permission::Public) {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "change_password",
+                "Change your password first",
+                "the password was given to you for one log-in: change it at /password",
+            ));
         }
         if self.role.grants(permission) {
             return Ok(());
@@ -116,6 +140,25 @@ pub fn hash(text: &str) -> [u8; 32] {
 /// The name of the session's cookie; the prefix makes browsers hold it to TLS and this host.
 pub const fn cookie_name(secure: bool) -> &'static str {
     if secure { "__Host-fleetmend" } else { "fleetmend" }
+}
+
+/// The name of the cookie by which a browser is known to its user.
+pub const fn browser_cookie_name(secure: bool) -> &'static str {
+    if secure { "__Host-fleetmend-browser" } else { "fleetmend-browser" }
+}
+
+/// The `Set-Cookie` by which a browser is known: it opens nothing, and stays after the log-out.
+pub fn browser_cookie(secret: &str, secure: bool) -> String {
+    let (name, age) =
+        (browser_cookie_name(secure), fleetmend_core::limits::BROWSER_KNOWN.as_secs());
+    let tls = if secure { "; Secure" } else { "" };
+    format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{tls}")
+}
+
+/// The hash of the secret by which a browser says that it is known.
+pub fn known_browser(headers: &HeaderMap, secure: bool) -> Option<[u8; 32]> {
+    let secret = cookie(headers, browser_cookie_name(secure)).filter(|s| !s.is_empty())?;
+    (secret.len() <= CREDENTIAL_BYTES).then(|| hash(secret))
 }
 
 /// The `Set-Cookie` of a session; no `secret` ends it.
@@ -167,13 +210,21 @@ pub async fn authenticate(
         return Err(unknown());
     }
     let session = db.session(&hash(secret), now).await?.ok_or_else(unknown)?;
-    Ok(Some(Caller {
-        name: session.token.name,
-        role: session.token.role,
-        how: How::Token,
-        person: None,
-        cookie: Some(secret.to_owned()),
-    }))
+    let mut caller = match session.holder {
+        Holder::Token(token) => of_token(&token),
+        Holder::User(user) => Caller {
+            person: Some(Person { id: user.id, name: user.name.clone() }),
+            name: user.name,
+            role: user.role,
+            how: How::Session,
+            session: None,
+            must_change: user.must_change,
+            cookie: None,
+        },
+    };
+    caller.session = Some(session.id);
+    caller.cookie = Some(secret.to_owned());
+    Ok(Some(caller))
 }
 
 /// The caller that an API token stands for, and the token itself.
@@ -181,21 +232,25 @@ pub async fn by_token(
     db: &Db,
     text: &str,
     now: Timestamp,
-) -> Result<Option<(Caller, fleetmend_store::ApiToken)>, Problem> {
+) -> Result<Option<(Caller, ApiToken)>, Problem> {
     if text.len() > CREDENTIAL_BYTES || !text.starts_with(TOKEN_PREFIX) {
         return Ok(None);
     }
     let token = db.api_token(&hash(text), now).await?;
-    Ok(token.map(|token| {
-        let caller = Caller {
-            name: token.name.clone(),
-            role: token.role,
-            how: How::Token,
-            person: None,
-            cookie: None,
-        };
-        (caller, token)
-    }))
+    Ok(token.map(|token| (of_token(&token), token)))
+}
+
+fn of_token(token: &ApiToken) -> Caller {
+    let person = token.user.as_ref();
+    Caller {
+        name: token.name.clone(),
+        role: token.role,
+        how: if token.by_login { How::LogIn } else { How::Token },
+        person: person.map(|user| Person { id: user.id, name: user.name.clone() }),
+        session: None,
+        must_change: false,
+        cookie: None,
+    }
 }
 
 /// What the forms of a session carry: made from its secret, so that nothing needs storing, and one
@@ -249,6 +304,8 @@ mod tests {
             role: Role::Viewer,
             how: How::Token,
             person: None,
+            session: None,
+            must_change: false,
             cookie: Some(cookie.into()),
         };
         let (one, two) = (caller("one"), caller("two"));
@@ -264,6 +321,8 @@ mod tests {
             role,
             how,
             person: None,
+            session: None,
+            must_change: false,
             cookie: cookie.map(str::to_owned),
         };
         for role in Role::ALL {

@@ -17,14 +17,13 @@ use super::Site;
 use super::auth::{self, Caller};
 use super::params::Params;
 use super::problem::Problem;
-use super::route::{Param, Route};
+use super::route::Param;
 use super::web::i18n::Words;
 
 /// One admitted request.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(super) site: Arc<Site>,
-    pub(super) route: &'static Route,
     pub(super) caller: Option<Caller>,
     pub(super) path: BTreeMap<String, String>,
     pub(super) query: Params,

@@ -156,7 +156,12 @@ async fn serve(
             );
             return refuse_stranger(route, problem, &target);
         };
-        caller.require(route.rule.permission)?;
+        if let Err(problem) = caller.require(route.rule.permission) {
+            if route.face == Face::Page && problem.kind == "change_password" {
+                return Ok(Redirect::to("/password").into_response());
+            }
+            return Err(problem);
+        }
     }
     if route.verb.changes() {
         origin::check(&headers, caller.as_ref().is_some_and(auth::Caller::by_cookie))?;
@@ -166,7 +171,6 @@ async fn serve(
     let body = read_body(route, body).await?;
     let call = Call {
         site,
-        route,
         caller,
         path,
         query,

@@ -1,6 +1,7 @@
 //! Bounds on callers: how many at once of each class, and how many refused log-ins of one address.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,16 +12,53 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::access::LimitClass;
 use super::problem::Problem;
 
-/// Addresses whose refused log-ins are remembered; the oldest window is forgotten first.
-const ADDRESSES: usize = 10_000;
+/// Addresses, and names with addresses, whose refused log-ins are remembered; the oldest minutes are
+/// forgotten first.
+const REMEMBERED: usize = 10_000;
 const WINDOW_MS: i64 = 60_000;
 
 /// The bounds of one server.
 #[derive(Debug)]
 pub(crate) struct Guard {
     classes: Vec<(LimitClass, Arc<Semaphore>)>,
-    /// Refused log-ins: address → (start of its minute, how many).
-    refused: Mutex<HashMap<IpAddr, (i64, u32)>>,
+    /// Refused log-ins of an address.
+    addresses: Tries<IpAddr>,
+    /// Refused log-ins of a name from an address.
+    names: Tries<(String, IpAddr)>,
+}
+
+/// Refused log-ins of something in its minute: (start of the minute, how many).
+#[derive(Debug)]
+struct Tries<K>(Mutex<HashMap<K, (i64, u32)>>);
+
+impl<K> Default for Tries<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Tries<K> {
+    fn fewer_than(&self, most: u32, key: &K, now: Timestamp) -> bool {
+        let tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tries
+            .get(key)
+            .is_none_or(|(start, count)| now.as_millis() - start >= WINDOW_MS || *count < most)
+    }
+
+    fn count(&self, key: K, now: Timestamp) {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tries.len() >= REMEMBERED {
+            tries.retain(|_, (start, _)| now.as_millis() - *start < WINDOW_MS);
+            if tries.len() >= REMEMBERED {
+                tries.clear();
+            }
+        }
+        let entry = tries.entry(key).or_insert((now.as_millis(), 0));
+        if now.as_millis() - entry.0 >= WINDOW_MS {
+            *entry = (now.as_millis(), 0);
+        }
+        entry.1 = entry.1.saturating_add(1);
+    }
 }
 
 impl Default for Guard {
@@ -29,7 +67,7 @@ impl Default for Guard {
             .iter()
             .map(|class| (*class, Arc::new(Semaphore::new(class.at_once()))))
             .collect();
-        Self { classes, refused: Mutex::default() }
+        Self { classes, addresses: Tries::default(), names: Tries::default() }
     }
 }
 
@@ -50,27 +88,31 @@ impl Guard {
 
     /// Whether an address may try to log in now.
     pub(crate) fn may_log_in(&self, peer: IpAddr, now: Timestamp) -> bool {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.get(&network(peer)).is_none_or(|(start, count)| {
-            now.as_millis() - start >= WINDOW_MS || *count < limits::LOGIN_TRIES_PER_MINUTE
-        })
+        self.addresses.fewer_than(limits::LOGIN_TRIES_PER_MINUTE, &network(peer), now)
+    }
+
+    /// Whether an address may try to log in by a name now. What is no name is counted as none.
+    pub(crate) fn may_log_in_as(&self, name: &str, peer: IpAddr, now: Timestamp) -> bool {
+        let key = (key(name), network(peer));
+        self.may_log_in(peer, now)
+            && self.names.fewer_than(limits::LOGIN_TRIES_OF_A_NAME, &key, now)
     }
 
     /// Counts a refused log-in.
     pub(crate) fn log_in_refused(&self, peer: IpAddr, now: Timestamp) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.len() >= ADDRESSES {
-            refused.retain(|_, (start, _)| now.as_millis() - *start < WINDOW_MS);
-            if refused.len() >= ADDRESSES {
-                refused.clear();
-            }
-        }
-        let entry = refused.entry(network(peer)).or_insert((now.as_millis(), 0));
-        if now.as_millis() - entry.0 >= WINDOW_MS {
-            *entry = (now.as_millis(), 0);
-        }
-        entry.1 = entry.1.saturating_add(1);
+        self.addresses.count(network(peer), now);
     }
+
+    /// Counts a refused log-in by a name.
+    pub(crate) fn log_in_refused_as(&self, name: &str, peer: IpAddr, now: Timestamp) {
+        self.names.count((key(name), network(peer)), now);
+        self.log_in_refused(peer, now);
+    }
+}
+
+/// A name as tries are counted by; never longer than a name can be.
+fn key(name: &str) -> String {
+    fleetmend_core::words::cut(name, limits::USER_NAME_BYTES).to_ascii_lowercase()
 }
 
 /// One address of IPv4; a /64 of IPv6, since one person holds as many.
@@ -100,6 +142,27 @@ mod tests {
         assert!(!guard.may_log_in(peer, at(1_000)));
         assert!(guard.may_log_in("192.0.2.8".parse().expect("address"), at(1_000)));
         assert!(guard.may_log_in(peer, at(60_000)));
+    }
+
+    #[test]
+    fn refused_log_ins_of_a_name_are_bounded_by_address() {
+        let guard = Guard::default();
+        let peer = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let at = Timestamp::from_millis;
+        for _ in 0..limits::LOGIN_TRIES_OF_A_NAME {
+            assert!(guard.may_log_in_as("Anna", peer(1), at(0)));
+            guard.log_in_refused_as("anna", peer(1), at(0));
+        }
+        assert!(!guard.may_log_in_as("anna", peer(1), at(1_000)));
+        assert!(guard.may_log_in_as("boris", peer(1), at(1_000)), "another name");
+        assert!(guard.may_log_in_as("anna", peer(2), at(1_000)), "another address");
+        assert!(guard.may_log_in_as("anna", peer(1), at(60_000)), "another minute");
+        for n in 0..25_000_u32 {
+            guard.log_in_refused_as(&"x".repeat(500), IpAddr::from((n << 8).to_be_bytes()), at(0));
+        }
+        let names = guard.names.0.lock().expect("whole");
+        assert!(names.len() <= REMEMBERED);
+        assert!(names.keys().all(|(name, _)| name.len() <= limits::USER_NAME_BYTES));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod csv;
 mod dispatch;
 mod docs;
 mod guard;
+mod log_in;
 mod origin;
 mod paging;
 mod params;

@@ -7,7 +7,7 @@ use fleetmend_core::token::Permission as P;
 use super::access::{LimitClass, Rule};
 use super::api::{
     api_tokens, audit, backtest, catalog, enrollment_tokens, events, health, hosts, incidents,
-    jobs, model, problems, reports, verify,
+    jobs, model, problems, reports, sessions, users, verify,
 };
 use super::docs;
 use super::route::{Face, Handler, Param, Route, Verb, shape};
@@ -164,6 +164,14 @@ const INCIDENT_PAGE: &[Param] = &[
     PAGE,
 ];
 const JOB_PAGE: &[Param] = &[Param::many("state", "The job's state."), HOST, PAGE];
+
+/// What is asked of who logs in.
+const LOG_IN: Rule = Rule {
+    permission: P::Public,
+    body: 4_096,
+    audit: Some("session.create"),
+    limit: LimitClass::Login,
+};
 
 /// Rows of several tables as one.
 const fn join<const N: usize>(tables: &[&[Route]]) -> [Route; N] {
@@ -409,6 +417,76 @@ const MOST: &[Route] = &[
         "Void an API token and the sessions made from it.",
         to!(api_tokens::revoke),
     ),
+    // people
+    get("/api/v1/users", P::ManagePeople, "List the users.", to!(users::list))
+        .list(shape::<users::UserView>),
+    post(
+        "/api/v1/users",
+        P::ManagePeople,
+        "user.create",
+        "Make a user with a password for one log-in, which is shown once.",
+        to!(users::create),
+    )
+    .takes(shape::<users::NewUserBody>)
+    .gives(shape::<users::ChangedUser>),
+    get("/api/v1/users/{id}", P::ManagePeople, "Show a user, by id or name.", to!(users::get))
+        .gives(shape::<users::UserView>),
+    post(
+        "/api/v1/users/{id}/role",
+        P::ManagePeople,
+        "user.set_role",
+        "Give a user another role; its sessions end, and tokens that may do more.",
+        to!(users::set_role),
+    )
+    .takes(shape::<users::RoleBody>)
+    .gives(shape::<users::ChangedUser>),
+    post(
+        "/api/v1/users/{id}/disable",
+        P::ManagePeople,
+        "user.disable",
+        "Shut a user out; its sessions and tokens end.",
+        to!(users::disable),
+    )
+    .takes(shape::<hosts::Nothing>)
+    .gives(shape::<users::ChangedUser>),
+    post(
+        "/api/v1/users/{id}/enable",
+        P::ManagePeople,
+        "user.enable",
+        "Let a user log in again.",
+        to!(users::enable),
+    )
+    .takes(shape::<hosts::Nothing>)
+    .gives(shape::<users::ChangedUser>),
+    post(
+        "/api/v1/users/{id}/reset",
+        P::ManagePeople,
+        "user.reset_password",
+        "Give a user a new password for one log-in, which is shown once.",
+        to!(users::reset),
+    )
+    .takes(shape::<hosts::Nothing>)
+    .gives(shape::<users::ChangedUser>),
+    Route::new(
+        Verb::Post,
+        "/api/v1/sessions",
+        Face::Api,
+        LOG_IN,
+        "Log in by name and password: gives a session's cookie, or an API token where one is asked for.",
+        to!(sessions::create),
+    )
+    .takes(shape::<sessions::LogInBody>)
+    .gives(shape::<sessions::OpenedView>),
+    get("/api/v1/sessions", P::Own, "List your own sessions.", to!(sessions::list))
+        .gives(shape::<sessions::SessionsView>),
+    Route::new(
+        Verb::Delete,
+        "/api/v1/sessions/{id}",
+        Face::Api,
+        Rule::change(P::Own, "session.end"),
+        "End one of your own sessions; `current` is the one that asks.",
+        to!(sessions::end),
+    ),
     get("/api/v1/audit", P::Audit, "List the audit log, newest first.", to!(audit::list))
         .query(AUDIT)
         .list(shape::<audit::AuditView>),
@@ -434,20 +512,17 @@ const MOST: &[Route] = &[
     page("/api/docs", P::Public, to!(web::docs::page)),
     // the dashboard
     page("/login", P::Public, to!(web::session::page)).query(NEXT),
-    Route::new(
-        Verb::Post,
-        "/login",
-        Face::Page,
-        Rule {
-            permission: P::Public,
-            body: 4_096,
-            audit: Some("session.create"),
-            limit: LimitClass::Login,
-        },
-        "",
-        to!(web::session::log_in),
-    ),
-    form("/logout", P::Read, "session.end", to!(web::session::log_out)),
+    Route::new(Verb::Post, "/login", Face::Page, LOG_IN, "", to!(web::session::log_in)),
+    form("/logout", P::Own, "session.end", to!(web::session::log_out)),
+    page("/password", P::Own, to!(web::password::page)),
+    form("/password", P::Own, "user.change_password", to!(web::password::change))
+        .limit(LimitClass::Login),
+    page("/people", P::ManagePeople, to!(web::people::page)),
+    form("/people", P::ManagePeople, "user.create", to!(web::people::create)),
+    form("/people/{id}/role", P::ManagePeople, "user.set_role", to!(web::people::set_role)),
+    form("/people/{id}/disable", P::ManagePeople, "user.disable", to!(web::people::disable)),
+    form("/people/{id}/enable", P::ManagePeople, "user.enable", to!(web::people::enable)),
+    form("/people/{id}/reset", P::ManagePeople, "user.reset_password", to!(web::people::reset)),
     page("/", P::Read, to!(web::triage::page)).query(TRIAGE_PAGE),
     page("/problems", P::Read, to!(web::problem::page)).query(PROBLEM_PAGE),
     page("/hosts", P::Read, to!(web::hosts::list)).query(HOST_PAGE),

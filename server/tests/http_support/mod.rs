@@ -15,17 +15,20 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::host::{HostFacts, Labels, Lifecycle, OsFamily};
-use fleetmend_core::ids::{ApiTokenId, EvidenceId, HostId, IncidentId, ReportId, SpoolEpoch};
+use fleetmend_core::ids::{
+    ApiTokenId, EvidenceId, HostId, IncidentId, ReportId, SpoolEpoch, UserId,
+};
 use fleetmend_core::report::{FailureReport, Kind, Operation, Product, ReportedFailure, Source};
 use fleetmend_core::spool_item::SpoolItem;
-use fleetmend_core::time::{ManualClock, SourceTime, Timestamp};
+use fleetmend_core::time::{Clock as _, ManualClock, SourceTime, Timestamp};
 use fleetmend_core::token::{Role, TokenKind};
 use fleetmend_core::words::Slug;
 use fleetmend_server::http::{self, auth};
 use fleetmend_server::state::Shared;
 use fleetmend_server::{Config, app};
 use fleetmend_store::{
-    Enrolment, HostItems, NewApiToken, NewCertificate, NewEnrollmentToken, PageRequest,
+    Enrolment, HostItems, NewApiToken, NewCertificate, NewEnrollmentToken, NewPassword, NewUser,
+    PageRequest,
 };
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -87,7 +90,14 @@ impl Site {
     pub async fn token(&self, role: Role) -> String {
         let (text, secret_hash) = auth::new_token();
         let id = ApiTokenId(id::<Uuid>(9_000 + role as u128));
-        let new = NewApiToken { id, name: format!("the {role}"), role, secret_hash, expires: None };
+        let new = NewApiToken {
+            id,
+            name: format!("the {role}"),
+            role,
+            secret_hash,
+            expires: None,
+            user: None,
+        };
         self.shared.db.create_api_token(&new, "test", now()).await.expect("stored");
         text
     }
@@ -148,6 +158,51 @@ impl Site {
         let cookie = answer.header("set-cookie");
         assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
         cookie.split(';').next().expect("a cookie").to_owned()
+    }
+
+    /// A user of a role with a password of its own.
+    pub async fn user(&self, name: &str, role: Role, password: &str) {
+        let hash = self.shared.passwords.hash(password).await.expect("hashed");
+        let user = NewUser {
+            id: fleetmend_server::entropy::id(UserId::at, &*self.clock),
+            name: name.to_owned(),
+            role,
+            password: NewPassword { hash, one_time_until: None },
+        };
+        self.shared.db.create_user(&user, "test", self.clock.now()).await.expect("made");
+    }
+
+    /// The token that the log-in of a user of a role gives.
+    pub async fn log_in_token(&self, role: Role) -> String {
+        let (name, password) = (format!("a.{role}"), "words that only it knows");
+        self.user(&name, role, password).await;
+        let body =
+            serde_json::json!({"name": name, "password": password, "token": {"name": "test"}});
+        let request =
+            Request::post("/api/v1/sessions").header(header::CONTENT_TYPE, "application/json");
+        let answer =
+            self.send(request.body(Body::from(body.to_string())).expect("a request")).await;
+        answer.json()["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Tries to log in by name and password as a browser does; `cookies` are those it has.
+    pub async fn try_password(&self, cookies: &str, name: &str, password: &str) -> Answered {
+        let fields = format!("next=%2F&name={name}&password={}", password.replace(' ', "+"));
+        self.form(cookies, "/login", &fields).await
+    }
+
+    /// Logs in by name and password; gives the session's cookie and the browser's.
+    pub async fn log_in_as(&self, name: &str, password: &str) -> (String, String) {
+        let answer = self.try_password("", name, password).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        let mut cookies = answer.headers.get_all(header::SET_COOKIE).iter().map(|value| {
+            let text = value.to_str().expect("text");
+            assert!(text.contains("HttpOnly; SameSite=Strict"), "{text}");
+            text.split(';').next().expect("a cookie").to_owned()
+        });
+        let both = (cookies.next().expect("a session"), cookies.next().expect("a browser"));
+        assert!(both.0.starts_with("fleetmend=") && both.1.starts_with("fleetmend-browser="));
+        both
     }
 
     /// A page as a browser asks for it.

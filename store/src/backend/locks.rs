@@ -31,6 +31,8 @@ pub(crate) enum Lock {
     Keys = 7_302,
     /// The partitions of `report`.
     Partitions = 7_303,
+    /// Who may log in as what.
+    People = 7_304,
 }
 
 impl Tx {

@@ -4,7 +4,7 @@ use fleetmend_core::ids::{ApiTokenId, WebSessionId};
 use fleetmend_core::token::Role;
 
 use super::{at, contract, hash, id};
-use crate::{NewApiToken, NewSession, PageRequest, StoreError};
+use crate::{Holder, NewApiToken, NewSession, PageRequest, StoreError};
 
 fn token(n: u128) -> NewApiToken {
     NewApiToken {
@@ -13,6 +13,7 @@ fn token(n: u128) -> NewApiToken {
         role: Role::Operator,
         secret_hash: hash(n),
         expires: Some(at(100)),
+        user: None,
     }
 }
 
@@ -38,15 +39,16 @@ contract! {
             id: WebSessionId(id(n)), secret_hash: hash(n), token: ApiTokenId(id(1)), created: at(0), expires,
         };
         for new in [session(5, at(50)), session(6, at(500))] {
-            db.create_session(&new).await.expect("made");
+            db.create_session(&new, "test", "192.0.2.1").await.expect("made");
         }
-        assert_eq!(db.session(&hash(5), at(1)).await.expect("reads").expect("holds").token.role, Role::Operator);
+        let held = db.session(&hash(5), at(1)).await.expect("reads").expect("holds").holder;
+        assert!(matches!(held, Holder::Token(token) if token.role == Role::Operator));
         assert!(db.session(&hash(5), at(50)).await.expect("reads").is_none(), "over");
         assert!(db.session(&hash(6), at(100)).await.expect("reads").is_none(), "its token is over");
         assert_eq!(db.drop_expired_sessions(at(60)).await.expect("drops"), 1);
         db.revoke_api_token(ApiTokenId(id(1)), "test", at(2)).await.expect("revokes");
         assert!(db.session(&hash(6), at(3)).await.expect("reads").is_none());
-        assert!(db.end_session(&hash(6)).await.expect("ends"));
-        assert!(!db.end_session(&hash(6)).await.expect("again"));
+        assert!(db.end_session(&hash(6), "test", at(3)).await.expect("ends"));
+        assert!(!db.end_session(&hash(6), "test", at(3)).await.expect("again"));
     }
 }

@@ -21,6 +21,7 @@ mod speed;
 mod statements;
 mod tokens;
 mod transfer;
+mod users;
 mod views;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 use crate::backend::{Backend, Tx, locks};
 use crate::sql::ManyRows;
 use crate::{
-    Db, access, audit, campaigns, guided, halt, hosts, incidents, ingest, jobs, retention, tokens,
-    views,
+    Db, access, audit, campaigns, guided, halt, hosts, incidents, ingest, jobs, retention,
+    sessions, tokens, users, views,
 };
 
 const ALL: &[&[(&str, &str)]] = &[
@@ -54,8 +54,12 @@ const ALL: &[&[(&str, &str)]] = &[
     jobs::get::STATEMENTS,
     jobs::moves::STATEMENTS,
     jobs::orders::STATEMENTS,
+    sessions::STATEMENTS,
     tokens::STATEMENTS,
     views::efficacy::STATEMENTS,
+    users::STATEMENTS,
+    users::change::STATEMENTS,
+    users::log_in::STATEMENTS,
     views::problem::STATEMENTS,
     views::problems::STATEMENTS,
     views::standing::STATEMENTS,

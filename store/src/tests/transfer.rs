@@ -89,6 +89,7 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
         role: Role::Admin,
         secret_hash: hash(50),
         expires: None,
+        user: None,
     };
     db.create_api_token(&api, "test", at(0)).await.expect("token");
     let session = NewSession {
@@ -98,15 +99,12 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
         created: at(0),
         expires: at(900),
     };
-    db.create_session(&session).await.expect("session");
-    for sql in [
-        "INSERT INTO user_account (id, name, role, password_hash, password_ms, must_change, created_by, created_ms) \
-         VALUES (x'01990000000070008000000000000077', 'anna', 'admin', 'x', 1, 0, 'test', 1)",
-        "INSERT INTO user_browser (secret_hash, user_id, created_ms, expires_ms) \
-         VALUES (x'01', x'01990000000070008000000000000077', 1, 2)",
-    ] {
-        meddle(&db, sql).await.expect("inserts");
-    }
+    db.create_session(&session, "test", "192.0.2.1").await.expect("session");
+    let anna = super::users::user(52, "anna", Role::Admin);
+    db.create_user(&anna, "test", at(0)).await.expect("user");
+    let held = db.credentials("anna").await.expect("reads").expect("there");
+    let log_in = super::users::browse(53, None);
+    db.log_in(&held, true, &log_in, at(1)).await.expect("logs in");
     db.triage_all_again("7").await.expect("marks");
     passes_and_watches(&db, all[2]).await;
     campaigns(&db, at(8)).await;
@@ -189,6 +187,8 @@ async fn seen(db: &Db) -> String {
     lines.push(format!("{:?}", db.freezes().await.expect("freezes")));
     lines.push(format!("{:?}", db.quarantine(&page).await.expect("quarantine")));
     lines.push(format!("{:?}", db.enrollment_tokens(&page).await.expect("tokens")));
+    lines.push(format!("{:?}", db.users(&page).await.expect("users")));
+    lines.push(format!("{:?}", db.session(&hash(53), at(10)).await.expect("session")));
     lines.push(format!("{:?}", db.session(&hash(51), at(10)).await.expect("session")));
     lines.push(format!("{:?}", db.trend(30, at(9_000)).await.expect("trend")));
     lines.join("\n")

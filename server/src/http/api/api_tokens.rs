@@ -28,6 +28,7 @@ const COLUMNS: &[Column] = &[
     ("state", "/state"),
     ("expires_at", "/expires_at"),
     ("last_used_at", "/last_used_at"),
+    ("user", "/user"),
     ("created_by", "/created_by"),
     ("created_at", "/created_at"),
 ];
@@ -48,6 +49,8 @@ pub(crate) struct ApiTokenView {
     pub(crate) expires_at: Option<Time>,
     /// When it was last used, to the minute.
     pub(crate) last_used_at: Option<Time>,
+    /// The user whom it belongs to, and with whom it ends; null where none.
+    pub(crate) user: Option<String>,
     /// Who made it.
     pub(crate) created_by: String,
     /// When.
@@ -70,6 +73,7 @@ impl ApiTokenView {
             state,
             expires_at: token.expires.map(time),
             last_used_at: token.last_used.map(time),
+            user: token.user.map(|user| user.name),
             created_by: token.created_by,
             created_at: time(token.created),
         }
@@ -128,6 +132,7 @@ pub(crate) async fn create(call: Call) -> Answer {
         role,
         secret_hash,
         expires: Some(call.now.after(life)),
+        user: call.caller.as_ref().and_then(|caller| Some(caller.person.as_ref()?.id)),
     };
     call.db().create_api_token(&new, &call.actor(), call.now).await?;
     json(

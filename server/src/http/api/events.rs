@@ -3,17 +3,23 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use axum::response::sse::{Event as Line, KeepAlive, Sse};
+use fleetmend_core::token::Permission;
 use futures_util::StreamExt as _;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 use crate::events::Event;
+use crate::http::auth;
 use crate::http::call::Call;
 use crate::http::route::Answer;
 
 /// A stream's life: browsers connect again by themselves, and their credential is looked at anew.
 const LIFE: Duration = Duration::from_mins(15);
+/// How long a stream goes on after its credential has ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Streams hints. Each has an id; a listener that comes back with `Last-Event-ID` is told to look
@@ -24,9 +30,17 @@ pub(crate) async fn stream(mut call: Call) -> Answer {
     let back = call.headers.contains_key("last-event-id");
     let start = call.now.as_millis();
     let first = back.then(|| line(start, 0, "missed", "{}"));
-    let state = (heard, place, 1_u64);
-    let hints = futures_util::stream::unfold(state, move |(mut heard, place, count)| async move {
-        let event = match heard.recv().await {
+    let state = (heard, place, call, Instant::now(), 1_u64);
+    let hints = futures_util::stream::unfold(state, move |state| async move {
+        let (mut heard, place, call, mut looked, count) = state;
+        let heard_now = heard.recv().await;
+        if looked.elapsed() >= LOOK_AGAIN {
+            if !may_hear(&call).await {
+                return None;
+            }
+            looked = Instant::now();
+        }
+        let event = match heard_now {
             Ok(event) => {
                 let name = match &event {
                     Event::Host { .. } => "host",
@@ -45,7 +59,7 @@ pub(crate) async fn stream(mut call: Call) -> Answer {
             }
             Err(RecvError::Closed) => return None,
         };
-        Some((event, (heard, place, count + 1)))
+        Some((event, (heard, place, call, looked, count + 1)))
     });
     let hello = futures_util::stream::iter(
         [Line::default().comment("hints only: look again").retry(Duration::from_secs(3))]
@@ -54,6 +68,16 @@ pub(crate) async fn stream(mut call: Call) -> Answer {
     );
     let all = hello.chain(hints).take_until(tokio::time::sleep(LIFE)).map(Ok::<_, Infallible>);
     Ok(Sse::new(all).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+/// Whether the credential still holds. A database that is away says nothing of it.
+async fn may_hear(call: &Call) -> bool {
+    let shared = call.shared();
+    let now = shared.clock.now();
+    match auth::authenticate(&shared.db, &call.headers, call.site.secure, now).await {
+        Ok(caller) => caller.is_some_and(|caller| caller.require(Permission::Read).is_ok()),
+        Err(problem) => problem.status != StatusCode::UNAUTHORIZED,
+    }
 }
 
 fn line(start: i64, count: u64, name: &str, data: &str) -> Line {

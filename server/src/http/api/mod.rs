@@ -21,6 +21,8 @@ pub(crate) mod problems;
 pub(crate) mod reports;
 pub(crate) mod undo;
 pub(crate) mod verify;
+pub(crate) mod sessions;
+pub(crate) mod users;
 
 use fleetmend_core::limits;
 use fleetmend_core::words::UnknownWord;

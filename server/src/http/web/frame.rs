@@ -6,7 +6,7 @@ use fleetmend_store::HaltMark;
 
 use super::i18n::Words;
 use super::paint;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, How};
 use crate::http::call::Call;
 use fleetmend_core::knowledge::Lang;
 
@@ -31,10 +31,12 @@ pub(crate) struct Visit {
 /// Who looks at a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
-    /// The token's name.
+    /// The user's or the token's name.
     pub(crate) name: String,
     /// Its role.
     pub(crate) role: &'static str,
+    /// Whether it is a user, who has a password.
+    pub(crate) person: bool,
 }
 
 /// A moment, however deep a template's loops refer to it.
@@ -78,6 +80,8 @@ pub(crate) struct Frame {
     pub(crate) may_enroll: bool,
     /// Who halted the fleet, where it is halted.
     pub(crate) halt: Option<HaltMark>,
+    /// Whether the person may make users.
+    pub(crate) may_people: bool,
     /// The page's own address without its language.
     address: String,
 }
@@ -101,10 +105,14 @@ impl Frame {
     }
 
     fn of(caller: Option<&Caller>, t: Words, now: Timestamp) -> Self {
-        let may = |permission| caller.is_some_and(|c| c.role.grants(permission));
+        let may = |permission| caller.is_some_and(|c| c.require(permission).is_ok());
         Self {
             t,
-            who: caller.map(|c| Who { name: c.name.clone(), role: c.role.as_str() }),
+            who: caller.map(|c| Who {
+                name: c.name.clone(),
+                role: c.role.as_str(),
+                person: c.how == How::Session,
+            }),
             form_token: caller.map(Caller::form_token).unwrap_or_default(),
             at: "",
             search: String::new(),
@@ -113,6 +121,7 @@ impl Frame {
             may_hosts: may(Permission::ManageHosts),
             may_enroll: may(Permission::Enroll),
             halt: None,
+            may_people: may(Permission::ManagePeople),
             address: "/?".to_owned(),
         }
     }

@@ -17,6 +17,8 @@ pub(crate) mod jobs;
 mod list;
 mod outbreak;
 mod paint;
+pub(crate) mod password;
+pub(crate) mod people;
 mod plot;
 pub(crate) mod problem;
 pub(crate) mod session;

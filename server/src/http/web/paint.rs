@@ -32,6 +32,7 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
         | ("risk", "safe")
         | ("token", "usable")
         | ("guided", "done" | "proved")
+        | ("user", "active")
         | ("timeline", "recovery" | "enrolled") => ("good", "✓"),
         ("certainty", "confirmed") => ("strong", "●"),
         ("certainty", "ruled_out") | ("host", "revoked") | ("risk", "refused") => ("mute", "✕"),

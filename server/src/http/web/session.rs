@@ -1,4 +1,4 @@
-//! Log-in and log-out: an API token is exchanged for a session cookie.
+//! Log-in and log-out: name and password, or an API token, are exchanged for a session cookie.
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,16 +7,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetmend_core::ids::WebSessionId;
 use fleetmend_core::limits;
-use fleetmend_store::{AuditEntry, NewSession};
+use fleetmend_store::NewSession;
 
 use super::{Frame, html, html_with, see};
 use crate::entropy;
+use crate::http::api::sessions;
 use crate::http::auth;
 use crate::http::call::Call;
+use crate::http::log_in::{self, End};
+use crate::http::params::Params;
 use crate::http::problem::Problem;
 use crate::http::route::{Answer, Param};
 
-const FORM: &[Param] = &[Param::one("token", ""), Param::one("next", "")];
+const FORM: &[Param] = &[
+    Param::one("name", ""),
+    Param::one("password", ""),
+    Param::one("token", ""),
+    Param::one("next", ""),
+];
 
 #[derive(Debug, Template)]
 #[template(path = "login.html")]
@@ -33,21 +41,59 @@ pub(crate) async fn page(call: Call) -> Answer {
     html(&LoginPage { p: alone(&call), next, problem: String::new(), command: command(&call) })
 }
 
-/// Exchanges an API token for a session.
+/// Opens a session by name and password, or by an API token.
 pub(crate) async fn log_in(call: Call) -> Answer {
-    let guard = &call.site.guard;
-    if !guard.may_log_in(call.peer, call.now) {
-        return again(&call, "", StatusCode::TOO_MANY_REQUESTS, "login.too_many");
-    }
     let text = std::str::from_utf8(&call.body)
         .map_err(|_| Problem::bad("body", "the form is not UTF-8: reload the page"))?;
-    let form = crate::http::params::Params::read(text, FORM)?;
+    let form = Params::read(text, FORM)?;
     let next = inside(form.text("next").unwrap_or_default());
-    let given = form.text("token").unwrap_or_default();
+    match form.text("token") {
+        Some(token) => by_token(&call, token, &next).await,
+        None => by_password(&call, &form, &next).await,
+    }
+}
+
+/// Ends the session.
+pub(crate) async fn log_out(call: Call) -> Answer {
+    call.form(&[])?;
+    let secure = call.site.secure;
+    if let Some(secret) = auth::cookie(&call.headers, auth::cookie_name(secure)) {
+        call.db().end_session(&auth::hash(secret), &call.actor(), call.now).await?;
+    }
+    let mut response = see("/login");
+    set_cookie(&mut response, &auth::session_cookie(None, secure));
+    Ok(response)
+}
+
+async fn by_password(call: &Call, form: &Params, next: &str) -> Answer {
+    let name = form.text("name").unwrap_or_default();
+    // As it was typed: spaces at its ends are part of it.
+    let password = form.texts("password").next().unwrap_or_default();
+    if name.is_empty() || password.is_empty() {
+        return again(call, next, StatusCode::UNAUTHORIZED, "login.refused");
+    }
+    let (session, browser, wish) = sessions::session_wish(call);
+    let user = match log_in::log_in(call, name, password, wish).await? {
+        End::Open(user) => user,
+        End::TooMany => return again(call, "", StatusCode::TOO_MANY_REQUESTS, "login.too_many"),
+        End::Refused | End::ChangeFirst => {
+            return again(call, next, StatusCode::UNAUTHORIZED, "login.refused");
+        }
+    };
+    let mut response = see(if user.must_change { "/password" } else { next });
+    sessions::keep(&mut response, &session, &browser, call.site.secure);
+    Ok(response)
+}
+
+async fn by_token(call: &Call, given: &str, next: &str) -> Answer {
+    let guard = &call.site.guard;
+    if !guard.may_log_in(call.peer, call.now) {
+        return again(call, "", StatusCode::TOO_MANY_REQUESTS, "login.too_many");
+    }
     let Some((caller, token)) = auth::by_token(call.db(), given, call.now).await? else {
         guard.log_in_refused(call.peer, call.now);
         tracing::warn!(peer = %call.peer, "log-in refused");
-        return again(&call, &next, StatusCode::UNAUTHORIZED, "login.refused");
+        return again(call, next, StatusCode::UNAUTHORIZED, "login.token_refused");
     };
     let secret = URL_SAFE_NO_PAD.encode(entropy::bytes::<32>());
     // A session never outlives its token.
@@ -59,35 +105,10 @@ pub(crate) async fn log_in(call: Call) -> Answer {
         created: call.now,
         expires: token.expires.map_or(longest, |at| at.min(longest)),
     };
-    call.db().create_session(&session).await?;
-    record(&call, &caller.actor(), &session.id.to_string()).await?;
-    let mut response = see(&next);
+    call.db().create_session(&session, &caller.actor(), &call.peer.to_string()).await?;
+    let mut response = see(next);
     set_cookie(&mut response, &auth::session_cookie(Some(&secret), call.site.secure));
     Ok(response)
-}
-
-/// Ends the session.
-pub(crate) async fn log_out(call: Call) -> Answer {
-    call.form(&[])?;
-    let secure = call.site.secure;
-    if let Some(secret) = auth::cookie(&call.headers, auth::cookie_name(secure)) {
-        call.db().end_session(&auth::hash(secret)).await?;
-        record(&call, &call.actor(), "").await?;
-    }
-    let mut response = see("/login");
-    set_cookie(&mut response, &auth::session_cookie(None, secure));
-    Ok(response)
-}
-
-async fn record(call: &Call, actor: &str, subject: &str) -> Result<(), Problem> {
-    let entry = AuditEntry {
-        at: call.now,
-        actor: actor.to_owned(),
-        action: call.route.rule.audit.unwrap_or("session").to_owned(),
-        subject: format!("session {subject}").trim().to_owned(),
-        detail: serde_json::json!({ "peer": call.peer.to_string() }),
-    };
-    Ok(call.db().record(&entry).await?)
 }
 
 fn again(call: &Call, next: &str, status: StatusCode, why: &str) -> Answer {
@@ -96,7 +117,7 @@ fn again(call: &Call, next: &str, status: StatusCode, why: &str) -> Answer {
     html_with(status, &LoginPage { p: alone(call), next: next.to_owned(), problem, command })
 }
 
-/// The line that makes a first token. Where this server keeps its data is nobody's business who has
+/// The line that makes a first user. Where this server keeps its data is nobody's business who has
 /// not logged in: the words beside it say to add the server's own settings.
 fn command(call: &Call) -> String {
     format!("fleetmend-server admin create --name {}", call.words.s("login.example_name"))
