@@ -5,8 +5,8 @@ mod campaign_args;
 mod client;
 mod commands;
 mod output;
-mod work_args;
 mod saved;
+mod work_args;
 
 use std::io::Write as _;
 use std::process::ExitCode;

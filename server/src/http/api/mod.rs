@@ -19,10 +19,10 @@ pub(crate) mod model;
 pub(crate) mod orders;
 pub(crate) mod problems;
 pub(crate) mod reports;
-pub(crate) mod undo;
-pub(crate) mod verify;
 pub(crate) mod sessions;
+pub(crate) mod undo;
 pub(crate) mod users;
+pub(crate) mod verify;
 
 use fleetmend_core::limits;
 use fleetmend_core::words::UnknownWord;
