@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod api;
 pub mod browser;
+pub mod demo;
 pub mod disk;
 pub mod mini;
 pub mod patient;

@@ -3,81 +3,21 @@
 //!
 //! With `FLEETMEND_SCREENSHOTS=DIR` the pictures are kept there.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetmend_tests::browser::Browser;
-use fleetmend_tests::programs::{Running, command, ours};
+use fleetmend_tests::demo::{Demo, keep};
 
-struct Demo {
-    _program: Running,
-    folder: tempfile::TempDir,
-    address: String,
-    login: String,
-}
-
+/// A demo of few hosts.
 fn demo() -> Demo {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let zero = "127.0.0.1:0";
-    let program = Running::start(
-        command(ours("fleetmend-sim"))
-            .args(["demo", "--hosts", "12", "--http-listen", zero, "--agent-listen", zero])
-            .args(["--metrics-listen", zero])
-            .env("TMPDIR", folder.path()),
-        &folder.path().join("demo.log"),
-    );
-    let (address, login) = fleetmend_tests::wait_for("the demo", Duration::from_mins(2), || {
-        let said = program.printed();
-        let after = |mark: &str| {
-            let rest = &said[said.find(mark)? + mark.len()..];
-            rest.split_whitespace().next().map(str::to_owned)
-        };
-        after("Dashboard").zip(after("Log in with")).ok_or(said.clone())
-    });
-    Demo { _program: program, folder, address, login }
-}
-
-impl Demo {
-    fn log_in(&self, browser: &Browser) {
-        browser.go(&self.address);
-        browser.type_into("#token", &self.login);
-        browser.click("button.primary");
-        browser.wait_text("apt.dpkg_interrupted");
-    }
-
-    fn log_in_russian(&self, browser: &Browser) {
-        browser.go(&self.address);
-        browser.wait_text("Войти");
-        browser.type_into("#token", &self.login);
-        browser.click("button.primary");
-        browser.wait_text("0x80070003");
-        let lang = browser.eval("return document.documentElement.lang");
-        assert_eq!(lang, "ru");
-    }
-
-    /// Where a picture goes: kept where asked, else in the test's own folder.
-    fn picture(&self, name: &str) -> PathBuf {
-        let folder = std::env::var_os("FLEETMEND_SCREENSHOTS").map(PathBuf::from);
-        let folder = folder.unwrap_or_else(|| self.folder.path().to_owned());
-        std::fs::create_dir_all(&folder).expect("a folder for pictures");
-        folder.join(format!("{name}.png"))
-    }
-}
-
-fn keep(browser: &Browser, file: &Path) {
-    browser.screenshot(file);
-    let size = std::fs::metadata(file).expect("a picture").len();
-    assert!(size > 10_000, "{} is an empty picture ({size} bytes)", file.display());
+    Demo::start(12)
 }
 
 #[test]
 fn an_admin_sees_orders_and_gets_proof() {
     let Some(browser) = Browser::open(1440, 900, "en", false) else { return };
     let demo = demo();
-    browser.go(&demo.address);
-    browser.wait_text("API token");
-    browser.type_into("#token", &demo.login);
-    browser.click("button.primary");
+    demo.log_in(&browser, "apt.dpkg_interrupted");
     // What is broken, and how sure.
     browser.wait_text("apt.dpkg_interrupted");
     browser.wait_text("0x80070003");
@@ -167,7 +107,8 @@ const LONG: &str = "
 fn the_pages_hold_in_russian_dark_and_narrow() {
     let Some(dark) = Browser::open(1440, 900, "ru", true) else { return };
     let demo = demo();
-    demo.log_in_russian(&dark);
+    demo.log_in(&dark, "0x80070003");
+    assert_eq!(dark.eval("return document.documentElement.lang"), "ru");
     for (name, path) in pages(&dark, &demo.address) {
         dark.go(&format!("{}{path}", demo.address));
         dark.wait_text("Что сломано");
@@ -177,7 +118,7 @@ fn the_pages_hold_in_russian_dark_and_narrow() {
     drop(dark);
     let Some(phone) = Browser::open(500, 900, "en", false) else { return };
     phone.resize(390, 844);
-    demo.log_in(&phone);
+    demo.log_in(&phone, "apt.dpkg_interrupted");
     let all = pages(&phone, &demo.address);
     for (name, path) in &all {
         phone.go(&format!("{}{path}", demo.address));
@@ -213,7 +154,7 @@ fn the_pages_hold_in_russian_dark_and_narrow() {
 fn lists_change_in_place_and_every_page_works_without_scripts() {
     let Some(browser) = Browser::open(1440, 900, "en", false) else { return };
     let demo = demo();
-    demo.log_in(&browser);
+    demo.log_in(&browser, "apt.dpkg_interrupted");
     browser.go(&format!("{}/incidents?code=apt.dpkg_interrupted", demo.address));
     browser.wait_text("-0005");
     // A mark on the row shows that it is the same row afterwards, and not a new page.

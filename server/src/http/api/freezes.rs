@@ -108,27 +108,39 @@ pub(crate) async fn list(call: Call) -> Answer {
 /// Makes a freeze.
 pub(crate) async fn create(call: Call) -> Answer {
     let body: FreezeBody = call.json()?;
-    let why = reason(&body.reason)?.to_owned();
-    let rule = rule(body, call.now)?;
-    let id = entropy::id(FreezeId::at, &*call.shared().clock);
-    let new = NewFreeze { id, rule, reason: why };
-    call.db().create_freeze(&new, &call.actor(), call.now).await?;
-    changed(&call);
+    let id = create_as(&call, body).await?;
     let all = call.db().freezes().await?;
     let made = all.into_iter().find(|freeze| freeze.id == id);
     let made = made.ok_or_else(|| Problem::internal("the freeze is gone at once"))?;
     json(StatusCode::CREATED, &view(made, call.now))
 }
 
+/// Makes a freeze. Also used by pages.
+pub(crate) async fn create_as(call: &Call, body: FreezeBody) -> Result<FreezeId, Problem> {
+    let why = reason(&body.reason)?.to_owned();
+    let rule = rule(body, call.now)?;
+    let id = entropy::id(FreezeId::at, &*call.shared().clock);
+    let new = NewFreeze { id, rule, reason: why };
+    call.db().create_freeze(&new, &call.actor(), call.now).await?;
+    changed(call);
+    Ok(id)
+}
+
 /// Takes a freeze away.
 pub(crate) async fn delete(call: Call) -> Answer {
     let id: FreezeId = call.id()?;
+    end_as(&call, id).await?;
+    ok(&serde_json::json!({ "id": id }))
+}
+
+/// Takes a freeze away. Also used by pages.
+pub(crate) async fn end_as(call: &Call, id: FreezeId) -> Result<(), Problem> {
     if !call.db().remove_freeze(id, &call.actor(), call.now).await? {
         let text = format!("there is no freeze {id}: GET /api/v1/freezes lists them");
         return Err(Problem::not_found(text));
     }
-    changed(&call);
-    ok(&serde_json::json!({ "id": id }))
+    changed(call);
+    Ok(())
 }
 
 fn changed(call: &Call) {

@@ -124,7 +124,8 @@ async fn heard(call: &Call) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn view(call: &Call) -> Result<HaltView, Problem> {
+/// Whether the fleet is halted, and what still runs. Also used by pages.
+pub(crate) async fn view(call: &Call) -> Result<HaltView, Problem> {
     let states = |wanted: fn(JobState) -> bool| JobFilter {
         active: true,
         state: JobState::ALL.iter().copied().filter(|s| !s.is_final() && wanted(*s)).collect(),

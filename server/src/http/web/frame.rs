@@ -78,6 +78,12 @@ pub(crate) struct Frame {
     pub(crate) may_hosts: bool,
     /// Whether the person may make enrolment tokens.
     pub(crate) may_enroll: bool,
+    /// Whether the person may write and start campaigns and freezes.
+    pub(crate) may_author: bool,
+    /// Whether the person may approve what others wrote.
+    pub(crate) may_approve: bool,
+    /// Whether the person may halt the fleet.
+    pub(crate) may_halt: bool,
     /// Who halted the fleet, where it is halted.
     pub(crate) halt: Option<HaltMark>,
     /// Whether the person may make users.
@@ -120,6 +126,10 @@ impl Frame {
             may_remediate: may(Permission::Remediate),
             may_hosts: may(Permission::ManageHosts),
             may_enroll: may(Permission::Enroll),
+            may_author: may(Permission::Author),
+            // No token approves, whatever its role.
+            may_approve: caller.is_some_and(|c| c.require(Permission::Approve).is_ok()),
+            may_halt: may(Permission::Halt),
             halt: None,
             may_people: may(Permission::ManagePeople),
             address: "/?".to_owned(),

@@ -1,14 +1,18 @@
 //! The dashboard: pages made on the server, that work as links and forms alone. A page's struct is
 //! its template's context; the HTML stands in `server/templates`.
 
+pub(crate) mod approvals;
 pub(crate) mod assets;
+pub(crate) mod campaigns;
 pub(crate) mod docs;
 pub(crate) mod efficacy;
 pub(crate) mod enroll;
 pub(crate) mod errors;
 pub(crate) mod explain;
 mod frame;
+pub(crate) mod freezes;
 pub(crate) mod guided;
+pub(crate) mod halt;
 mod history;
 pub(crate) mod hosts;
 pub(crate) mod i18n;

@@ -12,16 +12,25 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
         | ("step", "failed" | "undo_failed" | "unknown")
         | ("host", "quarantined")
         | ("guided", "refuted")
+        | ("campaign", "aborted" | "completed_with_errors")
+        | ("outcome", "failed" | "unknown" | "timed_out" | "silent" | "rolled_back")
+        | ("halt", "halted")
         | ("risk", "dangerous") => ("bad", "▲"),
         ("incident", "recurred") | ("timeline", "gap") => ("bad", "↻"),
         ("host", "stale" | "pending")
         | ("job", "unverified" | "rolled_back" | "not_reached" | "blocked")
         | ("risk", "disruptive")
+        | ("campaign", "paused" | "awaiting_approval")
+        | ("outcome", "not_reached")
+        | ("freeze", "holds")
         | ("step", "undone") => ("warn", "◆"),
         ("incident", "remediating" | "verifying")
         | ("job", "running" | "reboot_pending" | "rebooting" | "verifying" | "offered")
         | ("step", "running")
         | ("guided", "doing" | "awaited")
+        | ("campaign", "running" | "scheduled")
+        | ("wave", "open" | "soaking")
+        | ("outcome", "queued" | "running" | "verifying")
         | ("certainty", "likely") => ("info", "◐"),
         ("incident", "fixed" | "resolved")
         | ("job", "fixed")
@@ -33,9 +42,18 @@ pub(crate) fn tone(set: &str, word: &str) -> (&'static str, &'static str) {
         | ("token", "usable")
         | ("guided", "done" | "proved")
         | ("user", "active")
+        | ("campaign", "completed")
+        | ("wave", "done")
+        | ("outcome", "fixed")
+        | ("approval", "holds")
+        | ("halt", "works")
         | ("timeline", "recovery" | "enrolled") => ("good", "✓"),
         ("certainty", "confirmed") => ("strong", "●"),
-        ("certainty", "ruled_out") | ("host", "revoked") | ("risk", "refused") => ("mute", "✕"),
+        ("certainty", "ruled_out")
+        | ("host", "revoked")
+        | ("risk", "refused")
+        | ("approval", "void")
+        | ("campaign", "cancelled") => ("mute", "✕"),
         _ => ("mute", "○"),
     }
 }

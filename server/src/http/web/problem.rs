@@ -58,6 +58,8 @@ struct Standing {
     hosts_link: String,
     incidents_link: String,
     fix_link: String,
+    /// A new campaign against it.
+    campaign_link: String,
 }
 
 /// One cause over the sampled verdicts.
@@ -185,8 +187,19 @@ async fn standing(
         } else {
             format!("/incidents?{filter}")
         },
+        campaign_link: campaign_of(key),
         view,
     })
+}
+
+/// A new campaign against a problem.
+fn campaign_of(key: &ProblemKey) -> String {
+    let named = match (&key.cause, &key.code) {
+        (Some(cause), _) => format!("cause={}&", encode(cause)),
+        (None, Some(code)) => format!("code={}&", encode(code)),
+        (None, None) => String::new(),
+    };
+    format!("/campaigns/new?{named}product={}&operation={}", key.product, key.operation)
 }
 
 /// The problem that the address names; `None` where it names none.

@@ -68,19 +68,41 @@ pub(crate) struct UndoView {
 /// Approves a campaign that somebody else wrote.
 pub(crate) async fn approve(call: Call) -> Answer {
     let body: Approve = call.json()?;
-    let note = if body.note.trim().is_empty() { "" } else { reason(&body.note)? };
-    let (id, caller) = (call.id()?, Caller::of(&call));
-    let done = call.db().approve_campaign(id, &body.digest, note, caller.who(), call.now).await?;
-    changed(&call, id);
+    let done = approve_as(&call, call.id()?, &body.digest, &body.note).await?;
     ok(&detail(&call, &done).await?)
+}
+
+/// Approves a campaign as the caller saw it. Also used by pages.
+pub(crate) async fn approve_as(
+    call: &Call,
+    id: CampaignId,
+    digest: &str,
+    note: &str,
+) -> Result<Campaign, Problem> {
+    let note = if note.trim().is_empty() { "" } else { reason(note)? };
+    let caller = Caller::of(call);
+    let done = call.db().approve_campaign(id, digest, note, caller.who(), call.now).await?;
+    changed(call, id);
+    Ok(done)
 }
 
 /// Starts a campaign, or gives it to its schedule.
 pub(crate) async fn start(call: Call) -> Answer {
     let body: Because = call.json()?;
-    let (id, caller) = (call.id::<CampaignId>()?, Caller::of(&call));
-    let why = because(&body)?;
-    let campaign = find(&call, id).await?;
+    let started = start_as(&call, call.id()?, because(&body)?, body.now).await?;
+    ok(&detail(&call, &started).await?)
+}
+
+/// Starts a campaign; gives it to its schedule where it has one, unless it is to begin `now`. Also used
+/// by pages.
+pub(crate) async fn start_as(
+    call: &Call,
+    id: CampaignId,
+    why: &str,
+    now: bool,
+) -> Result<Campaign, Problem> {
+    let caller = Caller::of(call);
+    let campaign = find(call, id).await?;
     let definition = &campaign.definition;
     // Who may order for one host may start what was approved for that one host.
     if definition.max_hosts != Some(1)
@@ -88,7 +110,7 @@ pub(crate) async fn start(call: Call) -> Answer {
     {
         asks.require(Permission::Author)?;
     }
-    let started = if definition.schedule == Schedule::ByHand || body.now {
+    let started = if definition.schedule == Schedule::ByHand || now {
         let hosts = match campaign.undoes {
             Some(undone) => campaigns::undo_selection(call.db(), undone, call.now).await?,
             None => campaigns::select(call.shared(), definition, Some(id), call.now).await?,
@@ -103,8 +125,8 @@ pub(crate) async fn start(call: Call) -> Answer {
         let to = CampaignMove::Schedule;
         call.db().move_campaign(id, to, why, caller.who(), call.now).await?
     };
-    changed(&call, id);
-    ok(&detail(&call, &started).await?)
+    changed(call, id);
+    Ok(started)
 }
 
 /// Starts nothing new.
@@ -130,17 +152,26 @@ pub(crate) async fn cancel(call: Call) -> Answer {
 /// Puts the hosts back that ended in error.
 pub(crate) async fn retry(call: Call) -> Answer {
     let body: Because = call.json()?;
-    let (id, caller) = (call.id::<CampaignId>()?, Caller::of(&call));
-    let why = because(&body)?;
-    find(&call, id).await?;
+    let (campaign, retried) = retry_as(&call, call.id()?, because(&body)?).await?;
+    ok(&Retried { retried, campaign: detail(&call, &campaign).await? })
+}
+
+/// Puts the hosts back that ended in error; says how many. Also used by pages.
+pub(crate) async fn retry_as(
+    call: &Call,
+    id: CampaignId,
+    why: &str,
+) -> Result<(Campaign, u64), Problem> {
+    let caller = Caller::of(call);
+    find(call, id).await?;
     let catalogue = call.shared().catalogue;
     let costs = |what: fleetmend_store::NextWork<'_>| campaigns::costs_network(catalogue, what);
     let look = call.db().campaign_snapshot(id, &costs, call.now).await?;
     let hosts = fleetmend_core::campaign::retry(&look.snapshot, call.now);
     let (campaign, retried) =
         call.db().retry_campaign(id, &hosts, why, caller.who(), call.now).await?;
-    changed(&call, id);
-    ok(&Retried { retried, campaign: detail(&call, &campaign).await? })
+    changed(call, id);
+    Ok((campaign, retried))
 }
 
 /// Says what of a campaign can still be taken back.
@@ -162,19 +193,25 @@ pub(crate) async fn undo_preview(call: Call) -> Answer {
 /// Takes back what a campaign did: a campaign of its own, in the same waves, that is started at once.
 pub(crate) async fn undo(call: Call) -> Answer {
     let body: Because = call.json()?;
-    let id = call.id::<CampaignId>()?;
-    let why = reason(body.reason.as_deref().unwrap_or_default())?.to_owned();
-    let undone = find(&call, id).await?;
+    let why = body.reason.as_deref().unwrap_or_default();
+    let started = undo_as(&call, call.id()?, why).await?;
+    json(StatusCode::CREATED, &detail(&call, &started).await?)
+}
+
+/// Makes and starts the campaign that takes another back. Also used by pages.
+pub(crate) async fn undo_as(call: &Call, id: CampaignId, why: &str) -> Result<Campaign, Problem> {
+    let why = reason(why)?.to_owned();
+    let undone = find(call, id).await?;
     let hosts = campaigns::undo_selection(call.db(), id, call.now).await?;
     if hosts.members.is_empty() {
         let text = "nothing of it can be taken back now: GET its undo says why";
         return Err(Problem::conflict("nothing_to_undo", text));
     }
-    let made = keep(&call, undoing(&call, &undone, &why, hosts.members.len())).await?;
-    let caller = Caller::of(&call);
+    let made = keep(call, undoing(call, &undone, &why, hosts.members.len())).await?;
+    let caller = Caller::of(call);
     let started = call.db().start_campaign(made.id, &hosts, &why, caller.who(), call.now).await?;
-    changed(&call, made.id);
-    json(StatusCode::CREATED, &detail(&call, &started).await?)
+    changed(call, made.id);
+    Ok(started)
 }
 
 /// The campaign that takes another back. It does nothing that was not approved: it needs no approval.
@@ -202,11 +239,21 @@ fn undo_of(call: &Call, job: &Undoable) -> Undo {
 
 async fn step(call: Call, to: CampaignMove) -> Answer {
     let body: Because = call.json()?;
-    let (id, caller) = (call.id::<CampaignId>()?, Caller::of(&call));
-    let why = because(&body)?;
-    let moved = call.db().move_campaign(id, to, why, caller.who(), call.now).await?;
-    changed(&call, id);
+    let moved = move_as(&call, call.id()?, to, because(&body)?).await?;
     ok(&detail(&call, &moved).await?)
+}
+
+/// Moves a campaign by a person's decision. Also used by pages.
+pub(crate) async fn move_as(
+    call: &Call,
+    id: CampaignId,
+    to: CampaignMove,
+    why: &str,
+) -> Result<Campaign, Problem> {
+    let caller = Caller::of(call);
+    let moved = call.db().move_campaign(id, to, why, caller.who(), call.now).await?;
+    changed(call, id);
+    Ok(moved)
 }
 
 fn because(body: &Because) -> Result<&str, Problem> {

@@ -26,8 +26,8 @@ use crate::http::problem::Problem;
 use crate::http::route::Answer;
 
 pub(crate) use act::{
-    Approve, Because, Retried, UndoView, abort, approve, cancel, pause, resume, retry, start, undo,
-    undo_preview,
+    Approve, Because, Retried, UndoView, abort, approve, approve_as, cancel, move_as, pause,
+    resume, retry, retry_as, start, start_as, undo, undo_as, undo_preview,
 };
 pub(crate) use preview::PreviewView;
 pub(crate) use views::{CampaignDetailView, CampaignHostView, CampaignView};
@@ -188,10 +188,18 @@ pub(crate) async fn approvals(call: Call) -> Answer {
 /// Writes a campaign.
 pub(crate) async fn create(call: Call) -> Answer {
     let written: Written = call.json()?;
-    let text = text(&call, written.0).await?;
-    let id = entropy::id(CampaignId::at, &*call.shared().clock);
-    let made = keep(&call, NewCampaign { id, text, undoes: None }).await?;
+    let made = create_as(&call, written.0).await?;
     json(StatusCode::CREATED, &detail(&call, &made).await?)
+}
+
+/// Keeps what is written as a new campaign. Also used by pages.
+pub(crate) async fn create_as(
+    call: &Call,
+    written: serde_json::Value,
+) -> Result<Campaign, Problem> {
+    let text = text(call, written).await?;
+    let id = entropy::id(CampaignId::at, &*call.shared().clock);
+    keep(call, NewCampaign { id, text, undoes: None }).await
 }
 
 /// Keeps a new campaign. Also used where an order becomes one.
@@ -205,12 +213,22 @@ pub(crate) async fn keep(call: &Call, new: NewCampaign) -> Result<Campaign, Prob
 /// Changes what is written in a campaign that has not begun.
 pub(crate) async fn edit(call: Call) -> Answer {
     let body: Edit = call.json()?;
-    let id = call.id()?;
-    let text = text(&call, body.definition).await?;
-    let caller = Caller::of(&call);
-    let edited = call.db().edit_campaign(id, body.revision, &text, caller.who(), call.now).await?;
-    changed(&call, id);
+    let edited = edit_as(&call, call.id()?, body.revision, body.definition).await?;
     ok(&detail(&call, &edited).await?)
+}
+
+/// Changes what is written, where it is still what its author saw. Also used by pages.
+pub(crate) async fn edit_as(
+    call: &Call,
+    id: CampaignId,
+    revision: u64,
+    written: serde_json::Value,
+) -> Result<Campaign, Problem> {
+    let text = text(call, written).await?;
+    let caller = Caller::of(call);
+    let edited = call.db().edit_campaign(id, revision, &text, caller.who(), call.now).await?;
+    changed(call, id);
+    Ok(edited)
 }
 
 /// Shows a campaign.

@@ -1,0 +1,132 @@
+//! The list of campaigns: where each stands, how far it is, who, since when, and why it waits.
+
+use askama::Template;
+use fleetmend_core::campaign::{CampaignState, Outcome, Remedy};
+use fleetmend_core::job::JobState;
+use fleetmend_store::{Campaign, CampaignFilter, HostCounts, PageRequest};
+
+use super::bars::{Group, Groups};
+use super::words;
+use crate::http::api;
+use crate::http::call::Call;
+use crate::http::route::Answer;
+use crate::http::web::list::Foot;
+use crate::http::web::{Choice, Frame, choices, filtered, html, kept};
+
+/// Each row counts its hosts anew.
+const ROWS: u32 = 50;
+
+#[derive(Debug, Template)]
+#[template(path = "campaigns.html")]
+struct CampaignsPage {
+    p: Frame,
+    rows: Vec<Row>,
+    total: u64,
+    foot: Foot,
+    search: String,
+    states: Vec<Choice>,
+    kept: Vec<(String, String)>,
+    filtered: bool,
+}
+
+#[derive(Debug)]
+struct Row {
+    c: Campaign,
+    problem: String,
+    /// Why it is paused or waits; empty where it does neither.
+    why: String,
+    who: String,
+    hosts: u64,
+    bar: String,
+    badges: String,
+}
+
+/// The list.
+pub(crate) async fn page(call: Call) -> Answer {
+    let filter = CampaignFilter {
+        state: api::words::<CampaignState>(&call, "state")?,
+        search: call.query.text("search").map(str::to_owned),
+        ..Default::default()
+    };
+    let cursor = call.query.parse("cursor")?;
+    let page = call.db().campaigns(&filter, &PageRequest { limit: ROWS, cursor }).await?;
+    let p = Frame::new(&call, "campaigns");
+    let next = page.next.map(|c| c.to_string());
+    let foot = Foot::new(&call, &p, "campaigns", (page.items.len(), page.total), next);
+    let catalogue = call.shared().catalogue;
+    let mut rows = Vec::new();
+    for c in page.items {
+        let counts = call.db().campaign_counts(c.id).await?.all;
+        let groups = groups(&counts, &c);
+        rows.push(Row {
+            problem: words::problem(&c.definition.selector, catalogue, p.t),
+            why: why(&c),
+            who: c.started_by.clone().unwrap_or_else(|| c.created_by.clone()),
+            hosts: groups.sum(),
+            bar: groups.bar(p.t),
+            badges: groups.badges(p.t),
+            c,
+        });
+    }
+    html(&CampaignsPage {
+        rows,
+        total: page.total,
+        foot,
+        search: filter.search.unwrap_or_default(),
+        states: choices(CampaignState::ALL, CampaignState::as_str, filter.state.first().copied()),
+        kept: kept(&call, &["state", "search"]),
+        filtered: filtered(&call),
+        p,
+    })
+}
+
+/// Why it stands where it stands, as far as a reader of the list wants to know.
+fn why(c: &Campaign) -> String {
+    match c.state {
+        CampaignState::AwaitingApproval => c.needs.join("; "),
+        CampaignState::Running | CampaignState::Scheduled => {
+            c.waiting_for.clone().unwrap_or_default()
+        }
+        CampaignState::Paused
+        | CampaignState::Aborted
+        | CampaignState::Completed
+        | CampaignState::CompletedWithErrors
+        | CampaignState::Cancelled => c.state_reason.clone(),
+        CampaignState::Draft => String::new(),
+    }
+}
+
+/// Hosts by group, from their jobs. That a host fell silent is told on the campaign's own page.
+fn groups(counts: &HostCounts, c: &Campaign) -> Groups {
+    let verify_only = c.definition.remedy == Remedy::VerifyOnly;
+    let over = c.state.is_final();
+    let mut groups = Groups::default();
+    groups.add(if over { Group::NotReached } else { Group::Waiting }, counts.waiting);
+    groups.add(Group::of(Outcome::Excluded, verify_only), counts.left_out);
+    for (state, hosts) in &counts.states {
+        let Ok(state) = state.parse::<JobState>() else { continue };
+        groups.add(Group::of(outcome(state), verify_only), *hosts);
+    }
+    groups
+}
+
+/// How a host stands whose job is in a state and that was heard of.
+const fn outcome(state: JobState) -> Outcome {
+    match state {
+        JobState::Queued | JobState::WaitingWindow | JobState::Blocked | JobState::Offered => {
+            Outcome::Queued
+        }
+        JobState::Running | JobState::RebootPending | JobState::Rebooting => Outcome::Running,
+        JobState::Verifying => Outcome::Verifying,
+        JobState::Fixed => Outcome::Fixed,
+        JobState::Unverified => Outcome::Unverified,
+        JobState::Failed => Outcome::Failed,
+        JobState::RolledBack => Outcome::RolledBack,
+        JobState::TimedOut => Outcome::TimedOut,
+        JobState::NotReached => Outcome::NotReached,
+        JobState::Unknown => Outcome::Unknown,
+        JobState::NotApplicable => Outcome::NotApplicable,
+        JobState::Skipped => Outcome::Skipped,
+        JobState::Cancelled => Outcome::Cancelled,
+    }
+}

@@ -1,0 +1,78 @@
+//! The demo as a program of its own, and a browser's way into it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::browser::Browser;
+use crate::programs::{Running, command, ours};
+
+/// A demo that runs until this is dropped.
+#[derive(Debug)]
+pub struct Demo {
+    _program: Running,
+    folder: tempfile::TempDir,
+    /// Where its pages are.
+    pub address: String,
+    /// What it logs in with.
+    pub login: String,
+}
+
+impl Demo {
+    /// Starts one with so many simulated hosts.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start(hosts: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (zero, hosts) = ("127.0.0.1:0", hosts.to_string());
+        let program = Running::start(
+            command(ours("fleetmend-sim"))
+                .args(["demo", "--hosts", &hosts, "--http-listen", zero, "--agent-listen", zero])
+                .args(["--metrics-listen", zero])
+                .env("TMPDIR", folder.path()),
+            &folder.path().join("demo.log"),
+        );
+        let (address, login) = crate::wait_for("the demo", Duration::from_mins(2), || {
+            let said = program.printed();
+            let after = |mark: &str| {
+                let rest = &said[said.find(mark)? + mark.len()..];
+                rest.split_whitespace().next().map(str::to_owned)
+            };
+            after("Dashboard").zip(after("FLEETMEND_TOKEN=")).ok_or(said.clone())
+        });
+        Self { _program: program, folder, address, login }
+    }
+
+    /// Logs in, and waits for this on the first page.
+    pub fn log_in(&self, browser: &Browser, wait_for: &str) {
+        browser.go(&self.address);
+        // The token's form may be folded below that of people.
+        browser.eval("const fold = document.querySelector('#token').closest('details'); if (fold) fold.open = true; return 0");
+        browser.type_into("#token", &self.login);
+        browser.eval(
+            "document.querySelector('#token').form.querySelector('button').click(); return 0",
+        );
+        browser.wait_text(wait_for);
+    }
+
+    /// Where a picture goes: kept where asked, else in the test's own folder.
+    ///
+    /// # Panics
+    /// Where no folder can be made for it.
+    pub fn picture(&self, name: &str) -> PathBuf {
+        let folder = std::env::var_os("FLEETMEND_SCREENSHOTS").map(PathBuf::from);
+        let folder = folder.unwrap_or_else(|| self.folder.path().to_owned());
+        std::fs::create_dir_all(&folder).expect("a folder for pictures");
+        folder.join(format!("{name}.png"))
+    }
+}
+
+/// Keeps the window's picture, and sees that it is one.
+///
+/// # Panics
+/// Where the picture is empty.
+pub fn keep(browser: &Browser, file: &Path) {
+    browser.screenshot(file);
+    let size = std::fs::metadata(file).expect("a picture").len();
+    assert!(size > 10_000, "{} is an empty picture ({size} bytes)", file.display());
+}
