@@ -143,16 +143,12 @@ async fn stored(
 }
 
 fn say(name: &str, once: Option<String>) -> anyhow::Result<()> {
-    match once {
-        Some(text) => {
-            note(&format!(
-                "\"{name}\" may log in. This password is shown once, is good for 7 days, and is changed at the first log-in:"
-            ));
-            print(&format!("{text}\n"))
-        }
-        None => {
-            note(&format!("\"{name}\" may log in."));
-            Ok(())
-        }
-    }
+    let Some(text) = once else {
+        note(&format!("\"{name}\" may log in."));
+        return Ok(());
+    };
+    note(&format!(
+        "\"{name}\" may log in. This password is shown once, is good for 7 days, and is changed at the first log-in:"
+    ));
+    print(&format!("{text}\n"))
 }

@@ -104,12 +104,12 @@ impl Db {
 }
 
 async fn check_second_person(tx: &mut Tx, id: CampaignId, who: Who<'_>) -> Result<()> {
+    type Authors = (String, String, String, String);
     if who.person.is_empty() {
         return Err(StoreError::Conflict(
             "an approval is a person's: log in by name and approve it there".to_owned(),
         ));
     }
-    type Authors = (String, String, String, String);
     let (created_by, created_person, edited_by, edited_person): Authors =
         on_tx!(tx, |c| sqlx::query_as(AUTHORS).bind(id.0).fetch_one(c).await)?;
     let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();

@@ -149,10 +149,10 @@ fn target(campaign: &Campaign, what: CampaignMove) -> Result<CampaignState> {
                 "it has no schedule: start it when it shall begin".to_owned(),
             ));
         }
-        (CampaignMove::Schedule, S::Draft | S::AwaitingApproval) => (Some(S::Scheduled), ""),
         (CampaignMove::Pause, S::Running | S::Scheduled) => (Some(S::Paused), ""),
         (CampaignMove::Resume, S::Paused) if has_run => (Some(S::Running), ""),
-        (CampaignMove::Resume, S::Paused) => (Some(S::Scheduled), ""),
+        (CampaignMove::Schedule, S::Draft | S::AwaitingApproval)
+        | (CampaignMove::Resume, S::Paused) => (Some(S::Scheduled), ""),
         (CampaignMove::Abort, S::Running | S::Paused) => (Some(S::Aborted), ""),
         // One that runs again and again is ended so, too.
         (CampaignMove::Cancel, S::Draft | S::AwaitingApproval | S::Scheduled) => {

@@ -9,6 +9,7 @@ use fleetmend_core::limits;
 use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::Certainty;
+use fleetmend_core::words::Slug;
 use uuid::Uuid;
 
 use crate::backend::{Db, on_read};
@@ -206,7 +207,7 @@ fn conditions(selector: &Selector) -> Filter {
         .maybe("i.product = ?", selector.product.map(Product::as_str))
         .maybe("i.operation = ?", selector.operation.map(Operation::as_str))
         .maybe("i.code = ?", selector.code.as_ref().map(ToString::to_string).as_deref())
-        .maybe("i.cause = ?", selector.cause.as_ref().map(|cause| cause.as_str()))
+        .maybe("i.cause = ?", selector.cause.as_ref().map(Slug::as_str))
         .maybe("LOWER(i.subject) LIKE ? ESCAPE '\\'", selector.kb.as_deref().map(holds).as_deref())
         .maybe("h.os = ?", selector.os.map(OsFamily::as_str))
         .maybe(

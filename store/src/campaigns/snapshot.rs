@@ -86,14 +86,8 @@ impl Db {
             .await)?;
         // Neighbours mostly have the same causes and remediations.
         let mut known = BTreeMap::new();
-        let mut costs = |what: NextWork<'_>| match known.get(&key_of(what)) {
-            Some(costs) => *costs,
-            None => {
-                let costs = costs_network(what);
-                known.insert(key_of(what), costs);
-                costs
-            }
-        };
+        let mut costs =
+            |what: NextWork<'_>| *known.entry(key_of(what)).or_insert_with(|| costs_network(what));
         let hosts = rows.into_iter().map(|row| row.read(&mut costs, now));
         let hosts = hosts.collect::<Result<Vec<_>>>()?;
         let pace = &campaign.definition.pace;

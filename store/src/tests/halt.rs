@@ -14,7 +14,7 @@ contract! {
         assert!(db.lift_halt("user ben", at(3)).await.expect("lifts"));
         assert!(!db.lift_halt("user ben", at(4)).await.expect("nothing is left"));
         assert_eq!(db.halt_mark().await.expect("reads"), None);
-        assert_eq!(log(&db).await, [
+        assert_eq!(log(db).await, [
             "user ben fleet.resume user anna", "user ben fleet.halt already", "user anna fleet.halt",
         ]);
     }
@@ -27,7 +27,7 @@ contract! {
         assert!(db.note_halt_file(None, at(3)).await.expect("noted"));
         assert!(!db.note_halt_file(None, at(4)).await.expect("known"));
         assert_eq!(db.halt_mark().await.expect("reads"), None, "the file is the server's business");
-        assert_eq!(log(&db).await, ["command line fleet.resume", "command line fleet.halt"]);
+        assert_eq!(log(db).await, ["command line fleet.resume", "command line fleet.halt"]);
     }
 }
 

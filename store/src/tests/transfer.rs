@@ -214,7 +214,7 @@ async fn refused(db: &Db, from: &std::path::Path, part: &str) {
 #[tokio::test]
 async fn everything_is_moved_and_nothing_twice() {
     let Some((_database, to)) = target(false).await else { return };
-    let (_folder, from) = filled().await;
+    let (_folder, from) = Box::pin(filled()).await;
     let dry = to.move_from_sqlite(&from, true, &mut |_| {}).await.expect("looks");
     let mut told = 0;
     let moved = to
@@ -252,7 +252,7 @@ async fn everything_is_moved_and_nothing_twice() {
 #[tokio::test]
 async fn a_move_that_cannot_be_is_refused_and_leaves_the_target_empty() {
     let Some((database, to)) = target(true).await else { return };
-    let (folder, from) = filled().await;
+    let (folder, from) = Box::pin(filled()).await;
     refused(&to, &folder.path().join("none"), "there is no such file").await;
 
     let running = Db::connect(&format!("sqlite://{}", from.display())).await.expect("opens");
@@ -263,7 +263,7 @@ async fn a_move_that_cannot_be_is_refused_and_leaves_the_target_empty() {
     running.close().await;
     refused(&to, &from, "audit log is broken at row 2").await;
 
-    let (_folder, from) = filled().await;
+    let (_folder, from) = Box::pin(filled()).await;
     let source = Db::connect(&format!("sqlite://{}", from.display())).await.expect("opens");
     meddle(&source, "UPDATE host SET os_name = 'a' || char(0) || 'b' WHERE name = 'host-002'")
         .await
@@ -285,7 +285,7 @@ async fn a_move_that_cannot_be_is_refused_and_leaves_the_target_empty() {
     refused(&to, &from, "the source's schema has version").await;
 
     database.sql("CREATE TABLE more (n BIGINT)");
-    let (_folder, from) = filled().await;
+    let (_folder, from) = Box::pin(filled()).await;
     refused(&to, &from, "table more is in one of the databases only").await;
     to.close().await;
 

@@ -56,7 +56,9 @@ pub struct NewPassword {
 
 impl std::fmt::Debug for NewPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewPassword").field("one_time_until", &self.one_time_until).finish()
+        f.debug_struct("NewPassword")
+            .field("one_time_until", &self.one_time_until)
+            .finish_non_exhaustive()
     }
 }
 

@@ -112,10 +112,8 @@ impl Campaigns {
         if is_idle(&decisions) && same_look(&campaign, &decisions) {
             return Ok(false);
         }
-        let selection = match decisions.new_run {
-            true => Some(self.hosts_of_run(&campaign, now).await?),
-            false => None,
-        };
+        let selection =
+            if decisions.new_run { Some(self.hosts_of_run(&campaign, now).await?) } else { None };
         let (jobs, left_out) = self.work(&campaign, &decisions, now).await?;
         let step = NextStep {
             revision: campaign.revision,
@@ -161,13 +159,10 @@ impl Campaigns {
         campaign: &Campaign,
         now: Timestamp,
     ) -> Result<Selection, StoreError> {
-        match campaign.undoes {
-            Some(undone) => campaigns::undo_selection(&self.shared.db, undone, now).await,
-            None => {
-                let (id, definition) = (campaign.id, &campaign.definition);
-                campaigns::select(&self.shared, definition, Some(id), now).await
-            }
+        if let Some(undone) = campaign.undoes {
+            return campaigns::undo_selection(&self.shared.db, undone, now).await;
         }
+        campaigns::select(&self.shared, &campaign.definition, Some(campaign.id), now).await
     }
 
     /// A job for each host that is to be started, as far as one step takes; or why it has none.

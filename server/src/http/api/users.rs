@@ -196,13 +196,12 @@ pub(crate) async fn reset_password(call: &Call) -> Result<ChangedUser, Problem> 
 /// The user of the path, by id or name.
 async fn find(call: &Call) -> Result<User, Problem> {
     let text = call.part("id");
-    let found = match text.parse::<UserId>() {
-        Ok(id) => call.db().user(id).await?,
-        Err(_) => {
-            let name = users::check_name(text)
-                .map_err(|_| Problem::bad("id", "id: a user's id or name is wanted"))?;
-            call.db().user_by_name(&name).await?
-        }
+    let found = if let Ok(id) = text.parse::<UserId>() {
+        call.db().user(id).await?
+    } else {
+        let name = users::check_name(text)
+            .map_err(|_| Problem::bad("id", "id: a user's id or name is wanted"))?;
+        call.db().user_by_name(&name).await?
     };
     found.ok_or_else(|| {
         let shown = fleetmend_core::words::cut(text, limits::USER_NAME_BYTES);

@@ -59,5 +59,5 @@ pub(crate) async fn page(call: Call) -> Answer {
         .into_iter()
         .map(|approval| (names.get(&approval.campaign).cloned().unwrap_or_default(), approval))
         .collect();
-    html(&ApprovalsPage { waiting, given, p })
+    html(&ApprovalsPage { p, waiting, given })
 }

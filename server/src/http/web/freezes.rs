@@ -107,7 +107,7 @@ async fn shown(call: &Call, typed: Typed, refused: String) -> Result<FreezesPage
         Row { f, state, span }
     });
     let freezes = rows.collect();
-    Ok(FreezesPage { freezes, refused, typed, p })
+    Ok(FreezesPage { p, freezes, refused, typed })
 }
 
 fn typed(form: &Params) -> Typed {

@@ -5,7 +5,7 @@ use askama::Template;
 use fleetmend_core::campaign::{CampaignState, Outcome, Remedy, Schedule, retry};
 use fleetmend_core::ids::{CampaignId, JobId};
 use fleetmend_core::job::JobState;
-use fleetmend_core::knowledge::Risk;
+use fleetmend_core::knowledge::{Remediation, Risk};
 use fleetmend_core::step::Undo;
 use fleetmend_core::token::Permission;
 use fleetmend_core::words::Slug;
@@ -353,7 +353,8 @@ fn standing_said(look: &CampaignLook, act: Act, call: &Call, t: Words) -> Vec<St
 async fn undoing(call: &Call, look: &CampaignLook, t: Words) -> Result<Said, Problem> {
     let set = call.db().campaign_undo_set(look.campaign.id, call.now).await?;
     let catalogue = call.shared().catalogue;
-    let undo_of = |job: &Undoable| catalogue.remediations.get(&job.remediation).map(|r| r.undo());
+    let undo_of =
+        |job: &Undoable| catalogue.remediations.get(&job.remediation).map(Remediation::undo);
     let can = |job: &&Undoable| {
         job.standing == UndoStanding::Possible && undo_of(job).is_some_and(|u| u != Undo::None)
     };

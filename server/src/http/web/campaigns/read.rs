@@ -239,7 +239,7 @@ pub(super) fn field_of(field: &str) -> &'static str {
         ("expires", "expires"),
     ];
     if starts("waves") {
-        return if field.ends_with(".label") { "canary" } else { "waves" };
+        return if field.rsplit('.').next() == Some("label") { "canary" } else { "waves" };
     }
     pairs.iter().find(|(with, _)| starts(with)).map_or("name", |(_, name)| name)
 }
