@@ -13,8 +13,10 @@ pub struct Demo {
     folder: tempfile::TempDir,
     /// Where its pages are.
     pub address: String,
-    /// What it logs in with.
+    /// An administrator's API token.
     pub login: String,
+    /// An administrator's name and password.
+    pub person: (String, String),
 }
 
 impl Demo {
@@ -32,18 +34,37 @@ impl Demo {
                 .env("TMPDIR", folder.path()),
             &folder.path().join("demo.log"),
         );
-        let (address, login) = crate::wait_for("the demo", Duration::from_mins(2), || {
-            let said = program.printed();
-            let after = |mark: &str| {
-                let rest = &said[said.find(mark)? + mark.len()..];
-                rest.split_whitespace().next().map(str::to_owned)
-            };
-            after("Dashboard").zip(after("FLEETMEND_TOKEN=")).ok_or(said.clone())
-        });
-        Self { _program: program, folder, address, login }
+        let (address, login, name, password) =
+            crate::wait_for("the demo", Duration::from_mins(2), || {
+                let said = program.printed();
+                let after = |mark: &str| {
+                    let rest = &said[said.find(mark)? + mark.len()..];
+                    rest.split_whitespace().next().map(str::to_owned)
+                };
+                let all = (
+                    after("Dashboard"),
+                    after("FLEETMEND_TOKEN="),
+                    after("Log in as"),
+                    after(", password"),
+                );
+                let (Some(address), Some(login), Some(name), Some(password)) = all else {
+                    return Err(said);
+                };
+                Ok((address, login, name.trim_end_matches(',').to_owned(), password))
+            });
+        Self { _program: program, folder, address, login, person: (name, password) }
     }
 
-    /// Logs in, and waits for this on the first page.
+    /// Logs in by name and password, and waits for this on the first page.
+    pub fn log_in_by_name(&self, browser: &Browser, wait_for: &str) {
+        browser.go(&format!("{}/login", self.address));
+        browser.type_into("#name", &self.person.0);
+        browser.type_into("#password", &self.person.1);
+        browser.click("button.primary");
+        browser.wait_text(wait_for);
+    }
+
+    /// Logs in by the token, and waits for this on the first page.
     pub fn log_in(&self, browser: &Browser, wait_for: &str) {
         browser.go(&self.address);
         // The token's form may be folded below that of people.

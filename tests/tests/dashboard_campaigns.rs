@@ -100,7 +100,7 @@ fn errors_pause_it_and_what_is_dangerous_waits_for_a_second_person() {
         ("campaign-paused", paused.clone()),
         ("campaign-resume", format!("{paused}/resume")),
         ("campaign-undo", format!("{paused}/undo")),
-        ("campaign-waiting", waiting),
+        ("campaign-waiting", waiting.clone()),
         ("campaign-preview", format!("/campaigns/preview?{dangerous}")),
         ("campaign-form-bad", format!("/campaigns/preview?{dangerous}&abort=none&waves=1")),
         ("approvals", "/approvals".to_owned()),
@@ -129,6 +129,17 @@ fn errors_pause_it_and_what_is_dangerous_waits_for_a_second_person() {
         phone.wait_text("Triage");
         phone.long_screenshot(&demo.picture(&format!("{name}-wide")));
     }
+    // A second person, by name, looks and approves.
+    phone.click(".me button");
+    demo.log_in_by_name(&phone, "0x80070003");
+    phone.go(&format!("{}/approvals", demo.address));
+    phone.click("a[href$='/approve']");
+    phone.wait_text("Needs the approval of a second person");
+    phone.long_screenshot(&demo.picture("campaign-approve"));
+    phone.type_into("#reason", "seen with the change board");
+    phone.click("form.stack button");
+    phone.wait_text("seen with the change board");
+    assert!(phone.text().contains("Start…"), "what is approved can be started: {}", phone.text());
     // Without scripts the same forms do the same.
     phone.without_scripts();
     phone.go(&format!("{}/freezes", demo.address));

@@ -212,8 +212,9 @@ pub(crate) async fn keep(call: &Call, new: NewCampaign) -> Result<Campaign, Prob
 
 /// Changes what is written in a campaign that has not begun.
 pub(crate) async fn edit(call: Call) -> Answer {
+    let id = call.id()?;
     let body: Edit = call.json()?;
-    let edited = edit_as(&call, call.id()?, body.revision, body.definition).await?;
+    let edited = edit_as(&call, id, body.revision, body.definition).await?;
     ok(&detail(&call, &edited).await?)
 }
 
