@@ -18,10 +18,8 @@ pub enum Work {
     Job(Box<NewJob>),
     /// Nothing automatic fits: the host is passed over.
     PassedOver {
-        /// Why, in words.
+        /// Why, in words. Where a person could act, triage has asked people already.
         why: String,
-        /// The guided remediation that a person could do, where the plan has one.
-        guided: Option<(fleetmend_core::words::Slug, fleetmend_core::words::Slug, u32)>,
     },
 }
 
@@ -33,7 +31,7 @@ pub fn work_for(
     expires: Timestamp,
     now: Timestamp,
 ) -> Work {
-    let passed = |why: String| Work::PassedOver { why, guided: guided(case, definition) };
+    let passed = |why: String| Work::PassedOver { why };
     let incident = &case.detail.incident;
     if !incident.state.is_open() {
         return passed(format!("its failure is {}: nothing is left to do", incident.state));
@@ -78,12 +76,12 @@ fn job(
         case.catalogue.remediations.get(&chosen.step.remediation).map_or(0, |r| r.minutes);
     let spans = match definition.begin_in(&case.host.labels, minutes, now, expires) {
         Ok(spans) => spans,
-        Err(bad) => return Work::PassedOver { why: bad.to_string(), guided: None },
+        Err(bad) => return Work::PassedOver { why: bad.to_string() },
     };
     // Windows that never open before it expires are no windows at any time.
     if spans.as_ref().is_some_and(Vec::is_empty) {
         let why = "no window opens for it before the campaign expires".to_owned();
-        return Work::PassedOver { why, guided: None };
+        return Work::PassedOver { why };
     }
     let verify_only = definition.remedy == Remedy::VerifyOnly;
     let terms = JobTerms {
@@ -135,16 +133,4 @@ fn verification(case: &Case) -> Result<Chosen, NotChosen> {
     let (known, own_probe) = case.known(&step.cause);
     let (digest, evidence) = (entry.digest(), Vec::new());
     Ok(Chosen { step, digest, evidence, steps_time, known, own_probe })
-}
-
-fn guided(
-    case: &Case,
-    definition: &Definition,
-) -> Option<(fleetmend_core::words::Slug, fleetmend_core::words::Slug, u32)> {
-    if definition.remedy != Remedy::Plan {
-        return None;
-    }
-    let plan = case.plan(definition.max_risk, definition.reboot);
-    let step = plan.for_people()?;
-    Some((step.cause.clone(), step.remediation.clone(), step.version))
 }

@@ -205,7 +205,7 @@ impl Campaigns {
             };
             match work {
                 Work::Job(job) => jobs.push(*job),
-                Work::PassedOver { why, guided: _ } => left_out.push(LeftOut { host, reason: why }),
+                Work::PassedOver { why } => left_out.push(LeftOut { host, reason: why }),
             }
         }
         Ok((jobs, left_out))
@@ -310,7 +310,7 @@ impl BackgroundTask for Campaigns {
 }
 
 fn passed(why: &str) -> Work {
-    Work::PassedOver { why: why.to_owned(), guided: None }
+    Work::PassedOver { why: why.to_owned() }
 }
 
 /// Whether nothing is to be done but to wait.
