@@ -10,7 +10,7 @@ use fleetmend_core::job::{JobState, JobUpdate, ProofLevel};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Clock as _;
 use fleetmend_core::token::Role;
-use fleetmend_server::background::tasks::Campaigns;
+use fleetmend_server::background::tasks::{Campaigns, Climb};
 use fleetmend_server::background::{BackgroundTask as _, Outcome};
 use fleetmend_store::{Campaign, HostItems, JobFilter, PageRequest, Who};
 use http_support::{Site, id};
@@ -81,9 +81,10 @@ async fn jobs(site: &Site, campaign: CampaignId, state: JobState) -> Vec<(JobId,
 /// What the agent of a job says of it.
 async fn agent_says(site: &Site, (job, host): (JobId, HostId), sequence: u64, state: JobState) {
     let now = site.clock.now();
+    let stands = site.shared.db.job(job).await.expect("reads").expect("is there").job;
     let update = JobUpdate {
         job,
-        attempt: 1,
+        attempt: stands.attempt,
         state,
         detail: "told by a test".to_owned(),
         step: None,
@@ -98,11 +99,31 @@ async fn agent_says(site: &Site, (job, host): (JobId, HostId), sequence: u64, st
     assert_eq!(done.outcomes[0].applied, 1, "{done:?}");
 }
 
-/// The job is offered, runs and ends so.
+/// The job is offered, runs and ends so: where its first try does not cure, all that it tries next
+/// do not either.
 async fn ends(site: &Site, job: (JobId, HostId), state: JobState) {
-    site.shared.db.offer(job.0, site.clock.now()).await.expect("offered").expect("an order");
-    agent_says(site, job, 1, JobState::Running).await;
-    agent_says(site, job, 2, state).await;
+    let shared = &site.shared;
+    let mut climb = Climb::new(
+        shared.db.clone(),
+        shared.catalogue,
+        shared.clock.clone(),
+        shared.events.clone(),
+        shared.registry.clone(),
+    );
+    for sequence in (1..20).step_by(2) {
+        shared.db.offer(job.0, site.clock.now()).await.expect("offered").expect("an order");
+        agent_says(site, job, sequence, JobState::Running).await;
+        agent_says(site, job, sequence + 1, state).await;
+        climb.activate().await;
+        let stands = shared.db.job(job.0).await.expect("reads").expect("is there").job;
+        if stands.state.is_final() {
+            assert_eq!(stands.state, state, "{}", stands.detail);
+            return;
+        }
+        // A try that waits for its turn is offered when that has come.
+        site.clock.advance(Duration::from_hours(1));
+    }
+    panic!("it has no end");
 }
 
 #[tokio::test]
