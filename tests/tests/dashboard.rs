@@ -25,7 +25,7 @@ fn an_admin_sees_orders_and_gets_proof() {
     keep(&browser, &demo.picture("triage"));
 
     browser.go(&format!("{}/hosts", demo.address));
-    browser.wait_text("sim-ws-lis-0005.example.com");
+    browser.wait_text("sim-srv-lis-0005.example.com");
     assert!(browser.text().contains("simulated"), "simulated hosts are labelled");
     keep(&browser, &demo.picture("hosts"));
 
@@ -37,7 +37,7 @@ fn an_admin_sees_orders_and_gets_proof() {
     // One incident: its verdict, its evidence, its plan; and the order.
     browser.go(&format!("{}/incidents?code=apt.dpkg_interrupted", demo.address));
     let incident = browser.eval(
-        "return [...document.querySelectorAll('tr')].find(r => r.innerText.includes('sim-ws-lis-0005'))?.querySelector('a[href^=\"/incidents/\"]')?.href",
+        "return [...document.querySelectorAll('tr')].find(r => r.innerText.includes('sim-srv-lis-0005'))?.querySelector('a[href^=\"/incidents/\"]')?.href",
     );
     let incident = incident.as_str().expect("an incident of that host").to_owned();
     browser.go(&incident);
@@ -61,7 +61,7 @@ fn an_admin_sees_orders_and_gets_proof() {
 
     let host = browser.eval("return document.querySelector('a[href^=\"/hosts/\"]').href");
     browser.go(host.as_str().expect("the host's page"));
-    browser.wait_text("sim-ws-lis-0005.example.com");
+    browser.wait_text("sim-srv-lis-0005.example.com");
     keep(&browser, &demo.picture("host"));
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "the console complains: {complaints:?}");
