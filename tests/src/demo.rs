@@ -61,19 +61,30 @@ impl Demo {
         browser.type_into("#name", &self.person.0);
         browser.type_into("#password", &self.person.1);
         browser.click("button.primary");
-        browser.wait_text(wait_for);
+        self.wait_first_page(browser, wait_for);
     }
 
     /// Logs in by the token, and waits for this on the first page.
     pub fn log_in(&self, browser: &Browser, wait_for: &str) {
+        const FORM: &str = "document.querySelector('#token')";
         browser.go(&self.address);
         // The token's form may be folded below that of people.
-        browser.eval("const fold = document.querySelector('#token').closest('details'); if (fold) fold.open = true; return 0");
+        let unfold = format!("const fold = {FORM}.closest('details'); if (fold) fold.open = true;");
+        browser.eval(&unfold);
         browser.type_into("#token", &self.login);
-        browser.eval(
-            "document.querySelector('#token').form.querySelector('button').click(); return 0",
-        );
-        browser.wait_text(wait_for);
+        browser.eval(&format!("{FORM}.form.querySelector('button').click()"));
+        self.wait_first_page(browser, wait_for);
+    }
+
+    /// The first page does not move under its reader: it is read again until this stands there.
+    fn wait_first_page(&self, browser: &Browser, wanted: &str) {
+        browser.wait_text(&self.person.0);
+        let what = format!("\"{wanted}\" on the first page");
+        crate::wait_for(&what, Duration::from_mins(2), || {
+            browser.go(&self.address);
+            let said = browser.text();
+            if said.contains(wanted) { Ok(()) } else { Err(said) }
+        });
     }
 
     /// Where a picture goes: kept where asked, else in the test's own folder.
