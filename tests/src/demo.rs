@@ -25,12 +25,25 @@ impl Demo {
     /// # Panics
     /// Where it does not start.
     pub fn start(hosts: u32) -> Self {
+        Self::start_with(hosts, &[])
+    }
+
+    /// The same with a fleet of its own: what fails on which host goes by the seed.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_from(hosts: u32, seed: u32) -> Self {
+        Self::start_with(hosts, &["--seed", &seed.to_string()])
+    }
+
+    fn start_with(hosts: u32, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (zero, hosts) = ("127.0.0.1:0", hosts.to_string());
         let program = Running::start(
             command(ours("fleetmend-sim"))
                 .args(["demo", "--hosts", &hosts, "--http-listen", zero, "--agent-listen", zero])
                 .args(["--metrics-listen", zero])
+                .args(more)
                 .env("TMPDIR", folder.path()),
             &folder.path().join("demo.log"),
         );
