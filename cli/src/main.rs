@@ -1,12 +1,10 @@
 //! `fleetmend`: the admin's command line. Exit code 0: done; 1: failed; 2: wrong use.
 
 mod args;
-mod campaign_args;
 mod client;
 mod commands;
 mod output;
 mod saved;
-mod work_args;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,7 +1,6 @@
 //! The real agent, in a root that a test broke.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -100,7 +99,7 @@ fn enroll(mut agent: std::process::Command, server: &Server, token: &str, more: 
 
 /// Waits for the one host of a fleet, in a state.
 pub fn wait_host(api: &Api, state: &str) -> Value {
-    crate::wait_for(&format!("a host that is {state}"), Duration::from_secs(30), || {
+    crate::wait_for(&format!("a host that is {state}"), crate::PATIENCE, || {
         let hosts = api.items("/api/v1/hosts");
         let found = hosts.iter().find(|h| h["state"] == state && h["connected"] == true);
         found.cloned().ok_or_else(|| format!("{hosts:?}"))
@@ -109,7 +108,7 @@ pub fn wait_host(api: &Api, state: &str) -> Value {
 
 /// Waits for an open incident of a code that has a verdict.
 pub fn wait_incident(api: &Api, code: &str) -> Value {
-    crate::wait_for(&format!("an incident {code}"), Duration::from_secs(30), || {
+    crate::wait_for(&format!("an incident {code}"), crate::PATIENCE, || {
         let path = format!("/api/v1/incidents?code={code}");
         let incidents = api.items(&path);
         let found = incidents.iter().find(|i| i["cause"]["id"].is_string());
@@ -133,7 +132,7 @@ pub const ENDS: [&str; 10] = [
 
 /// Waits for a job's end, and gives the job.
 pub fn wait_job(api: &Api, id: &str) -> Value {
-    crate::wait_for("the job's end", Duration::from_secs(90), || {
+    crate::wait_for("the job's end", crate::PATIENCE, || {
         let (status, job) = api.get(&format!("/api/v1/jobs/{id}"));
         let ended = status == 200 && ENDS.iter().any(|end| job["state"] == *end);
         if ended { Ok(job) } else { Err(job.to_string()) }

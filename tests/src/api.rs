@@ -15,7 +15,7 @@ impl Api {
     pub fn new(base: &str, token: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(std::time::Duration::from_secs(30)))
+            .timeout_global(Some(crate::PATIENCE))
             .build();
         Self { base: base.to_owned(), token: token.to_owned(), agent: config.into() }
     }

@@ -31,7 +31,7 @@ impl Browser {
         let profile = tempfile::tempdir().expect("a temporary folder");
         let log = profile.path().join("driver.log");
         let driver = Running::start(command(driver).arg("--port=0").env("LANG", "C.UTF-8"), &log);
-        let port = crate::wait_for("the browser's driver", Duration::from_secs(30), || {
+        let port = crate::wait_for("the browser's driver", crate::PATIENCE, || {
             let said = driver.printed();
             let at = said.find("successfully on port ").ok_or_else(|| said.clone())?;
             let digits: String = said[at + 21..].chars().take_while(char::is_ascii_digit).collect();
@@ -102,7 +102,7 @@ impl Browser {
 
     /// Waits until the page says this.
     pub fn wait_text(&self, wanted: &str) {
-        crate::wait_for(&format!("\"{wanted}\" on the page"), Duration::from_secs(30), || {
+        crate::wait_for(&format!("\"{wanted}\" on the page"), crate::PATIENCE, || {
             let said = self.text();
             if said.contains(wanted) { Ok(()) } else { Err(said) }
         });

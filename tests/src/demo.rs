@@ -1,7 +1,6 @@
 //! The demo as a program of its own, and a browser's way into it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::browser::Browser;
 use crate::programs::{Running, command, ours};
@@ -47,24 +46,23 @@ impl Demo {
                 .env("TMPDIR", folder.path()),
             &folder.path().join("demo.log"),
         );
-        let (address, login, name, password) =
-            crate::wait_for("the demo", Duration::from_mins(2), || {
-                let said = program.printed();
-                let after = |mark: &str| {
-                    let rest = &said[said.find(mark)? + mark.len()..];
-                    rest.split_whitespace().next().map(str::to_owned)
-                };
-                let all = (
-                    after("Dashboard"),
-                    after("FLEETMEND_TOKEN="),
-                    after("Log in as"),
-                    after(", password"),
-                );
-                let (Some(address), Some(login), Some(name), Some(password)) = all else {
-                    return Err(said);
-                };
-                Ok((address, login, name.trim_end_matches(',').to_owned(), password))
-            });
+        let (address, login, name, password) = crate::wait_for("the demo", crate::PATIENCE, || {
+            let said = program.printed();
+            let after = |mark: &str| {
+                let rest = &said[said.find(mark)? + mark.len()..];
+                rest.split_whitespace().next().map(str::to_owned)
+            };
+            let all = (
+                after("Dashboard"),
+                after("FLEETMEND_TOKEN="),
+                after("Log in as"),
+                after(", password"),
+            );
+            let (Some(address), Some(login), Some(name), Some(password)) = all else {
+                return Err(said);
+            };
+            Ok((address, login, name.trim_end_matches(',').to_owned(), password))
+        });
         Self { _program: program, folder, address, login, person: (name, password) }
     }
 
@@ -93,7 +91,7 @@ impl Demo {
     fn wait_first_page(&self, browser: &Browser, wanted: &str) {
         browser.wait_text(&self.person.0);
         let what = format!("\"{wanted}\" on the first page");
-        crate::wait_for(&what, Duration::from_mins(2), || {
+        crate::wait_for(&what, crate::PATIENCE, || {
             browser.go(&self.address);
             let said = browser.text();
             if said.contains(wanted) { Ok(()) } else { Err(said) }

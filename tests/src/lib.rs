@@ -31,6 +31,10 @@ pub fn skip(why: &str) {
     println!("skipped: {why}");
 }
 
+/// How long tests wait for what comes within seconds on a machine at rest: long enough for one that
+/// is busy with other tests and writes their roots to its disk. Nothing is timed by it.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
 /// Looks again and again until `look` sees what is awaited, and gives that.
 ///
 /// # Panics

@@ -96,11 +96,11 @@ impl Running {
     /// Asks it to end (SIGTERM) and waits.
     ///
     /// # Panics
-    /// Where it does not end within 30 s.
+    /// Where it does not end.
     pub fn stop(&mut self) -> ExitStatus {
         must(command("kill").arg("-TERM").arg(self.id().to_string()));
         let mut status = None;
-        crate::wait_for("the program to end", std::time::Duration::from_secs(30), || {
+        crate::wait_for("the program to end", crate::PATIENCE, || {
             status = self.child.try_wait().map_err(|e| e.to_string())?;
             status.map(|_| ()).ok_or_else(|| "still running".to_owned())
         });
@@ -124,7 +124,7 @@ impl Running {
             // Usually it has ended with its parent; not where it was only just made.
             let _ = run(command("kill").args(["-KILL", child]));
             let stat = format!("/proc/{child}/stat");
-            crate::wait_for("the end of its children", std::time::Duration::from_secs(10), || {
+            crate::wait_for("the end of its children", crate::PATIENCE, || {
                 let stat = std::fs::read_to_string(&stat).unwrap_or_default();
                 if stat.is_empty() || stat.contains(") Z ") { Ok(()) } else { Err(stat) }
             });
@@ -134,7 +134,7 @@ impl Running {
     /// Its children, once it has some: it was started to have them.
     fn children(&mut self) -> String {
         let path = format!("/proc/{0}/task/{0}/children", self.id());
-        crate::wait_for("its children", std::time::Duration::from_secs(10), || {
+        crate::wait_for("its children", crate::PATIENCE, || {
             let children = std::fs::read_to_string(&path).unwrap_or_default();
             let is_over = self.ended().is_some();
             if is_over || !children.trim().is_empty() { Ok(children) } else { Err(children) }

@@ -34,8 +34,7 @@ impl Root {
             crate::skip(&format!("no Linux root to break ({variable}): run scripts/test.sh"));
             return None;
         };
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let root = Self { folder };
+        let root = Self { folder: scratch().expect("a temporary folder") };
         let from = Path::new(&template).join(".");
         must(command("cp").args(["-a", "--reflink=auto"]).arg(from).arg(root.path()));
         Some(root)
@@ -122,6 +121,22 @@ impl Root {
     }
 }
 
+/// What a root may come to hold, in bytes.
+const ROOM: u64 = 4 << 30;
+
+/// A folder for a root: in memory where there is room, because copies of hundreds of megabytes on
+/// a disk make every write of the tests beside them wait.
+fn scratch() -> std::io::Result<tempfile::TempDir> {
+    const MEMORY: &str = "/dev/shm";
+    let free = run(command("df").args(["--output=avail", "-B1", MEMORY]));
+    let free = text(&free.stdout).lines().last().and_then(|n| n.trim().parse::<u64>().ok());
+    if free.is_some_and(|free| free >= ROOM) {
+        tempfile::tempdir_in(MEMORY)
+    } else {
+        tempfile::tempdir()
+    }
+}
+
 /// What stands before systemd in its namespaces. It gets control groups of its own, or machines
 /// beside each other would kill and count each other's units.
 const BOOT: &str = r#"
@@ -157,6 +172,14 @@ exec /usr/bin/env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin \
   /lib/systemd/systemd --system --log-target=journal --show-status=false
 "#;
 
+/// What runs in a machine, what it waits for in the kernel, and its last words.
+const STANDS: &str = r#"
+for p in /proc/[0-9]*; do
+  printf '%s %s %s\n' "${p#/proc/}" "$(cat $p/wchan)" "$(tr '\0' ' ' < $p/cmdline)"
+done 2>/dev/null
+timeout 10 journalctl -q --no-pager -n 40
+"#;
+
 /// A root whose own systemd runs, in namespaces of its own.
 #[derive(Debug)]
 pub struct Machine {
@@ -188,7 +211,7 @@ impl Machine {
         start.arg(root.path()).args([&group, MOUNTS]);
         let mut boot = Running::start(&mut start, &log);
         let children = format!("/proc/{0}/task/{0}/children", boot.id());
-        let up = crate::wait_for("systemd", std::time::Duration::from_mins(1), || {
+        let up = crate::wait_for("systemd", crate::PATIENCE, || {
             if boot.ended().is_some() {
                 return Ok(None);
             }
@@ -227,8 +250,13 @@ impl Machine {
 }
 
 impl Drop for Machine {
-    /// Leaves no control groups behind: they live as long as the kernel.
+    /// Tells what stood still where the test failed. Leaves no control groups behind: they live as
+    /// long as the kernel.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = run(self.command("/bin/sh").args(["-c", STANDS]));
+            println!("---- what runs in the machine\n{}", text(&said.stdout));
+        }
         self.boot.kill();
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let mounts = read("/proc/self/mounts");

@@ -1,7 +1,6 @@
 //! A real server, its own process, on free ports, with a data directory of its own.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -209,7 +208,7 @@ fn serve(
 
 /// Waits until it serves, and gives its addresses; or says why it does not.
 fn addresses(program: &mut Running) -> Result<[String; 3], String> {
-    crate::wait_for("the server to serve", Duration::from_secs(30), || {
+    crate::wait_for("the server to serve", crate::PATIENCE, || {
         let said = program.printed();
         if let Some(addresses) = said.lines().find_map(read_addresses) {
             return Ok(Ok(addresses));

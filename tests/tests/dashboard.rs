@@ -3,10 +3,9 @@
 //!
 //! With `FLEETMEND_SCREENSHOTS=DIR` the pictures are kept there.
 
-use std::time::Duration;
-
 use fleetmend_tests::browser::Browser;
 use fleetmend_tests::demo::{Demo, keep};
+use fleetmend_tests::{PATIENCE, wait_for};
 
 /// A demo of few hosts.
 fn demo() -> Demo {
@@ -49,7 +48,7 @@ fn an_admin_sees_orders_and_gets_proof() {
     browser.wait_text("example-app is configured");
     browser.wait_text("fixed");
     // What can no more be cancelled is no more offered, without a reload.
-    fleetmend_tests::wait_for("the end of the offer to cancel", Duration::from_secs(30), || {
+    wait_for("the end of the offer to cancel", PATIENCE, || {
         if browser.text().contains("Cancel…") {
             Err("it still stands".to_owned())
         } else {
@@ -166,7 +165,7 @@ fn lists_change_in_place_and_every_page_works_without_scripts() {
          return row.cells[1].innerText",
     );
     assert!(before.as_str().is_some_and(|s| s.contains("open")), "{before}");
-    fleetmend_tests::wait_for("the row to change in place", Duration::from_secs(30), || {
+    wait_for("the row to change in place", PATIENCE, || {
         let row = browser.eval(
             "const row = document.querySelector('tr[data-mark=kept]'); return row && [row.cells[1].innerText, row.className]",
         );

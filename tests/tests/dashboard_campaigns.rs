@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fleetmend_tests::browser::Browser;
 use fleetmend_tests::demo::{Demo, keep};
-use fleetmend_tests::wait_for;
+use fleetmend_tests::{PATIENCE, wait_for};
 
 /// A fleet in which some hosts' mirrors are stale.
 const SEED: u32 = 2_705;
@@ -20,7 +20,7 @@ const SAFE: &str = "name=Refresh%20lists&reason=change%2018&product=apt&remedy=a
 fn written(browser: &Browser, demo: &Demo, query: &str) -> String {
     browser.go(&format!("{}/campaigns/preview?{query}", demo.address));
     browser.click("button[value=draft]");
-    wait_for("the campaign's page", Duration::from_secs(30), || {
+    wait_for("the campaign's page", PATIENCE, || {
         let at = browser.eval("return location.pathname");
         let path = at.as_str().unwrap_or_default();
         let is_page = path.len() == "/campaigns/".len() + 36;
@@ -59,7 +59,7 @@ fn a_problem_is_fixed_by_a_campaign_that_is_watched() {
     browser.click("button[value=start]");
     browser.wait_text("How near its limits are");
     // The page follows by itself, wave by wave, until it ends or an error stops it.
-    wait_for("the first wave", Duration::from_mins(2), || {
+    wait_for("the first wave", PATIENCE, || {
         let said = browser.text();
         if said.contains("1 fixed") || said.contains("in flight") { Ok(()) } else { Err(said) }
     });

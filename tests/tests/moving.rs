@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::slice::from_ref;
-use std::time::Duration;
 
 use fleetmend_tests::api::Api;
 use fleetmend_tests::patient::{self, Patient};
 use fleetmend_tests::postgres::{Cluster, PASSWORD};
 use fleetmend_tests::programs::{command, must, ours, run, text};
 use fleetmend_tests::server::{Database, Server};
-use fleetmend_tests::wait_for;
+use fleetmend_tests::{PATIENCE, wait_for};
 use serde_json::Value;
 
 /// What people see of a fleet, by the path they see it at.
@@ -62,7 +61,7 @@ fn a_store_moves_to_postgres_and_the_fleet_goes_on() {
     // A fleet with something to tell: failures, their incidents, and a job that proved a repair.
     let mut agent = patient.start(&[]);
     patient::cared_for(from_ref(&patient), &api, || {
-        wait_for("a job that proved its repair", Duration::from_mins(2), || {
+        wait_for("a job that proved its repair", PATIENCE, || {
             let fixed = api.items("/api/v1/jobs?state=fixed");
             if fixed.is_empty() { Err(format!("{:?}", api.items("/api/v1/jobs"))) } else { Ok(()) }
         });
@@ -100,7 +99,7 @@ fn a_store_moves_to_postgres_and_the_fleet_goes_on() {
         let reports = api.all("/api/v1/reports");
         reports.into_iter().filter(|r| r["subject"] == "mover-later").count()
     };
-    wait_for("a failure after the move", Duration::from_secs(30), || match later() {
+    wait_for("a failure after the move", PATIENCE, || match later() {
         0 => Err("none".to_owned()),
         n => {
             assert_eq!(n, 1);

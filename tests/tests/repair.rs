@@ -5,9 +5,8 @@ use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job}
 use fleetmend_tests::programs::{command, must, ours, run, text};
 use fleetmend_tests::root::Root;
 use fleetmend_tests::server::Server;
-use fleetmend_tests::wait_for;
+use fleetmend_tests::{PATIENCE, wait_for};
 use serde_json::json;
-use std::time::Duration;
 
 /// A server, and a root's host that enrolled with a deployment token and was accepted.
 fn accepted_host(root: &Root, server: &Server) -> (Agent, String) {
@@ -161,7 +160,7 @@ fn a_package_that_cannot_succeed_ends_failed_and_readable() {
     assert!(said.contains("failed") && said.contains("cannot reach the licence server"), "{said}");
 
     // What apt itself says of the script becomes a failure of its own.
-    wait_for("the script's own failure", Duration::from_secs(30), || {
+    wait_for("the script's own failure", PATIENCE, || {
         let found = api.items("/api/v1/incidents?code=apt.maintainer_script");
         if found.is_empty() { Err("none".to_owned()) } else { Ok(()) }
     });

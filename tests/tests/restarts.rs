@@ -2,14 +2,13 @@
 //! once, and what is not known is called so.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job};
 use fleetmend_tests::programs::text;
 use fleetmend_tests::proxy::Proxy;
 use fleetmend_tests::root::Root;
 use fleetmend_tests::server::Server;
-use fleetmend_tests::wait_for;
+use fleetmend_tests::{PATIENCE, wait_for};
 use serde_json::json;
 
 /// Lets apt's log tell of one more run in which the scripts of these packages failed.
@@ -46,7 +45,7 @@ fn a_killed_server_loses_and_doubles_nothing() {
         caused.extend(packages);
         if round == 0 {
             // The next kills meet a server in the midst of something.
-            wait_for("a first report", Duration::from_secs(20), || {
+            wait_for("a first report", PATIENCE, || {
                 let found = server.api().items("/api/v1/reports?limit=1000");
                 if found.is_empty() { Err("none".to_owned()) } else { Ok(()) }
             });
@@ -60,14 +59,14 @@ fn a_killed_server_loses_and_doubles_nothing() {
         found.sort_unstable();
         found
     };
-    wait_for("all reports", Duration::from_mins(1), || {
+    wait_for("all reports", PATIENCE, || {
         let found = subjects();
         if found.len() >= caused.len() { Ok(()) } else { Err(format!("{found:?}")) }
     });
     // One more, and it is the last: nothing is still on its way before it.
     fail(&root, &["last".to_owned()]);
     caused.push("last".to_owned());
-    wait_for("the last report", Duration::from_secs(20), || {
+    wait_for("the last report", PATIENCE, || {
         let found = subjects();
         if found.contains(&"last".to_owned()) { Ok(()) } else { Err(format!("{found:?}")) }
     });
@@ -109,7 +108,7 @@ fn a_job_cut_off_in_its_midst_ends_unknown_and_is_not_run_twice() {
         lines.unwrap_or_default().lines().count()
     };
     let first = order(&json!({"max_risk": "disruptive", "reason": "test"}));
-    wait_for("the script in its midst", Duration::from_secs(30), || {
+    wait_for("the script in its midst", PATIENCE, || {
         let waits = root.at("/var/lib/example-app.gate").exists();
         if waits { Ok(()) } else { Err(format!("{} runs", runs())) }
     });

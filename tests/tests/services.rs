@@ -1,14 +1,12 @@
 //! `service.*` steps and the proof by a unit, on a real systemd: units that really fail are
 //! reported, judged, repaired by order, and proved; what a failing order did is taken back.
 
-use std::time::Duration;
-
 use fleetmend_tests::agent::{Agent, job_log, wait_incident, wait_job};
 use fleetmend_tests::api::Api;
 use fleetmend_tests::programs::{must, run, text};
 use fleetmend_tests::root::Machine;
 use fleetmend_tests::server::Server;
-use fleetmend_tests::wait_for;
+use fleetmend_tests::{PATIENCE, wait_for};
 use serde_json::{Value, json};
 
 /// A booted machine whose agent, allowed everything, is enrolled and runs.
@@ -47,7 +45,7 @@ fn log_of(api: &Api, job: &Value) -> String {
 
 fn wait_state(api: &Api, incident: &Value, wanted: &str) -> Value {
     let path = format!("/api/v1/incidents/{}", incident["id"].as_str().expect("an id"));
-    wait_for(&format!("the incident {wanted}"), Duration::from_secs(20), || {
+    wait_for(&format!("the incident {wanted}"), PATIENCE, || {
         let (_, now) = api.get(&path);
         if now["state"] == wanted { Ok(now) } else { Err(now.to_string()) }
     })
@@ -71,7 +69,7 @@ fn a_failed_backup_unit_is_proved_by_a_new_run() {
         assert_eq!(systemctl(&machine, &["is-failed", name]), "failed");
     }
     let _agent = fleet(&machine, &server);
-    let incidents = wait_for("both incidents", Duration::from_secs(30), || {
+    let incidents = wait_for("both incidents", PATIENCE, || {
         let found = api.items("/api/v1/incidents?code=systemd.unit_failed");
         let judged = found.iter().filter(|i| i["cause"]["id"] == "unit_failed").count();
         if judged == 2 { Ok(found) } else { Err(format!("{found:?}")) }

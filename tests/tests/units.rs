@@ -3,14 +3,13 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use fleetmend_tests::agent::{Agent, wait_host, wait_incident, wait_job};
 use fleetmend_tests::api::Api;
 use fleetmend_tests::programs::{must, ours, run, text};
 use fleetmend_tests::root::Machine;
 use fleetmend_tests::server::Server;
-use fleetmend_tests::wait_for;
+use fleetmend_tests::{PATIENCE, wait_for};
 use serde_json::{Value, json};
 
 const SERVER: &str = "fleetmend-server";
@@ -81,7 +80,7 @@ fn journal(machine: &Machine, unit: &str) -> String {
 
 /// Where the server said last that it serves.
 fn addresses(machine: &Machine) -> [String; 2] {
-    let said = wait_for("the server's word", Duration::from_secs(10), || {
+    let said = wait_for("the server's word", PATIENCE, || {
         let log = journal(machine, SERVER);
         let lines: Vec<Value> =
             log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -186,14 +185,14 @@ fn server_and_agent_run_from_their_units() {
     wait_host(&api, "active");
     let fed = || property(&machine, SERVER, "WatchdogTimestampMonotonic");
     let before = fed();
-    wait_for("the watchdog to be fed", Duration::from_secs(10), || {
+    wait_for("the watchdog to be fed", PATIENCE, || {
         let now = fed();
         if now == before { Err(now) } else { Ok(()) }
     });
     // One that hangs is ended and started again.
     let pid = property(&machine, SERVER, "MainPID");
     must(machine.command("/bin/sh").args(["-c", &format!("kill -STOP {pid}")]));
-    wait_for("a new server", Duration::from_secs(30), || {
+    wait_for("a new server", PATIENCE, || {
         let now = ["NRestarts", "ActiveState"].map(|name| property(&machine, SERVER, name));
         if now == ["1", "active"] { Ok(()) } else { Err(format!("{now:?}")) }
     });
@@ -252,7 +251,7 @@ fn a_stopped_agent_leaves_a_running_dpkg_alone() {
     let id = incident["id"].as_str().expect("an id");
     let (status, job) = api.post(&format!("/api/v1/incidents/{id}/remediate"), &wish);
     assert_eq!(status, 201, "{job}");
-    let script = wait_for("the script", Duration::from_secs(30), || {
+    let script = wait_for("the script", PATIENCE, || {
         let pid = std::fs::read_to_string(root.at("/var/lib/slow.began"));
         pid.map_err(|e| e.to_string()).and_then(|p| p.trim().parse::<u32>().map_err(|_| p))
     });
@@ -262,7 +261,7 @@ fn a_stopped_agent_leaves_a_running_dpkg_alone() {
     assert_eq!(property(&machine, AGENT, "Result"), "success");
     must(machine.command("/bin/sh").args(["-c", &format!("kill -0 {script}")]));
     std::fs::write(root.at("/var/lib/slow.go"), "").expect("written");
-    wait_for("dpkg to be done", Duration::from_secs(30), || {
+    wait_for("dpkg to be done", PATIENCE, || {
         let shown = must(machine.command("/usr/bin/dpkg-query").args([
             "-W",
             "-f",

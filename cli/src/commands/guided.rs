@@ -4,10 +4,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Context, query};
-use crate::args::Output;
+use crate::args::{GuidedCommand, GuidedFilter, Output};
 use crate::client::{ClientError, encode};
 use crate::output::{self, Column};
-use crate::work_args::{GuidedCommand, GuidedFilter};
 
 const COLUMNS: &[Column] = &[
     ("HOST", "/host/name"),

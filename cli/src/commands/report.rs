@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::{Context, query};
+use crate::args::ReportCommand;
 use crate::output::Column;
-use crate::work_args::ReportCommand;
 
 const EFFICACY: &[Column] = &[
     ("REMEDIATION", "/remediation"),

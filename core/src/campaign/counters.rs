@@ -67,6 +67,29 @@ impl Outcome {
     }
 }
 
+/// How a host stands whose job is in a state and that was heard of.
+impl From<JobState> for Outcome {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Queued | JobState::WaitingWindow | JobState::Blocked | JobState::Offered => {
+                Self::Queued
+            }
+            JobState::Running | JobState::RebootPending | JobState::Rebooting => Self::Running,
+            JobState::Verifying => Self::Verifying,
+            JobState::Fixed => Self::Fixed,
+            JobState::Unverified => Self::Unverified,
+            JobState::Failed => Self::Failed,
+            JobState::RolledBack => Self::RolledBack,
+            JobState::TimedOut => Self::TimedOut,
+            JobState::NotReached => Self::NotReached,
+            JobState::Unknown => Self::Unknown,
+            JobState::NotApplicable => Self::NotApplicable,
+            JobState::Skipped => Self::Skipped,
+            JobState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
 impl HostStanding {
     /// How it stands; `over` where its campaign starts nothing more.
     pub fn outcome(&self, over: bool, now: Timestamp) -> Outcome {
@@ -74,24 +97,7 @@ impl HostStanding {
             return if over { Outcome::NotReached } else { Outcome::Waiting };
         }
         let Some(state) = self.state() else { return Outcome::Excluded };
-        match state {
-            _ if self.silent_since(now).is_some() => Outcome::Silent,
-            JobState::Queued | JobState::WaitingWindow | JobState::Blocked | JobState::Offered => {
-                Outcome::Queued
-            }
-            JobState::Running | JobState::RebootPending | JobState::Rebooting => Outcome::Running,
-            JobState::Verifying => Outcome::Verifying,
-            JobState::Fixed => Outcome::Fixed,
-            JobState::Unverified => Outcome::Unverified,
-            JobState::Failed => Outcome::Failed,
-            JobState::RolledBack => Outcome::RolledBack,
-            JobState::TimedOut => Outcome::TimedOut,
-            JobState::NotReached => Outcome::NotReached,
-            JobState::Unknown => Outcome::Unknown,
-            JobState::NotApplicable => Outcome::NotApplicable,
-            JobState::Skipped => Outcome::Skipped,
-            JobState::Cancelled => Outcome::Cancelled,
-        }
+        if self.silent_since(now).is_some() { Outcome::Silent } else { state.into() }
     }
 
     /// Whether a job may still be made for it: it has none, or its last never began and the campaign's

@@ -7,11 +7,10 @@ use fleetmend_core::token::Permission as P;
 use super::access::{LimitClass, Rule};
 use super::api::{
     api_tokens, audit, backtest, catalog, enrollment_tokens, events, health, hosts, incidents,
-    jobs, model, problems, reports, sessions, users, verify,
+    jobs, model, problems, reports, verify,
 };
 use super::docs;
 use super::route::{Face, Handler, Param, Route, Verb, shape};
-use super::web;
 
 /// A handler as a row holds it.
 macro_rules! to {
@@ -22,6 +21,8 @@ macro_rules! to {
 }
 
 mod campaigns;
+mod pages;
+mod people;
 mod work;
 
 /// A row of REST that reads.
@@ -38,22 +39,6 @@ const fn post(
     to: Handler,
 ) -> Route {
     Route::new(Verb::Post, path, Face::Api, Rule::change(needs, kind), summary, to)
-}
-
-/// A page.
-const fn page(path: &'static str, needs: P, to: Handler) -> Route {
-    Route::new(Verb::Get, path, Face::Page, Rule::read(needs), "", to)
-}
-
-/// A form of a page, audited as `kind`.
-const fn form(path: &'static str, needs: P, kind: &'static str, to: Handler) -> Route {
-    Route::new(Verb::Post, path, Face::Page, Rule::change(needs, kind), "", to)
-}
-
-/// A file of the dashboard.
-const fn asset(path: &'static str, to: Handler) -> Route {
-    let rule = Rule { permission: P::Public, body: 0, audit: None, limit: LimitClass::Asset };
-    Route::new(Verb::Get, path, Face::Plain, rule, "", to)
 }
 
 /// Health.
@@ -136,48 +121,6 @@ const QUESTION: &[Param] = &[
     UPDATE_CLASS,
     Param::one("lang", "The language of the texts: en or ru."),
 ];
-const NEXT: &[Param] = &[Param::one("next", "Where to go after the log-in.")];
-const SEARCH: &[Param] =
-    &[Param::one("q", "A host, or a code in any spelling."), PRODUCT, OPERATION, UPDATE_CLASS];
-const PAGE: Param = Param::one("cursor", "Where the list goes on.");
-const TRIAGE_PAGE: &[Param] =
-    &[Param::one("since", "Since when changes are told: 1h, 24h, 7d, 30d or a time.")];
-const PROBLEM_PAGE: &[Param] = &[CAUSE, CODE, PRODUCT, OPERATION];
-const HOST_PAGE: &[Param] = &[
-    Param::many("state", "The host's state."),
-    LABEL,
-    Param::one("search", "Part of the host's name."),
-    CODE,
-    CAUSE,
-    KB,
-    BUILD,
-    PAGE,
-];
-const INCIDENT_PAGE: &[Param] = &[
-    Param::many("state", "The incident's state."),
-    HOST,
-    PRODUCT,
-    OPERATION,
-    CODE,
-    CAUSE,
-    KB,
-    PAGE,
-];
-const CAMPAIGN_LIST: &[Param] = &[
-    Param::many("state", "The campaign's state."),
-    Param::one("search", "Part of the campaign's name."),
-    PAGE,
-];
-const CAMPAIGN_PAGE: &[Param] = &[Param::one("outcome", "How the hosts stand."), PAGE];
-const JOB_PAGE: &[Param] = &[Param::many("state", "The job's state."), HOST, PAGE];
-
-/// What is asked of who logs in.
-const LOG_IN: Rule = Rule {
-    permission: P::Public,
-    body: 4_096,
-    audit: Some("session.create"),
-    limit: LimitClass::Login,
-};
 
 /// Rows of several tables as one.
 const fn join<const N: usize>(tables: &[&[Route]]) -> [Route; N] {
@@ -195,8 +138,13 @@ const fn join<const N: usize>(tables: &[&[Route]]) -> [Route; N] {
     all
 }
 
-static ALL: [Route; MOST.len() + campaigns::ROUTES.len() + work::ROUTES.len()] =
-    join(&[MOST, campaigns::ROUTES, work::ROUTES]);
+static ALL: [Route;
+    MOST.len()
+        + people::ROUTES.len()
+        + campaigns::ROUTES.len()
+        + work::ROUTES.len()
+        + pages::ROUTES.len()] =
+    join(&[MOST, people::ROUTES, campaigns::ROUTES, work::ROUTES, pages::ROUTES]);
 
 /// Every way in.
 pub static ROUTES: &[Route] = &ALL;
@@ -423,76 +371,6 @@ const MOST: &[Route] = &[
         "Void an API token and the sessions made from it.",
         to!(api_tokens::revoke),
     ),
-    // people
-    get("/api/v1/users", P::ManagePeople, "List the users.", to!(users::list))
-        .list(shape::<users::UserView>),
-    post(
-        "/api/v1/users",
-        P::ManagePeople,
-        "user.create",
-        "Make a user with a password for one log-in, which is shown once.",
-        to!(users::create),
-    )
-    .takes(shape::<users::NewUserBody>)
-    .gives(shape::<users::ChangedUser>),
-    get("/api/v1/users/{id}", P::ManagePeople, "Show a user, by id or name.", to!(users::get))
-        .gives(shape::<users::UserView>),
-    post(
-        "/api/v1/users/{id}/role",
-        P::ManagePeople,
-        "user.set_role",
-        "Give a user another role; its sessions end, and tokens that may do more.",
-        to!(users::set_role),
-    )
-    .takes(shape::<users::RoleBody>)
-    .gives(shape::<users::ChangedUser>),
-    post(
-        "/api/v1/users/{id}/disable",
-        P::ManagePeople,
-        "user.disable",
-        "Shut a user out; its sessions and tokens end.",
-        to!(users::disable),
-    )
-    .takes(shape::<hosts::Nothing>)
-    .gives(shape::<users::ChangedUser>),
-    post(
-        "/api/v1/users/{id}/enable",
-        P::ManagePeople,
-        "user.enable",
-        "Let a user log in again.",
-        to!(users::enable),
-    )
-    .takes(shape::<hosts::Nothing>)
-    .gives(shape::<users::ChangedUser>),
-    post(
-        "/api/v1/users/{id}/reset",
-        P::ManagePeople,
-        "user.reset_password",
-        "Give a user a new password for one log-in, which is shown once.",
-        to!(users::reset),
-    )
-    .takes(shape::<hosts::Nothing>)
-    .gives(shape::<users::ChangedUser>),
-    Route::new(
-        Verb::Post,
-        "/api/v1/sessions",
-        Face::Api,
-        LOG_IN,
-        "Log in by name and password: gives a session's cookie, or an API token where one is asked for.",
-        to!(sessions::create),
-    )
-    .takes(shape::<sessions::LogInBody>)
-    .gives(shape::<sessions::OpenedView>),
-    get("/api/v1/sessions", P::Own, "List your own sessions.", to!(sessions::list))
-        .gives(shape::<sessions::SessionsView>),
-    Route::new(
-        Verb::Delete,
-        "/api/v1/sessions/{id}",
-        Face::Api,
-        Rule::change(P::Own, "session.end"),
-        "End one of your own sessions; `current` is the one that asks.",
-        to!(sessions::end),
-    ),
     get("/api/v1/audit", P::Audit, "List the audit log, newest first.", to!(audit::list))
         .query(AUDIT)
         .list(shape::<audit::AuditView>),
@@ -515,71 +393,4 @@ const MOST: &[Route] = &[
     get("/api/v1/events", P::Read, "Live hints as server-sent events.", to!(events::stream))
         .limit(LimitClass::Stream),
     get("/api/v1/openapi.json", P::Public, "This description.", to!(docs::openapi)),
-    page("/api/docs", P::Public, to!(web::docs::page)),
-    // the dashboard
-    page("/login", P::Public, to!(web::session::page)).query(NEXT),
-    Route::new(Verb::Post, "/login", Face::Page, LOG_IN, "", to!(web::session::log_in)),
-    form("/logout", P::Own, "session.end", to!(web::session::log_out)),
-    page("/password", P::Own, to!(web::password::page)),
-    form("/password", P::Own, "user.change_password", to!(web::password::change))
-        .limit(LimitClass::Login),
-    page("/people", P::ManagePeople, to!(web::people::page)),
-    form("/people", P::ManagePeople, "user.create", to!(web::people::create)),
-    form("/people/{id}/role", P::ManagePeople, "user.set_role", to!(web::people::set_role)),
-    form("/people/{id}/disable", P::ManagePeople, "user.disable", to!(web::people::disable)),
-    form("/people/{id}/enable", P::ManagePeople, "user.enable", to!(web::people::enable)),
-    form("/people/{id}/reset", P::ManagePeople, "user.reset_password", to!(web::people::reset)),
-    page("/", P::Read, to!(web::triage::page)).query(TRIAGE_PAGE),
-    page("/problems", P::Read, to!(web::problem::page)).query(PROBLEM_PAGE),
-    page("/hosts", P::Read, to!(web::hosts::list)).query(HOST_PAGE),
-    page("/hosts/{id}", P::Read, to!(web::hosts::page)),
-    form("/hosts/{id}/accept", P::ManageHosts, "host.set_state", to!(web::hosts::accept)),
-    form("/hosts/{id}/revoke", P::ManageHosts, "host.set_state", to!(web::hosts::revoke)),
-    page("/incidents", P::Read, to!(web::incidents::list)).query(INCIDENT_PAGE),
-    page("/incidents/{id}", P::Read, to!(web::incidents::page)).query(MAX_RISK),
-    form("/incidents/{id}/remediate", P::Remediate, "job.create", to!(web::incidents::remediate)),
-    form("/incidents/{id}/ignore", P::Remediate, "incident.ignore", to!(web::incidents::ignore)),
-    form("/incidents/{id}/reopen", P::Remediate, "incident.reopen", to!(web::incidents::reopen)),
-    page("/jobs", P::Read, to!(web::jobs::list)).query(JOB_PAGE),
-    page("/jobs/{id}", P::Read, to!(web::jobs::page)),
-    form("/jobs/{id}/cancel", P::Remediate, "job.cancel", to!(web::jobs::cancel)),
-    page("/campaigns", P::Read, to!(web::campaigns::list::page)).query(CAMPAIGN_LIST),
-    page("/campaigns/new", P::Author, to!(web::campaigns::new::page)).query(web::campaigns::form::QUERY),
-    page("/campaigns/preview", P::Author, to!(web::campaigns::new::preview)).query(web::campaigns::form::QUERY),
-    form("/campaigns", P::Author, "campaign.create", to!(web::campaigns::new::create)),
-    page("/campaigns/{id}", P::Read, to!(web::campaigns::page::page)).query(CAMPAIGN_PAGE),
-    page("/campaigns/{id}/preview", P::Read, to!(web::campaigns::new::preview_of)),
-    page("/campaigns/{id}/edit", P::Author, to!(web::campaigns::new::edit)),
-    form("/campaigns/{id}/edit", P::Author, "campaign.edit", to!(web::campaigns::new::change)),
-    page("/campaigns/{id}/approve", P::Approve, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/approve", P::Approve, "campaign.approve", to!(web::campaigns::acts::act)),
-    page("/campaigns/{id}/start", P::Remediate, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/start", P::Remediate, "campaign.start", to!(web::campaigns::acts::act)),
-    page("/campaigns/{id}/pause", P::Remediate, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/pause", P::Remediate, "campaign.pause", to!(web::campaigns::acts::act)),
-    page("/campaigns/{id}/resume", P::Author, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/resume", P::Author, "campaign.resume", to!(web::campaigns::acts::act)),
-    page("/campaigns/{id}/abort", P::Remediate, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/abort", P::Remediate, "campaign.abort", to!(web::campaigns::acts::act)),
-    page("/campaigns/{id}/cancel", P::Author, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/cancel", P::Author, "campaign.cancel", to!(web::campaigns::acts::act)),
-    page("/campaigns/{id}/retry", P::Author, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/retry", P::Author, "campaign.retry", to!(web::campaigns::acts::act)),
-    page("/campaigns/{id}/undo", P::Author, to!(web::campaigns::acts::ask)),
-    form("/campaigns/{id}/undo", P::Author, "campaign.create", to!(web::campaigns::acts::act)),
-    page("/approvals", P::Read, to!(web::approvals::page)),
-    page("/freezes", P::Read, to!(web::freezes::page)),
-    form("/freezes", P::Author, "freeze.create", to!(web::freezes::create)),
-    form("/freezes/{id}/end", P::Author, "freeze.remove", to!(web::freezes::end)),
-    page("/halt", P::Read, to!(web::halt::page)),
-    form("/halt", P::Halt, "fleet.halt", to!(web::halt::stop)),
-    form("/halt/lift", P::Halt, "fleet.resume", to!(web::halt::lift)),
-    page("/explain", P::Read, to!(web::explain::page)).query(SEARCH),
-    page("/enroll", P::Enroll, to!(web::enroll::page)),
-    form("/enroll", P::Enroll, "enrollment_token.create", to!(web::enroll::create)),
-    form("/enroll/{id}/revoke", P::Enroll, "enrollment_token.revoke", to!(web::enroll::revoke)),
-    asset("/assets/style.css", to!(web::assets::style)),
-    asset("/assets/live.js", to!(web::assets::live)),
-    asset("/assets/copy.js", to!(web::assets::copy)),
-    asset("/assets/icon.svg", to!(web::assets::icon)),
 ];

@@ -9,8 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Context, query};
-use crate::args::{Output, Page};
-use crate::campaign_args::{Act, CampaignCommand, CampaignFilter, FreezeCommand};
+use crate::args::{Act, CampaignCommand, CampaignFilter, FreezeCommand, Output, Page};
 use crate::client::encode;
 use crate::output::{self, Column};
 

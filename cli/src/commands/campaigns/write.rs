@@ -5,7 +5,7 @@ use std::io::Read as _;
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
-use crate::campaign_args::{Pace, What, When, Which, Write};
+use crate::args::{Pace, What, When, Which, Write};
 use crate::client::ClientError;
 use crate::commands::Context;
 use crate::output;

@@ -2,7 +2,8 @@
 
 use fleetmend_core::token::Permission as P;
 
-use super::{HOST, PAGE, form, get, page, post};
+use super::pages::{PAGE, form, page};
+use super::{HOST, get, post};
 use crate::http::api::{efficacy, guided, hosts, model, undo};
 use crate::http::route::{Handler, Param, Route, shape};
 use crate::http::web;

@@ -105,28 +105,7 @@ fn groups(counts: &HostCounts, c: &Campaign) -> Groups {
     groups.add(Group::of(Outcome::Excluded, verify_only), counts.left_out);
     for (state, hosts) in &counts.states {
         let Ok(state) = state.parse::<JobState>() else { continue };
-        groups.add(Group::of(outcome(state), verify_only), *hosts);
+        groups.add(Group::of(state.into(), verify_only), *hosts);
     }
     groups
-}
-
-/// How a host stands whose job is in a state and that was heard of.
-const fn outcome(state: JobState) -> Outcome {
-    match state {
-        JobState::Queued | JobState::WaitingWindow | JobState::Blocked | JobState::Offered => {
-            Outcome::Queued
-        }
-        JobState::Running | JobState::RebootPending | JobState::Rebooting => Outcome::Running,
-        JobState::Verifying => Outcome::Verifying,
-        JobState::Fixed => Outcome::Fixed,
-        JobState::Unverified => Outcome::Unverified,
-        JobState::Failed => Outcome::Failed,
-        JobState::RolledBack => Outcome::RolledBack,
-        JobState::TimedOut => Outcome::TimedOut,
-        JobState::NotReached => Outcome::NotReached,
-        JobState::Unknown => Outcome::Unknown,
-        JobState::NotApplicable => Outcome::NotApplicable,
-        JobState::Skipped => Outcome::Skipped,
-        JobState::Cancelled => Outcome::Cancelled,
-    }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::args::Page;
+use super::Page;
 
 #[derive(Debug, Args)]
 pub(crate) struct CampaignFilter {
