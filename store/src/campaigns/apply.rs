@@ -3,12 +3,9 @@
 //! free is passed over and the others begin.
 
 use fleetmend_core::campaign::{CampaignState, Decisions, Transition};
-use fleetmend_core::host::Lifecycle;
-use fleetmend_core::ids::{CampaignId, HostId, IncidentId, JobId};
-use fleetmend_core::incident::IncidentState;
+use fleetmend_core::ids::{CampaignId, HostId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
-use fleetmend_core::order::Task;
 use fleetmend_core::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,6 +14,7 @@ use super::Campaign;
 use super::get::load;
 use super::runs;
 use super::select::Selection;
+use super::standing::{Refusal, Standing};
 use super::write::subject;
 use crate::audit;
 use crate::backend::locks::HOST_OF_JOB;
@@ -38,13 +36,6 @@ statements! {
     LEAVE_OUT = "UPDATE campaign_host SET left_out = TRUE, left_out_reason = $4 \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR recalled = TRUE \
             OR EXISTS (SELECT 1 FROM job j WHERE j.id = campaign_host.job_id AND j.state = 'not_reached' AND j.begun_ms IS NULL))";
-    CHECK = "SELECT h.lifecycle, i.state, ch.job_id, ch.recalled, ch.left_out, p.state AS last_state, p.begun_ms AS last_begun_ms, \
-        (SELECT a.id FROM job a WHERE a.host_id = ch.host_id AND a.ended_ms IS NULL \
-            AND (a.state <> 'verifying' OR a.incident_id = $4) ORDER BY a.id LIMIT 1) AS active \
-        FROM campaign_host ch JOIN host h ON h.id = ch.host_id \
-        LEFT JOIN incident i ON i.id = $4 AND i.host_id = ch.host_id \
-        LEFT JOIN job p ON p.id = ch.job_id \
-        WHERE ch.campaign_id = $1 AND ch.run = $2 AND ch.host_id = $3";
     TAKE = "UPDATE campaign_host SET job_id = $4, wave = $5, incident_id = $6, recalled = FALSE \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR job_id = $7)";
     RECALL = "UPDATE campaign_host SET recalled = TRUE \
@@ -356,14 +347,7 @@ impl Work<'_> {
         told: &mut Vec<Value>,
     ) -> Result<Option<String>> {
         let (id, run) = (self.campaign.id, i64::from(self.campaign.run));
-        let row: Option<Standing> = on_tx!(&mut *tx, |c| sqlx::query_as(CHECK)
-            .bind(id.0)
-            .bind(run)
-            .bind(job.host.0)
-            .bind(job.incident.0)
-            .fetch_optional(c)
-            .await)?;
-        let Some(standing) = row else {
+        let Some(standing) = Standing::of(tx, &self.campaign, job).await? else {
             return Ok(Some("it is no host of the campaign".to_owned()));
         };
         match standing.refuses(job, self.now)? {
@@ -453,81 +437,6 @@ impl Work<'_> {
     }
 }
 
-#[derive(Debug, sqlx::FromRow)]
-struct Standing {
-    lifecycle: String,
-    state: Option<String>,
-    job_id: Option<Uuid>,
-    recalled: bool,
-    left_out: bool,
-    last_state: Option<String>,
-    last_begun_ms: Option<i64>,
-    active: Option<Uuid>,
-}
-
-enum Refusal {
-    /// It begins.
-    No,
-    /// Not now.
-    Now(String),
-    /// Never in this run.
-    Over(String),
-}
-
-impl Standing {
-    fn refuses(&self, job: &NewJob, now: Timestamp) -> Result<Refusal> {
-        let at = At { table: "campaign_host", id: &job.host };
-        let lifecycle: Lifecycle = at.word("lifecycle", &self.lifecycle)?;
-        let incident: Option<IncidentState> =
-            self.state.as_deref().map(|state| at.word("state", state)).transpose()?;
-        let undoes = matches!(job.terms.task, Task::Undo { .. });
-        Ok(if self.left_out {
-            Refusal::Now("it was left out".to_owned())
-        } else if self.job_id.is_some() && !self.waits_again(&at)? {
-            Refusal::Now("it was begun already".to_owned())
-        } else if let Some(active) = self.active {
-            Refusal::Now(format!("job {active} is at work on it"))
-        } else if matches!(lifecycle, Lifecycle::Revoked | Lifecycle::Retired) {
-            Refusal::Over(format!("the host is {lifecycle}"))
-        } else if !lifecycle.may_get_orders() {
-            Refusal::Now(format!("the host is {lifecycle}"))
-        } else if let Some(why) = refuses_incident(job.incident, incident, undoes) {
-            Refusal::Over(why)
-        } else if job.expires <= now {
-            Refusal::Now("its job would expire before it begins".to_owned())
-        } else if job.terms.begin_in.len() > limits::BEGIN_SPANS {
-            Refusal::Now(format!("its job may begin in over {} spans", limits::BEGIN_SPANS))
-        } else {
-            Refusal::No
-        })
-    }
-}
-
 fn number_of(id: CampaignId, wave: i64) -> Result<u32> {
     At { table: "campaign_wave", id: &id }.number("wave", wave)
-}
-
-impl Standing {
-    /// Whether its job of this run is over and never began: the campaign took it back, or its order
-    /// expired while the host was away.
-    fn waits_again(&self, at: &At<'_>) -> Result<bool> {
-        let state: Option<JobState> =
-            self.last_state.as_deref().map(|state| at.word("state", state)).transpose()?;
-        Ok(self.last_begun_ms.is_none()
-            && match state {
-                Some(JobState::NotReached) => true,
-                Some(JobState::Cancelled) => self.recalled,
-                _ => false,
-            })
-    }
-}
-
-fn refuses_incident(id: IncidentId, state: Option<IncidentState>, undoes: bool) -> Option<String> {
-    match state {
-        None => Some(format!("its failure {id} is not known any more")),
-        Some(state) if !undoes && !state.is_open() => {
-            Some(format!("its failure was {state} before its turn came"))
-        }
-        Some(_) => None,
-    }
 }

@@ -12,6 +12,7 @@ pub(crate) mod retry;
 pub(crate) mod runs;
 pub(crate) mod select;
 pub(crate) mod snapshot;
+pub(crate) mod standing;
 pub(crate) mod undo;
 pub(crate) mod write;
 

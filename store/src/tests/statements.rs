@@ -26,6 +26,7 @@ const ALL: &[&[(&str, &str)]] = &[
     campaigns::retry::STATEMENTS,
     campaigns::runs::STATEMENTS,
     campaigns::snapshot::STATEMENTS,
+    campaigns::standing::STATEMENTS,
     campaigns::undo::STATEMENTS,
     campaigns::write::STATEMENTS,
     guided::change::STATEMENTS,

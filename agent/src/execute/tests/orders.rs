@@ -6,7 +6,8 @@ use fleetmend_core::order::Order;
 use fleetmend_core::step::Tool;
 use fleetmend_proto::trust::ORDER_KEY_USAGE;
 
-use super::world::{Authority, NOW, World, end, settle, slug, told, tool};
+use super::authority::Authority;
+use super::world::{NOW, World, end, settle, slug, told, tool};
 use crate::execute::Offered;
 
 fn world() -> World {

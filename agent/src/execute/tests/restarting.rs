@@ -10,7 +10,8 @@ use fleetmend_core::order::Order;
 use fleetmend_core::step::{Action, Tool};
 use tokio_util::sync::CancellationToken;
 
-use super::world::{NOW, People, World, end, settle, step, told, tool};
+use super::machine::People;
+use super::world::{NOW, World, end, settle, step, told, tool};
 use crate::execute::Executor;
 use crate::platform::Power;
 

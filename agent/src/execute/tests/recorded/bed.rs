@@ -19,7 +19,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use toml::Table;
 
-use super::super::world::{Authority, told};
+use super::super::authority::Authority;
+use super::super::world::told;
 use crate::collect::live::Live;
 use crate::evidence_store::EvidenceStore;
 use crate::execute::runner::Came;
