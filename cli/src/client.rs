@@ -30,6 +30,9 @@ pub(crate) enum ClientError {
     /// The server refused.
     #[error("{0}")]
     Refused(String),
+    /// The password is right, and was given for one log-in.
+    #[error("{0}")]
+    ChangePassword(String),
     /// The answer is none of Fleetmend's.
     #[error("{0} does not answer as a Fleetmend server: check --url or FLEETMEND_URL")]
     Foreign(String),
@@ -313,6 +316,9 @@ impl Client {
             if !steps.is_empty() {
                 line = format!("{line} Steps for a person: {}", steps.join(" / "));
             }
+        }
+        if problem["type"] == "urn:fleetmend:problem:change_password" {
+            return ClientError::ChangePassword(line);
         }
         ClientError::Refused(line)
     }

@@ -50,7 +50,16 @@ impl Canned {
                 lines.read_exact(&mut body).expect("a body");
                 let body = String::from_utf8(body).expect("text");
                 seen.lock().expect("a lock").push((target.clone(), body));
-                let key = if csv { format!("{target} csv") } else { target };
+                let new = seen
+                    .lock()
+                    .expect("a lock")
+                    .last()
+                    .is_some_and(|(_, body)| body.contains("\"new_password\""));
+                let key = match (csv, new) {
+                    (true, _) => format!("{target} csv"),
+                    (_, true) => format!("{target} new"),
+                    _ => target,
+                };
                 let missing =
                     (404, json!({ "detail": format!("nothing canned for {key}"), "status": 404 }));
                 let (status, value) = answers.get(&key).cloned().unwrap_or(missing);
@@ -77,11 +86,58 @@ impl Canned {
             .output()
             .expect("runs")
     }
+
+    /// The same without a token, with a home and standard input.
+    #[expect(clippy::disallowed_methods, reason = "a test runs the program that it tests")]
+    fn run_at(&self, home: &std::path::Path, args: &[&str], stdin: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fleetmend"))
+            .args(args)
+            .env_clear()
+            .env("FLEETMEND_URL", &self.url)
+            .env("XDG_CONFIG_HOME", home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("runs");
+        child.stdin.take().expect("piped").write_all(stdin.as_bytes()).expect("written");
+        child.wait_with_output().expect("ends")
+    }
 }
 
 #[cfg(unix)]
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test runs the program that it tests")]
+fn a_password_for_one_log_in_is_replaced_at_the_command_line() {
+    let change = json!({
+        "type": "urn:fleetmend:problem:change_password", "detail": "choose your own", "status": 403,
+    });
+    let opened = json!({
+        "id": "01990000-0000-7000-8000-000000000001", "user": "boris", "role": "operator",
+        "expires_at": "2026-11-23T00:00:00.000Z", "must_change": false, "token": "fmt_test_given",
+    });
+    let server = Canned::new(&[
+        ("POST /api/v1/sessions", 403, change),
+        ("POST /api/v1/sessions new", 201, opened),
+    ]);
+    let home = tempfile::tempdir().expect("a directory");
+    let args = ["login", "--name", "boris", "--password-stdin"];
+    let asked = server.run_at(home.path(), &args, "abcde-fghjk\n");
+    assert_eq!(asked.status.code(), Some(1));
+    let said = text(&asked.stderr);
+    assert!(said.contains("choose your own") && said.contains("second line"), "{said}");
+    let done = server.run_at(home.path(), &args, "abcde-fghjk\nhorse battery staple\n");
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(home.path().join("fleetmend/tokens.json").exists());
+    let sent = server.asked.lock().expect("a lock").last().expect("asked").1.clone();
+    let sent: Value = serde_json::from_str(&sent).expect("JSON");
+    assert_eq!(
+        (&sent["password"], &sent["new_password"]),
+        (&json!("abcde-fghjk"), &json!("horse battery staple"))
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn a_log_in_keeps_a_token_that_is_used_and_never_printed() {
     use std::os::unix::fs::PermissionsExt as _;
     let opened = json!({
@@ -96,20 +152,7 @@ fn a_log_in_keeps_a_token_that_is_used_and_never_printed() {
     let server =
         Canned::new(&[("POST /api/v1/sessions", 201, opened), ("POST /api/v1/users", 201, made)]);
     let home = tempfile::tempdir().expect("a directory");
-    let run = |args: &[&str], stdin: &str| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fleetmend"))
-            .args(args)
-            .env_clear()
-            .env("FLEETMEND_URL", &server.url)
-            .env("XDG_CONFIG_HOME", home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("runs");
-        child.stdin.take().expect("piped").write_all(stdin.as_bytes()).expect("written");
-        child.wait_with_output().expect("ends")
-    };
+    let run = |args: &[&str], stdin: &str| server.run_at(home.path(), args, stdin);
     let before = run(&["users", "create", "boris"], "");
     assert_eq!(before.status.code(), Some(2), "{}", text(&before.stderr));
     assert!(text(&before.stderr).contains("fleetmend login"), "{}", text(&before.stderr));

@@ -133,6 +133,29 @@ async fn every_route_answers_every_credential_as_its_row_says() {
     assert_eq!(cells, ROUTES.len() * (3 + 2 * Role::ALL.len()));
 }
 
+/// The table as people review it: a new route, or another permission, is a changed line of that file.
+#[test]
+fn the_table_of_routes_is_the_one_that_was_reviewed() {
+    let mut lines: Vec<String> = ROUTES
+        .iter()
+        .map(|route| {
+            let rule = route.rule;
+            let (verb, needs) = (route.verb.as_str(), rule.permission);
+            let (audit, limit) = (rule.audit.unwrap_or("-"), rule.limit);
+            format!("{} {verb} {needs} {audit} {limit}\n", route.path)
+        })
+        .collect();
+    lines.sort_unstable();
+    let now = lines.concat();
+    let reviewed = include_str!("routes.txt");
+    let new: Vec<_> = now.lines().filter(|line| !reviewed.lines().any(|r| r == *line)).collect();
+    let gone: Vec<_> = reviewed.lines().filter(|line| !now.lines().any(|r| r == *line)).collect();
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "server/tests/routes.txt lacks these lines: {new:#?}\nand has these, which are not so: {gone:#?}"
+    );
+}
+
 #[test]
 fn every_change_is_bounded_audited_and_not_public() {
     for route in ROUTES {

@@ -162,6 +162,66 @@ async fn a_log_in_gives_a_token_for_the_command_line() {
 }
 
 #[tokio::test]
+async fn a_password_for_one_log_in_is_changed_without_a_browser() {
+    let site = Site::new().await;
+    let admin = admin(&site).await;
+    let new = json!({"name": "boris", "role": "operator"});
+    let made = with_cookie(&site, &admin, "POST", "/api/v1/users", &new).await.json();
+    let once = made["one_time_password"].as_str().expect("a password");
+    let ask = |password: &str, new: Option<&str>| {
+        let token = json!({"name": "laptop"});
+        let mut body = json!({"name": "boris", "password": password, "token": token});
+        if let Some(new) = new {
+            body["new_password"] = json!(new);
+        }
+        body
+    };
+    let first = sign_in(&site, &ask(once, None)).await;
+    assert_eq!(first.status, StatusCode::FORBIDDEN);
+    assert_eq!(first.problem()["type"], "urn:fleetmend:problem:change_password");
+    for bad in ["too short", once] {
+        let refused = sign_in(&site, &ask(once, Some(bad))).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+        assert_eq!(refused.problem()["field"], "new_password");
+        assert!(!refused.text.contains(bad), "{}", refused.text);
+    }
+    let wrong = sign_in(&site, &ask("not the password", Some(WORDS))).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED, "{}", wrong.text);
+    let given = sign_in(&site, &ask(once, Some(WORDS))).await;
+    assert_eq!(given.status, StatusCode::CREATED, "{}", given.text);
+    let token = given.json()["token"].as_str().expect("a token").to_owned();
+    assert_eq!(site.get(&token, "/api/v1/hosts").await.status, StatusCode::OK);
+    assert_eq!(sign_in(&site, &ask(once, None)).await.status, StatusCode::UNAUTHORIZED);
+    // The same for a session; what the old password opened ends.
+    let body = json!({"name": "boris", "password": WORDS, "new_password": "staple horse battery"});
+    let opened = sign_in(&site, &body).await;
+    assert_eq!(
+        (opened.status, &opened.json()["must_change"]),
+        (StatusCode::CREATED, &json!(false))
+    );
+    assert_eq!(site.get(&token, "/api/v1/hosts").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn log_ins_that_are_sent_slowly_bar_nobody() {
+    let site = Site::new().await;
+    site.user("anna", Role::Admin, WORDS).await;
+    let slow = || {
+        let never = futures_util::stream::pending::<Result<axum::body::Bytes, std::io::Error>>();
+        let request = Request::post("/login").header(header::ORIGIN, ORIGIN);
+        Box::pin(site.send(request.body(Body::from_stream(never)).expect("a request")))
+    };
+    let mut held: Vec<_> = (0..64).map(|_| slow()).collect();
+    for one in &mut held {
+        assert!(futures_util::poll!(one).is_pending(), "it waits for its body");
+    }
+    assert_eq!(slow().await.status, StatusCode::SERVICE_UNAVAILABLE, "one address, no more");
+    held.truncate(63);
+    let known = site.try_password("", "anna", WORDS).await;
+    assert_eq!(known.status, StatusCode::SEE_OTHER, "{}", known.text);
+}
+
+#[tokio::test]
 async fn a_session_by_rest_is_ones_own() {
     let site = Site::new().await;
     site.user("vera", Role::Viewer, WORDS).await;

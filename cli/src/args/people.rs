@@ -9,7 +9,8 @@ pub(crate) struct Login {
     /// Your name; asked for unless given.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Read the password from the first line of standard input, instead of asking for it.
+    /// Read the password from the first line of standard input, instead of asking for it. Where it was
+    /// given for one log-in, the second line is the password of your own.
     #[arg(long, requires = "name")]
     pub(crate) password_stdin: bool,
     /// Hours that the token lives: 1 to 720; 12 unless given.

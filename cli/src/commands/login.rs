@@ -28,8 +28,14 @@ pub(crate) fn run(client: &Client, login: &Login, output: Output) -> Result<()> 
     if let Some(role) = &login.role {
         token["role"] = json!(role);
     }
-    let body = json!({ "name": name, "password": password, "token": token });
-    let mut opened = client.send("POST", "/sessions", &body)?;
+    let mut body = json!({ "name": name, "password": password, "token": token });
+    let mut opened = match client.send("POST", "/sessions", &body) {
+        Err(ClientError::ChangePassword(why)) => {
+            body["new_password"] = json!(new_password(login, &why)?);
+            client.send("POST", "/sessions", &body)?
+        }
+        answer => answer?,
+    };
     let foreign = || ClientError::Foreign(client.base().to_owned());
     let fields = opened.as_object_mut().ok_or_else(foreign)?;
     // Kept, and not printed: what is printed ends up in logs and on screens.
@@ -65,6 +71,24 @@ fn password(login: &Login) -> Result<String> {
         return Err(usage("the password is empty"));
     }
     Ok(password)
+}
+
+/// The person's own, instead of the one that was given for one log-in.
+fn new_password(login: &Login, why: &str) -> Result<String> {
+    if login.password_stdin {
+        let new = first_line()?;
+        if new.is_empty() {
+            let text = format!("{why}; --password-stdin reads your own from a second line");
+            return Err(ClientError::ChangePassword(text).into());
+        }
+        return Ok(new);
+    }
+    output::note("This password was given to you for one log-in: choose your own.");
+    let new = rpassword::prompt_password("New password: ")?;
+    if rpassword::prompt_password("Again: ")? != new {
+        return Err(usage("the new password was typed in two ways: nothing was changed"));
+    }
+    Ok(new)
 }
 
 /// Never more of standard input than a password can be.

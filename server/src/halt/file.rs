@@ -1,7 +1,7 @@
 //! The file that halts the fleet, in the server's data directory. That it is there is enough, whatever
 //! it holds: `touch` halts too.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use fleetmend_store::HaltMark;
 /// The file's name.
 pub const FILE: &str = "halt";
 /// The most that is read of it.
-const MOST: usize = 4_096;
+const MOST: u64 = 4_096;
 
 /// Who halted the fleet by the file in `data_dir`; `None` where there is none. A file that cannot be
 /// read halts too: to go on by mistake is worse than to wait.
@@ -24,17 +24,24 @@ pub fn read(data_dir: &Path) -> Option<HaltMark> {
         Err(error) => return Some(foreign(None, &format!("it cannot be read: {error}"))),
     };
     let written = about.modified().ok();
-    let bytes = match about.is_file().then(|| std::fs::read(&path)) {
+    let bytes = match about.is_file().then(|| first_bytes(&path)) {
         Some(Ok(bytes)) => bytes,
         Some(Err(error)) => return Some(foreign(written, &format!("it cannot be read: {error}"))),
         None => return Some(foreign(written, "it is no file")),
     };
-    let text = String::from_utf8_lossy(bytes.get(..MOST).unwrap_or(&bytes));
+    let text = String::from_utf8_lossy(&bytes);
     let read: Option<HaltMark> = serde_json::from_str(&text).ok();
-    Some(read.unwrap_or_else(|| {
+    Some(match read {
+        Some(mark) => HaltMark { by: told(&mark.by), reason: told(&mark.reason), ..mark },
         // Written by hand: its first line is taken for the reason.
-        foreign(written, text.lines().next().unwrap_or_default().trim())
-    }))
+        None => foreign(written, text.lines().next().unwrap_or_default().trim()),
+    })
+}
+
+fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Halts the fleet. The mark that lies there already stands.
@@ -46,12 +53,15 @@ pub fn write(data_dir: &Path, mark: &HaltMark) -> std::io::Result<HaltMark> {
         return Ok(first);
     }
     let path = data_dir.join(FILE);
+    let mark = &HaltMark { by: told(&mark.by), reason: told(&mark.reason), ..mark.clone() };
     // In one piece: whoever looks meanwhile sees all of it or nothing.
-    let draft = data_dir.join(format!("{FILE}.new"));
-    let mut file = std::fs::File::create(&draft)?;
-    file.write_all(&serde_json::to_vec(mark)?)?;
-    file.sync_all()?;
-    std::fs::rename(&draft, &path)?;
+    let draft =
+        data_dir.join(format!("{FILE}.{}", uuid::Uuid::from_bytes(crate::entropy::bytes())));
+    let done = draw_up(&draft, mark).and_then(|()| std::fs::rename(&draft, &path));
+    if let Err(error) = done {
+        let _ = std::fs::remove_file(&draft);
+        return Err(error);
+    }
     std::fs::File::open(data_dir).and_then(|dir| dir.sync_all()).or_else(|error| {
         match error.kind() {
             // Not every system lets a directory be opened; the file is there all the same.
@@ -74,13 +84,27 @@ pub fn lift(data_dir: &Path) -> std::io::Result<bool> {
     }
 }
 
+/// Writes a mark into a new file. Whoever runs the command may be root, in a directory that is the
+/// server's: no link that lies there is followed, and the server may read what root wrote.
+fn draw_up(draft: &Path, mark: &HaltMark) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(draft)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.write_all(&serde_json::to_vec(mark)?)?;
+    file.sync_all()
+}
+
+/// A text of the file as people, agents and the audit log are told it.
+fn told(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    words::cut(&text, 500).to_owned()
+}
+
 fn foreign(written: Option<SystemTime>, reason: &str) -> HaltMark {
     let age = written.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
     let millis = age.map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(0));
-    let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let reason = words::cut(&reason, 500).to_owned();
     let by = "the file halt in the data directory".to_owned();
-    HaltMark { by, since: Timestamp::from_millis(millis), reason }
+    HaltMark { by, since: Timestamp::from_millis(millis), reason: told(reason) }
 }
 
 #[cfg(test)]
@@ -119,5 +143,36 @@ mod tests {
         std::fs::remove_file(&path).expect("removed");
         std::fs::create_dir(&path).expect("a directory");
         assert_eq!(read(dir.path()).expect("halts").reason, "it is no file");
+    }
+
+    #[test]
+    fn a_mark_with_control_characters_is_told_without_them() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text =
+            r#"{"by":"x\u001b]0;y\u0007","since":"2026-11-22T12:00:00Z","reason":"a\u001b[2Jb"}"#;
+        std::fs::write(dir.path().join(FILE), text).expect("written");
+        let mark = read(dir.path()).expect("halts");
+        assert_eq!((mark.by.as_str(), mark.reason.as_str()), ("x ]0;y ", "a [2Jb"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_in_the_data_directory_leads_the_writer_elsewhere() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a directory");
+        let (data, outside) = (dir.path().join("data"), dir.path().join("outside"));
+        std::fs::create_dir(&data).expect("a directory");
+        std::fs::write(&outside, "kept").expect("written");
+        std::os::unix::fs::symlink(&outside, data.join("halt.new")).expect("a link");
+        write(&data, &mark("one")).expect("written");
+        assert_eq!(std::fs::read_to_string(&outside).expect("reads"), "kept");
+        let mode = std::fs::metadata(data.join(FILE)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "the server's user reads it, whoever wrote it");
+        assert!(lift(&data).expect("lifted"));
+        // A link by the file's own name halts, and is not followed either.
+        std::os::unix::fs::symlink(&outside, data.join(FILE)).expect("a link");
+        assert_eq!(write(&data, &mark("two")).expect("stands").reason, "it is no file");
+        assert!(lift(&data).expect("lifted"));
+        assert_eq!(std::fs::read_to_string(&outside).expect("reads"), "kept");
     }
 }

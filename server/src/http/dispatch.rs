@@ -124,17 +124,19 @@ async fn serve(
     visit: &mut web::Visit,
 ) -> Result<Response, Problem> {
     let (words, now) = (visit.words, visit.now);
-    let place = site.guard.enter(route.rule.limit)?;
     let (mut parts, body) = request.into_parts();
-    let path = match RawPathParams::from_request_parts(&mut parts, &()).await {
-        Ok(params) => params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-        Err(_) => BTreeMap::new(),
-    };
     let peer = parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
-
+    let (arriving, place) = match route.rule.limit {
+        LimitClass::Login => (Some(site.guard.arrive(peer)?), None),
+        class => (None, Some(site.guard.enter(class)?)),
+    };
+    let path = match RawPathParams::from_request_parts(&mut parts, &()).await {
+        Ok(params) => params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        Err(_) => BTreeMap::new(),
+    };
     let headers = parts.headers;
     let target = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let caller = if route.rule.limit == LimitClass::Health || route.rule.limit == LimitClass::Asset
@@ -169,6 +171,11 @@ async fn serve(
 
     let query = Params::read(parts.uri.query().unwrap_or_default(), &route.params())?;
     let body = read_body(route, body).await?;
+    let place = match place {
+        Some(place) => place,
+        None => site.guard.enter(route.rule.limit)?,
+    };
+    drop(arriving);
     let call = Call {
         site,
         caller,
@@ -218,7 +225,7 @@ async fn read_body(route: &Route, body: axum::body::Body) -> Result<Bytes, Probl
     if route.rule.body == 0 {
         return Ok(Bytes::new());
     }
-    // Who sends slowly holds a place of its kind meanwhile: of log-ins there are few, and anybody may try.
+    // Who sends slowly holds a place of its kind meanwhile, or one of those that log-ins arrive by.
     let whole =
         tokio::time::timeout(limits::BODY_TIME, axum::body::to_bytes(body, route.rule.body));
     let too_slow = |_| {

@@ -16,6 +16,10 @@ use super::problem::Problem;
 /// forgotten first.
 const REMEMBERED: usize = 10_000;
 const WINDOW_MS: i64 = 60_000;
+/// Log-ins whose bodies are on their way at once.
+const ARRIVING: u32 = 1_024;
+/// Those of one address: enough for a proxy before everybody.
+const ARRIVING_OF_ONE: u32 = 64;
 
 /// The bounds of one server.
 #[derive(Debug)]
@@ -25,6 +29,27 @@ pub(crate) struct Guard {
     addresses: Tries<IpAddr>,
     /// Refused log-ins of a name from an address.
     names: Tries<(String, IpAddr)>,
+    /// Log-ins whose bodies are on their way, by address.
+    arrivals: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+/// A log-in on its way; makes room when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    arrivals: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    network: IpAddr,
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = arrivals.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                arrivals.remove(&self.network);
+            }
+        }
+    }
 }
 
 /// Refused log-ins of something in its minute: (start of the minute, how many).
@@ -67,7 +92,8 @@ impl Default for Guard {
             .iter()
             .map(|class| (*class, Arc::new(Semaphore::new(class.at_once()))))
             .collect();
-        Self { classes, addresses: Tries::default(), names: Tries::default() }
+        let arrivals = Arc::default();
+        Self { classes, addresses: Tries::default(), names: Tries::default(), arrivals }
     }
 }
 
@@ -84,6 +110,21 @@ impl Guard {
                     class.at_once()
                 ))
             })
+    }
+
+    /// Room for a log-in whose body is on its way, or 503. Anybody may send one, as slowly as the time
+    /// for bodies allows: it takes none of the few places of its class before it is there.
+    pub(crate) fn arrive(&self, peer: IpAddr) -> Result<Arriving, Problem> {
+        let network = network(peer);
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_one = arrivals.get(&network).copied().unwrap_or_default();
+        if of_one >= ARRIVING_OF_ONE || arrivals.values().sum::<u32>() >= ARRIVING {
+            return Err(Problem::busy(
+                "too many log-ins are on their way: try again in a few seconds",
+            ));
+        }
+        arrivals.insert(network, of_one + 1);
+        Ok(Arriving { arrivals: self.arrivals.clone(), network })
     }
 
     /// Whether an address may try to log in now.
@@ -112,7 +153,7 @@ impl Guard {
 
 /// A name as tries are counted by; never longer than a name can be.
 fn key(name: &str) -> String {
-    fleetmend_core::words::cut(name, limits::USER_NAME_BYTES).to_ascii_lowercase()
+    fleetmend_core::words::cut(name.trim(), limits::USER_NAME_BYTES).to_ascii_lowercase()
 }
 
 /// One address of IPv4; a /64 of IPv6, since one person holds as many.
@@ -153,7 +194,9 @@ mod tests {
             assert!(guard.may_log_in_as("Anna", peer(1), at(0)));
             guard.log_in_refused_as("anna", peer(1), at(0));
         }
-        assert!(!guard.may_log_in_as("anna", peer(1), at(1_000)));
+        for spelt in ["anna", " Anna ", "\tanna"] {
+            assert!(!guard.may_log_in_as(spelt, peer(1), at(1_000)), "{spelt:?}");
+        }
         assert!(guard.may_log_in_as("boris", peer(1), at(1_000)), "another name");
         assert!(guard.may_log_in_as("anna", peer(2), at(1_000)), "another address");
         assert!(guard.may_log_in_as("anna", peer(1), at(60_000)), "another minute");
@@ -174,6 +217,23 @@ mod tests {
             network("::ffff:192.0.2.7".parse().expect("address")),
             network("192.0.2.7".parse().expect("address"))
         );
+    }
+
+    #[test]
+    fn log_ins_on_their_way_are_bounded_by_address_and_in_all() {
+        let guard = Guard::default();
+        let peer = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let mut held: Vec<_> = (0..ARRIVING_OF_ONE).map(|_| guard.arrive(peer(1))).collect();
+        assert!(held.iter().all(Result::is_ok));
+        guard.arrive(peer(1)).expect_err("one address holds no more");
+        for n in 0..ARRIVING - ARRIVING_OF_ONE {
+            let n = u8::try_from(2 + n / ARRIVING_OF_ONE).expect("small");
+            held.push(Ok(guard.arrive(peer(n)).expect("room")));
+        }
+        guard.arrive(peer(200)).expect_err("nor do all together");
+        drop(held);
+        assert!(guard.arrivals.lock().expect("whole").is_empty(), "nothing is kept");
+        guard.arrive(peer(1)).expect("room again");
     }
 
     #[test]

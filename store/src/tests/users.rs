@@ -36,6 +36,7 @@ pub(super) fn browse(n: u128, browser: Option<u128>) -> LogIn {
         },
         peer: "192.0.2.1".to_owned(),
         browser: browser.map(hash),
+        new_password: None,
     }
 }
 
@@ -50,6 +51,7 @@ fn ask_token(n: u128, role: Option<Role>) -> LogIn {
         },
         peer: "192.0.2.1".to_owned(),
         browser: None,
+        new_password: None,
     }
 }
 

@@ -192,7 +192,8 @@ pub(crate) async fn stored_password(tx: &mut Tx, id: UserId) -> Result<String> {
     Ok(on_tx!(tx, |c| sqlx::query_scalar(PASSWORD).bind(id.0).fetch_one(c).await)?)
 }
 
-async fn set_password(
+/// Sets a password; what was opened with the old one ends, but for a session that is kept.
+pub(crate) async fn set_password(
     tx: &mut Tx,
     id: UserId,
     password: &NewPassword,

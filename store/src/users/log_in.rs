@@ -13,8 +13,8 @@ use fleetmend_core::token::Role;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::change::{stored_password, subject};
-use super::{User, in_tx};
+use super::change::{set_password, stored_password, subject};
+use super::{NewPassword, User, in_tx};
 use crate::audit;
 use crate::backend::locks::Lock;
 use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
@@ -46,6 +46,8 @@ pub struct LogIn {
     pub peer: String,
     /// The hash of the secret by which the browser is known, where it has one.
     pub browser: Option<[u8; 32]>,
+    /// A password that the user chooses instead of the one that was checked.
+    pub new_password: Option<NewPassword>,
 }
 
 /// What a log-in opens.
@@ -84,7 +86,7 @@ pub enum LoggedIn {
     Yes(User),
     /// Refused; to whom it is told, the reason is not.
     No,
-    /// The password is right, and must be changed in a browser before a token is given.
+    /// The password is right, and must be changed before a token is given.
     ChangeFirst,
 }
 
@@ -164,6 +166,13 @@ impl Db {
                 count_failure(tx, &user, log_in, known, now).await?;
                 return Ok(LoggedIn::No);
             }
+            let user = match &log_in.new_password {
+                Some(new) => {
+                    choose_password(tx, &user, new, now).await?;
+                    in_tx(tx, user.id).await?
+                }
+                None => user,
+            };
             if user.must_change && matches!(log_in.wish, Wish::Token { .. }) {
                 return Ok(LoggedIn::ChangeFirst);
             }
@@ -172,6 +181,19 @@ impl Db {
             Ok(LoggedIn::Yes(user))
         })
     }
+}
+
+/// Sets the password that a user chose; what was opened with the old one ends.
+async fn choose_password(
+    tx: &mut Tx,
+    user: &User,
+    password: &NewPassword,
+    now: Timestamp,
+) -> Result<()> {
+    let ended = set_password(tx, user.id, password, None, now).await?;
+    let detail = json!({"name": user.name, "ended": ended});
+    let actor = format!("user {}", user.name);
+    audit::note(tx, (&actor, now), "user.change_password", subject(user.id), detail).await
 }
 
 /// Whether the browser is one that the user logged in with, and has not failed too often itself.

@@ -32,6 +32,10 @@ pub(crate) struct LogInBody {
     pub(crate) name: String,
     /// Its password.
     pub(crate) password: String,
+    /// A new password, which replaces it before anything is opened: a password that was given for one
+    /// log-in must be replaced before a token is given.
+    #[serde(default)]
+    pub(crate) new_password: Option<String>,
     /// For a token instead of a session.
     #[serde(default)]
     pub(crate) token: Option<TokenWish>,
@@ -170,7 +174,7 @@ async fn open_session(call: &Call, body: &LogInBody) -> Answer {
     let (session, browser, wish) = session_wish(call);
     let Wish::Session { id, expires, .. } = &wish else { return Err(refused()) };
     let (id, expires) = (id.to_string(), *expires);
-    let user = opened(log_in::log_in(call, &body.name, &body.password, wish).await?)?;
+    let user = opened(signed_in(call, body, wish).await?)?;
     let view = OpenedView {
         id,
         user: user.name,
@@ -198,7 +202,7 @@ async fn give_token(call: &Call, body: &LogInBody, wish: &TokenWish) -> Answer {
     let id = entropy::id(ApiTokenId::at, &*call.shared().clock);
     let expires = call.now.after(life);
     let wish = Wish::Token { id, name: name.to_owned(), secret_hash, expires, role };
-    let user = opened(log_in::log_in(call, &body.name, &body.password, wish).await?)?;
+    let user = opened(signed_in(call, body, wish).await?)?;
     let view = OpenedView {
         id: id.to_string(),
         user: user.name,
@@ -210,6 +214,10 @@ async fn give_token(call: &Call, body: &LogInBody, wish: &TokenWish) -> Answer {
     json(StatusCode::CREATED, &view)
 }
 
+async fn signed_in(call: &Call, body: &LogInBody, wish: Wish) -> Result<End, Problem> {
+    log_in::log_in(call, &body.name, &body.password, body.new_password.as_deref(), wish).await
+}
+
 fn opened(end: End) -> Result<fleetmend_store::User, Problem> {
     match end {
         End::Open(user) => Ok(user),
@@ -218,7 +226,7 @@ fn opened(end: End) -> Result<fleetmend_store::User, Problem> {
             StatusCode::FORBIDDEN,
             "change_password",
             "Change your password first",
-            "the password was given to you for one log-in: log in with it in a browser, at /login, and choose your own",
+            "the password was given to you for one log-in: choose your own with \"new_password\", or log in with it in a browser, at /login",
         )),
         End::TooMany => Err(Problem::new(
             StatusCode::TOO_MANY_REQUESTS,

@@ -73,7 +73,7 @@ async fn by_password(call: &Call, form: &Params, next: &str) -> Answer {
         return again(call, next, StatusCode::UNAUTHORIZED, "login.refused");
     }
     let (session, browser, wish) = sessions::session_wish(call);
-    let user = match log_in::log_in(call, name, password, wish).await? {
+    let user = match log_in::log_in(call, name, password, None, wish).await? {
         End::Open(user) => user,
         End::TooMany => return again(call, "", StatusCode::TOO_MANY_REQUESTS, "login.too_many"),
         End::Refused | End::ChangeFirst => {
