@@ -18,7 +18,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Lays the agent into the root, with collectors that look every second.
+    /// Lays the agent into the root; it looks at its host, and at what it waits for, every second.
     ///
     /// # Panics
     /// Where the root cannot be written.
@@ -28,8 +28,8 @@ impl Agent {
         let program = program.unwrap_or_else(|| ours("fleetmend-agent"));
         std::fs::copy(program, root.at(PROGRAM)).expect("the agent fits");
         std::fs::create_dir_all(root.at("/etc/fleetmend-agent")).expect("a folder");
-        std::fs::write(root.at("/etc/fleetmend-agent/agent.toml"), "collect_every_s = 1\n")
-            .expect("written");
+        let settings = "collect_every_s = 1\nrecheck_every_s = 1\n";
+        std::fs::write(root.at("/etc/fleetmend-agent/agent.toml"), settings).expect("written");
     }
 
     /// Sets the ceiling that the host's own admin allows.
@@ -47,6 +47,15 @@ impl Agent {
     /// Where the server refuses it.
     pub fn enroll(root: &Root, server: &Server, token: &str) {
         enroll(root.command(PROGRAM), server, token, &[]);
+    }
+
+    /// The same under a name: hosts of one machine have its name.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    pub fn enroll_as(root: &Root, server: &Server, name: &str) {
+        let token = server.enrollment_token(&[]);
+        enroll(root.command(PROGRAM), server, &token, &["--name", name]);
     }
 
     /// The same by way of a proxy.
@@ -80,6 +89,16 @@ impl Agent {
     /// What one of its other commands gives.
     pub fn ask(root: &Root, args: &[&str]) -> std::process::Output {
         run(root.command(PROGRAM).args(args))
+    }
+
+    /// A command beside it: it sees the same processes, and they see it.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn beside(&mut self, program: &str) -> std::process::Command {
+        let children = self.program.children();
+        let first = children.split_whitespace().next();
+        crate::root::inside(first.expect("a running agent"), program)
     }
 
     /// All it printed.

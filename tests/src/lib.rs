@@ -5,10 +5,12 @@
 pub mod agent;
 pub mod api;
 pub mod browser;
+pub mod debs;
 pub mod demo;
 pub mod disk;
 pub mod mini;
 pub mod patient;
+pub mod people;
 pub mod postgres;
 pub mod programs;
 pub mod proxy;

@@ -132,7 +132,7 @@ impl Running {
     }
 
     /// Its children, once it has some: it was started to have them.
-    fn children(&mut self) -> String {
+    pub(crate) fn children(&mut self) -> String {
         let path = format!("/proc/{0}/task/{0}/children", self.id());
         crate::wait_for("its children", crate::PATIENCE, || {
             let children = std::fs::read_to_string(&path).unwrap_or_default();

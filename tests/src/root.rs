@@ -288,7 +288,8 @@ fn remove_groups(group: &Path) {
     let _ = std::fs::remove_dir(group);
 }
 
-fn inside(init: &str, program: &str) -> Command {
+/// A command in the namespaces of a process.
+pub(crate) fn inside(init: &str, program: &str) -> Command {
     let mut enter = command("nsenter");
     enter.args(["-t", init, "-a", "-r", "-w/", program]);
     enter.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");

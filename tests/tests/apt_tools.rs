@@ -3,6 +3,7 @@
 
 use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job};
 use fleetmend_tests::api::Api;
+use fleetmend_tests::debs::REPOSITORY;
 use fleetmend_tests::programs::{must, run, text};
 use fleetmend_tests::root::Machine;
 use fleetmend_tests::server::Server;
@@ -11,25 +12,6 @@ use serde_json::json;
 fn sh(machine: &Machine, line: &str) -> String {
     must(machine.command("/bin/sh").args(["-ec", &format!("cd /\n{line}")]))
 }
-
-/// `deb NAME DEPENDS SCRIPT BODY`: builds a package into the repository. `index`: writes its lists.
-const REPOSITORY: &str = r#"
-deb() {
-  mkdir -p /srv/build/$1/DEBIAN /srv/apt
-  printf 'Package: %s\nVersion: 1.0\nArchitecture: all\nMaintainer: Example <ops@example.com>\nDescription: package of a test\n%s' $1 "${2:+Depends: $2
-}" > /srv/build/$1/DEBIAN/control
-  if [ -n "$3" ]; then printf '#!/bin/sh\n%s\n' "$4" > /srv/build/$1/DEBIAN/$3; chmod 755 /srv/build/$1/DEBIAN/$3; fi
-  dpkg-deb -b /srv/build/$1 /srv/apt/$1.deb >/dev/null
-}
-index() {
-  cd /srv/apt; : > Packages
-  for deb in *.deb; do
-    dpkg-deb -f $deb >> Packages
-    printf 'Filename: %s\nSize: %s\nSHA256: %s\n\n' $deb $(stat -c %s $deb) $(sha256sum $deb | cut -d' ' -f1) >> Packages
-  done
-  printf 'Date: %s\nSHA256:\n %s %s Packages\n' "$(date -Ru | sed 's/+0000/UTC/')" $(sha256sum Packages | cut -d' ' -f1) $(stat -c %s Packages) > Release
-}
-"#;
 
 fn order(api: &Api, code: &str, cause: &str, remediation: &str, risk: &str) -> String {
     let incident = wait_incident(api, code);

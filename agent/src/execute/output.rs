@@ -147,6 +147,13 @@ impl StepLog {
         given
     }
 
+    /// Says a line of the agent's own.
+    pub(crate) fn say(&self, line: &str) {
+        self.take(line.as_bytes());
+        self.take(b"\n");
+        self.flush(true);
+    }
+
     /// Bytes dropped over the bound.
     pub(crate) fn dropped(&self) -> u64 {
         self.lock().dropped

@@ -18,6 +18,7 @@ pub(super) async fn check(probe: &Slug, bench: &Bench<'_>) -> Result<Checked, St
 
 pub(super) async fn apply(probe: &Slug, bench: &Bench<'_>) -> Result<Applied, StepError> {
     let deadline = Instant::now() + bench.timeout;
+    let mut said = String::new();
     loop {
         let seen = bench.prober.ask(probe, About::again(bench.values.get(probe))).await;
         if seen.answer == Answer::No {
@@ -29,6 +30,11 @@ pub(super) async fn apply(probe: &Slug, bench: &Bench<'_>) -> Result<Applied, St
                 "{probe} still answers {} after {waited} s: {}",
                 seen.answer, seen.proof
             )));
+        }
+        if said != seen.proof {
+            // Whoever looks at the job sees what it waits for.
+            bench.log.say(&format!("{probe}: {}", seen.proof));
+            said = seen.proof;
         }
         sleep(bench.look_every).await;
     }
