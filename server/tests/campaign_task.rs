@@ -224,3 +224,46 @@ async fn a_host_that_nothing_automatic_helps_is_left_out_with_the_reason() {
     assert!(why.contains("only up to safe is allowed"), "{why}");
     assert!(campaign(&site, campaign_id).await.state.is_final(), "nothing is left to do");
 }
+
+#[tokio::test]
+async fn an_approval_ends_with_the_remediations_that_it_was_given_for() {
+    let (mut site, author) = fleet(2).await;
+    let campaign = started(&site, &author, &definition()).await;
+    look(&site).await;
+    let mut scheduled = definition();
+    scheduled["schedule"] = json!({ "once": { "at": "2030-01-01T22:00" } });
+    scheduled["max_hosts"] = json!(2);
+    let waiting = started(&site, &author, &scheduled).await;
+    let state = async |site: &Site, id: CampaignId| {
+        site.shared.db.campaign(id).await.expect("reads").expect("there")
+    };
+    assert_eq!(state(&site, campaign).await.state, CampaignState::Running);
+    assert!(state(&site, campaign).await.approved_by.is_some());
+    assert_eq!(state(&site, waiting).await.state, CampaignState::Scheduled);
+
+    // The server comes back with a catalogue in which the same name means something else.
+    site.restart(|shared| {
+        let mut catalogue = shared.catalogue.clone();
+        for remediation in catalogue.remediations.values_mut() {
+            remediation.version += 1;
+        }
+        shared.catalogue = Box::leak(Box::new(catalogue));
+    });
+    look(&site).await;
+    let paused = state(&site, campaign).await;
+    assert_eq!(paused.state, CampaignState::Paused, "{}", paused.state_reason);
+    assert!(paused.state_reason.contains("catalogue"), "{}", paused.state_reason);
+    let resumed =
+        site.post(&author, &format!("/api/v1/campaigns/{campaign}/resume"), &json!({})).await;
+    assert_eq!(resumed.status, 409, "{}", resumed.text);
+    let asks = state(&site, waiting).await;
+    assert_eq!((asks.state, asks.approved_by), (CampaignState::AwaitingApproval, None));
+
+    // Approved as it is now, it waits for its time again.
+    let (db, now) = (&site.shared.db, site.clock.now());
+    db.approve_campaign(waiting, &asks.digest, "", ANNA, now).await.expect("approved");
+    let path = format!("/api/v1/campaigns/{waiting}/start");
+    assert_eq!(site.post(&author, &path, &json!({})).await.status, 200);
+    look(&site).await;
+    assert_eq!(state(&site, waiting).await.state, CampaignState::Scheduled);
+}

@@ -3,7 +3,11 @@
 mod http_support;
 
 use axum::http::StatusCode;
+use fleetmend_core::campaign::StandardChange;
+use fleetmend_core::time::Clock as _;
 use fleetmend_core::token::Role;
+use fleetmend_server::Config;
+use fleetmend_store::Who;
 use http_support::Site;
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
@@ -42,7 +46,12 @@ async fn a_campaign_is_previewed_written_and_shown() {
     let made = site.post(&author, "/api/v1/campaigns", &definition()).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     let id = id(&made.json());
-    let digests = ["/id", "/digest", "/definition/remedy/remediation/digest"];
+    let digests = [
+        "/id",
+        "/digest",
+        "/definition/remedy/remediation/digest",
+        "/definition/remediations/apt.configure_pending",
+    ];
     assert_json_snapshot!("written", masked(made.json(), &digests));
     let listed = site.get(&author, "/api/v1/campaigns?state=awaiting_approval").await.json();
     assert_eq!(
@@ -54,6 +63,46 @@ async fn a_campaign_is_previewed_written_and_shown() {
     assert_eq!(waiting["total"], 1);
     let csv = site.get_as(&author, "/api/v1/campaigns", "text/csv").await.text;
     assert!(csv.lines().nth(1).is_some_and(|line| line.contains("interrupted dpkg")), "{csv}");
+}
+
+#[tokio::test]
+async fn a_standard_change_that_is_withdrawn_covers_nothing_that_has_not_begun() {
+    let mut site = Site::new().await;
+    site.fleet().await;
+    let author = site.token(Role::Author).await;
+    let change: StandardChange = serde_json::from_value(json!({
+        "name": "apt basics", "max_risk": "disruptive", "max_hosts": 10,
+        "remediations": ["apt.configure_pending"],
+    }))
+    .expect("a standard change");
+    site.restart(|shared| {
+        let standard_change = vec![change];
+        shared.config = Config { standard_change, ..Config::clone(&shared.config) }.into();
+    });
+    let mut covered = definition();
+    covered["standard_change"] = json!("apt basics");
+    let made = site.post(&author, "/api/v1/campaigns", &covered).await.json();
+    assert_eq!(made["state"], "draft", "nobody must approve it: {made}");
+
+    site.restart(|shared| {
+        let standard_change = Vec::new();
+        shared.config = Config { standard_change, ..Config::clone(&shared.config) }.into();
+    });
+    let path = format!("/api/v1/campaigns/{}", id(&made));
+    let refused = site.post(&author, &format!("{path}/start"), &json!({})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert_eq!(refused.problem()["type"], "urn:fleetmend:problem:approval");
+    assert!(refused.text.contains("no standard change"), "{}", refused.text);
+    let asks = site.get(&author, &path).await.json();
+    assert_eq!((&asks["state"], &asks["digest"]), (&json!("awaiting_approval"), &made["digest"]));
+
+    // Once somebody approved it as it is, it begins.
+    let boris = Who { actor: "user boris", person: "user boris" };
+    let (db, digest) = (&site.shared.db, asks["digest"].as_str().expect("a digest"));
+    let campaign = id(&made).parse().expect("an id");
+    db.approve_campaign(campaign, digest, "", boris, site.clock.now()).await.expect("approved");
+    let begun = site.post(&author, &format!("{path}/start"), &json!({})).await;
+    assert_eq!(begun.json()["state"], "running", "{}", begun.text);
 }
 
 #[tokio::test]

@@ -63,10 +63,10 @@
 //! **Efficacy**: `efficacy(simulated) -> Efficacy`, `efficacy_of(causes, simulated) -> Efficacy`.
 //!
 //! **Campaigns** ([`campaigns`]): written and approved: `create_campaign(&NewCampaign, Who, now)`,
-//! `edit_campaign(id, revision, &CampaignText, Who, now)`, `approve_campaign(id, digest, note, Who, now)`,
+//! `edit_campaign(id, revision, &CampaignText, Who, now)`, `ask_again(id, revision, &CampaignText, by, now)`, `approve_campaign(id, digest, note, Who, now)`,
 //! `campaign(id)`, `campaigns(&CampaignFilter, &PageRequest)`, `campaign_approvals(id)`, `approvals(limit)`;
 //! begun and moved: `campaign_selection(&Selector, max_hosts, campaign, now) -> Selection` (with
-//! `preview(first)`), `start_campaign(id, &Selection, reason, Who, now)`, `move_campaign(id, CampaignMove,
+//! `preview(first)`), `start_campaign((id, digest), &Selection, reason, Who, now)`, `move_campaign(id, CampaignMove,
 //! reason, Who, now)`, `retry_campaign(id, &[HostId], reason, Who, now)`; carried on by the planner:
 //! `campaigns_due(now, limit)`, `campaigns_at_work(limit)`, `campaign_snapshot(id, costs_network, now) ->
 //! CampaignLook`, `apply_campaign(id, &NextStep, by, now) -> Option<Applied>` (`None`: it changed meanwhile),

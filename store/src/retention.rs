@@ -118,6 +118,7 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM campaign_host ch WHERE ch.campaign_id = c.id) \
         AND NOT EXISTS (SELECT 1 FROM campaign_wave w WHERE w.campaign_id = c.id) ORDER BY c.state_ms LIMIT $2";
     DROP_APPROVALS_OF = "DELETE FROM approval WHERE campaign_id = $1";
+    DROP_AUTHORS_OF = "DELETE FROM campaign_author WHERE campaign_id = $1";
     /// Held before it goes: what somebody does with it meanwhile is seen.
     DROP_CAMPAIGN = "DELETE FROM campaign WHERE id = $1";
     HOLD_CAMPAIGN = "UPDATE campaign SET revision = revision + 1 WHERE id = $1 AND state_ms < $2";
@@ -262,7 +263,7 @@ impl Db {
             transaction!(self, |tx| {
                 let held = run!(&mut *tx, sqlx::query(HOLD_CAMPAIGN).bind(campaign).bind(before))?;
                 if held > 0 {
-                    for sql in [DROP_APPROVALS_OF, DROP_CAMPAIGN] {
+                    for sql in [DROP_APPROVALS_OF, DROP_AUTHORS_OF, DROP_CAMPAIGN] {
                         run!(&mut *tx, sqlx::query(sql).bind(campaign))?;
                     }
                 }

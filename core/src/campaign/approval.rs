@@ -1,6 +1,6 @@
 //! Which campaigns need the word of a second person.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,11 @@ impl Definition {
                 && (self.reboot != RebootPolicy::Never || r.reboot == RebootNeed::Never)
         };
         against.into_iter().filter_map(|id| catalogue.remediations.get(id)).filter(fits).collect()
+    }
+
+    /// What [`Definition::may_do`] names, each with its digest: what an approval binds.
+    pub fn bound(&self, catalogue: &Catalogue) -> BTreeMap<Slug, String> {
+        self.may_do(catalogue).into_iter().map(|r| (r.id.clone(), r.digest())).collect()
     }
 
     /// The causes that the selected failures can have, by the catalogue; `None` for any. A host's plan

@@ -1,5 +1,7 @@
 //! What a campaign shall do: written by a person, bound by an approval, never changed by a run.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::share::{ErrorLimit, Share};
@@ -70,6 +72,10 @@ pub struct Definition {
     /// then *not reached*.
     #[serde(default = "thirty_days")]
     pub expires: Span,
+    /// Each remediation that may run for it, with its digest: filled in by the server whenever it is
+    /// written. An approval binds them, and no other runs by it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub remediations: BTreeMap<Slug, String>,
 }
 
 /// Which hosts. Conditions are joined by AND; what is absent does not filter. At least one of

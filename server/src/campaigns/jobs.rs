@@ -1,12 +1,15 @@
 //! From a host's place in a campaign to its job: chosen by what is known of the host now, never by what
 //! was known when the campaign was written.
 
+use std::collections::BTreeMap;
+
 use fleetmend_core::campaign::{Definition, Remedy};
 use fleetmend_core::ids::JobId;
 use fleetmend_core::knowledge::{Remediation, Risk};
 use fleetmend_core::limits;
 use fleetmend_core::order::Task;
 use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::Slug;
 use fleetmend_store::{JobTerms, NewJob};
 
 use crate::orders::{Bounds, Case, Chosen, NotChosen, steps_time};
@@ -23,13 +26,13 @@ pub enum Work {
     },
 }
 
-/// The job of a host in a campaign, or why it has none.
+/// The job of a host in a campaign, or why it has none; `allowed` are the remediations that may run for
+/// it, each with its digest.
 pub fn work_for(
     case: &Case,
     definition: &Definition,
-    id: JobId,
-    expires: Timestamp,
-    now: Timestamp,
+    allowed: &BTreeMap<Slug, String>,
+    (id, expires, now): (JobId, Timestamp, Timestamp),
 ) -> Work {
     let passed = |why: String| Work::PassedOver { why };
     let incident = &case.detail.incident;
@@ -61,6 +64,12 @@ pub fn work_for(
     {
         return passed(format!(
             "{id} is not the version {version} any more that was written and approved"
+        ));
+    }
+    if allowed.get(&chosen.step.remediation) != Some(&chosen.digest) {
+        return passed(format!(
+            "{} is not among what the campaign may do as it was written and approved",
+            chosen.step.remediation
         ));
     }
     job(case, definition, chosen, (id, expires, now))

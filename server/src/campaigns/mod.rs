@@ -4,15 +4,17 @@
 mod jobs;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fleetmend_core::campaign::{ApprovalFacts, Definition, needs_approval};
+use fleetmend_core::campaign::{ApprovalFacts, Definition, Remedy, needs_approval};
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::knowledge::{Catalogue, NetworkCost};
 use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
-use fleetmend_store::{Member, NextWork, Selection, StoreError, UndoStanding};
+use fleetmend_store::{
+    Campaign, CampaignText, Member, NextWork, Selection, StoreError, UndoStanding,
+};
 
 use crate::state::Shared;
 
@@ -42,6 +44,41 @@ pub fn needs(shared: &Shared, definition: &Definition, hosts: usize) -> Vec<Stri
     };
     let policy = shared.config.approval_policy();
     needs_approval(definition, &facts, &policy).unwrap_or_default()
+}
+
+/// A campaign's text as it would be kept today, where it may not go on as it is: settings or catalogue
+/// have changed so that a second person must approve it, or approve it again. An approval counts for
+/// the remediations as they were then.
+pub fn outdated(shared: &Shared, campaign: &Campaign) -> Option<CampaignText> {
+    let definition = &campaign.definition;
+    if campaign.undoes.is_some() {
+        return None;
+    }
+    let remediations = definition.bound(shared.catalogue);
+    if campaign.approved_by.is_some() && remediations == definition.remediations {
+        return None;
+    }
+    let hosts = usize::try_from(campaign.hosts).unwrap_or(usize::MAX);
+    let needs = needs(shared, definition, hosts);
+    if needs.is_empty() {
+        return None;
+    }
+    let mut definition = Definition { remediations, ..definition.clone() };
+    if let Remedy::Remediation { id, version, digest } = &mut definition.remedy
+        && let Some(entry) = shared.catalogue.remediations.get(id)
+    {
+        (*version, *digest) = (entry.version, entry.digest());
+    }
+    Some(CampaignText { definition, needs })
+}
+
+/// The remediations that may run for a campaign, each with its digest: those that were approved, and
+/// where nobody had to approve it those that it may do today.
+pub fn allowed(catalogue: &Catalogue, campaign: &Campaign) -> BTreeMap<Slug, String> {
+    match campaign.approved_by {
+        Some(_) => campaign.definition.remediations.clone(),
+        None => campaign.definition.bound(catalogue),
+    }
 }
 
 /// Whether what comes next on a host costs the network much. Against a cause it does where anything

@@ -41,6 +41,7 @@ pub fn read(catalogue: &Catalogue, mut value: Value) -> Result<Definition, BadDe
     {
         *digest = entry.digest();
     }
+    definition.remediations = definition.bound(catalogue);
     Ok(definition)
 }
 
@@ -127,6 +128,15 @@ mod tests {
         let read = read(catalogue, good()).expect("good");
         let Remedy::Remediation { version, digest, .. } = read.remedy else { panic!("named") };
         assert!(version >= 1 && digest.len() == 64);
+        let bound = [("apt.configure_pending".parse().expect("a name"), digest)];
+        assert_eq!(read.remediations, bound.into());
+        // Of a plan they are all that it may come to; what somebody writes there counts for nothing.
+        let mut plan = good();
+        plan["remedy"] = json!("plan");
+        plan["remediations"] = json!({ "apt.configure_pending": "00" });
+        let read = super::read(catalogue, plan).expect("good");
+        assert!(read.remediations.len() > 1 && read.remediations.values().all(|d| d.len() == 64));
+        assert_eq!(read.remediations, read.bound(catalogue));
     }
 
     #[test]

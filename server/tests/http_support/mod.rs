@@ -86,6 +86,12 @@ impl Site {
         Self { router: http::router(shared.clone()), shared, clock, dir }
     }
 
+    /// The same database served by a server with other settings or another catalogue.
+    pub fn restart(&mut self, change: impl FnOnce(&mut Shared)) {
+        change(&mut self.shared);
+        self.router = http::router(self.shared.clone());
+    }
+
     /// An API token of a role.
     pub async fn token(&self, role: Role) -> String {
         let (text, secret_hash) = auth::new_token();

@@ -3,6 +3,7 @@
 use fleetmend_core::campaign::CampaignState;
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::time::Timestamp;
+use fleetmend_core::token::{Permission, Role};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -11,13 +12,15 @@ use super::moves::{hold, set};
 use super::write::subject;
 use super::{Campaign, Who};
 use crate::audit;
+use crate::backend::locks::Lock;
 use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
 use crate::error::{Result, StoreError};
-use crate::row::time;
+use crate::row::{At, time};
 use crate::sql::statements;
 
 statements! {
-    AUTHORS = "SELECT created_by, created_person, edited_by, edited_person FROM campaign WHERE id = $1";
+    IS_AUTHOR = "SELECT COUNT(*) FROM campaign_author WHERE campaign_id = $1 AND author IN ($2, $3)";
+    USER = "SELECT role, disabled_ms FROM user_account WHERE name = $1";
     INSERT = "INSERT INTO approval (campaign_id, number, digest, approved_by, approved_person, approved_ms, note) \
         SELECT $1, COALESCE(MAX(number), 0) + 1, $2, $3, $4, $5, $6 FROM approval WHERE campaign_id = $1";
     OF_CAMPAIGN = "SELECT campaign_id, digest, approved_by, approved_ms, note, void_ms FROM approval \
@@ -45,7 +48,7 @@ pub struct Approval {
 
 impl Db {
     /// Approves a campaign as the person saw it: `digest` is the definition's. Nobody approves what they
-    /// wrote or changed last, by whatever means they did; who is not known by name approves nothing.
+    /// wrote or ever changed, by whatever means they did; who is not known by name approves nothing.
     pub async fn approve_campaign(
         &self,
         id: CampaignId,
@@ -69,6 +72,7 @@ impl Db {
                 ));
             }
             check_second_person(tx, id, who).await?;
+            check_still_may(tx, who).await?;
             run!(
                 &mut *tx,
                 sqlx::query(INSERT)
@@ -104,24 +108,37 @@ impl Db {
 }
 
 async fn check_second_person(tx: &mut Tx, id: CampaignId, who: Who<'_>) -> Result<()> {
-    type Authors = (String, String, String, String);
     if who.person.is_empty() {
         return Err(StoreError::Conflict(
             "an approval is a person's: log in by name and approve it there".to_owned(),
         ));
     }
-    let (created_by, created_person, edited_by, edited_person): Authors =
-        on_tx!(tx, |c| sqlx::query_as(AUTHORS).bind(id.0).fetch_one(c).await)?;
-    let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
-    let is_author = [&created_by, &edited_by].iter().any(|author| same(author, who.actor))
-        || [&created_person, &edited_person].iter().any(|author| same(author, who.person));
-    if is_author {
+    let parts: i64 = on_tx!(tx, |c| sqlx::query_scalar(IS_AUTHOR)
+        .bind(id.0)
+        .bind(who.actor.to_lowercase())
+        .bind(who.person.to_lowercase())
+        .fetch_one(c)
+        .await)?;
+    if parts > 0 {
         return Err(StoreError::Conflict(
-            "who wrote or last changed a campaign cannot approve it: ask a second person"
-                .to_owned(),
+            "who wrote or changed a campaign cannot approve it: ask a second person".to_owned(),
         ));
     }
     Ok(())
+}
+
+/// Refuses a user who was demoted or shut out since it was let in.
+async fn check_still_may(tx: &mut Tx, who: Who<'_>) -> Result<()> {
+    let Some(name) = who.person.strip_prefix("user ") else { return Ok(()) };
+    tx.hold(Lock::People).await?;
+    let user: Option<(String, Option<i64>)> =
+        on_tx!(tx, |c| sqlx::query_as(USER).bind(name).fetch_optional(c).await)?;
+    let Some((role, disabled)) = user else { return Ok(()) };
+    let role: Role = At { table: "user_account", id: &name }.word("role", &role)?;
+    if disabled.is_none() && role.grants(Permission::Approve) {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!("\"{name}\" may not approve any more: log in again")))
 }
 
 #[derive(Debug, sqlx::FromRow)]

@@ -66,10 +66,11 @@ impl Db {
         })
     }
 
-    /// Begins a campaign now, by a person's decision, on the hosts that were found for it.
+    /// Begins a campaign now, by a person's decision, on the hosts that were found for it; `digest` is that
+    /// of the definition that they were found by.
     pub async fn start_campaign(
         &self,
-        id: CampaignId,
+        (id, digest): (CampaignId, &str),
         hosts: &Selection,
         reason: &str,
         who: Who<'_>,
@@ -83,6 +84,12 @@ impl Db {
             );
             if !can {
                 return Err(refused(campaign.state, "started"));
+            }
+            if campaign.digest != digest {
+                return Err(StoreError::Conflict(
+                    "the campaign was changed meanwhile: look at it again before you start it"
+                        .to_owned(),
+                ));
             }
             check_approval(&campaign)?;
             set(tx, id, CampaignState::Running, who.actor, reason, now).await?;

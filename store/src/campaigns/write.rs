@@ -21,6 +21,11 @@ statements! {
         state_by = $9, state_reason = 'edited', edited_by = $9, edited_person = $10, edited_ms = $8, next_look_ms = NULL, \
         waiting_for = '', revision = revision + 1 WHERE id = $1 AND revision = $2 \
         AND state IN ('draft', 'awaiting_approval', 'scheduled')";
+    ASK_AGAIN = "UPDATE campaign SET definition = $3, digest = $4, needs = $5, state = 'awaiting_approval', state_ms = $6, \
+        state_by = $7, state_reason = $8, next_look_ms = NULL, waiting_for = '', revision = revision + 1 \
+        WHERE id = $1 AND revision = $2 \
+        AND state IN ('draft', 'awaiting_approval', 'scheduled', 'completed', 'completed_with_errors')";
+    AUTHOR = "INSERT INTO campaign_author (campaign_id, author) VALUES ($1, $2) ON CONFLICT (campaign_id, author) DO NOTHING";
     VOID = "UPDATE approval SET void_ms = $2 WHERE campaign_id = $1 AND void_ms IS NULL";
 }
 
@@ -49,6 +54,7 @@ impl Db {
                     .bind(who.person)
                     .bind(new.undoes.map(|id| id.0))
             )?;
+            wrote(tx, new.id, who).await?;
             let detail = told(definition, &digest, needs);
             audit::note(tx, (who.actor, now), "campaign.create", subject(new.id), detail).await?;
             load(tx, new.id).await
@@ -93,8 +99,45 @@ impl Db {
                 return Err(not_as_seen(&campaign, revision));
             }
             void(tx, id, now).await?;
+            wrote(tx, id, who).await?;
             let detail = told(definition, &digest, needs);
             audit::note(tx, (who.actor, now), "campaign.edit", subject(id), detail).await?;
+            load(tx, id).await
+        })
+    }
+
+    /// Has a campaign that is not at work wait for an approval of its text as it is kept today: settings
+    /// or catalogue have changed since it was written. Its authors stay who they are; the approvals that
+    /// it has lose their force.
+    pub async fn ask_again(
+        &self,
+        id: CampaignId,
+        revision: u64,
+        text: &CampaignText,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Campaign> {
+        let CampaignText { definition, needs } = text;
+        transaction!(self, |tx| {
+            let digest = definition.digest();
+            let done = run!(
+                tx,
+                sqlx::query(ASK_AGAIN)
+                    .bind(id.0)
+                    .bind(big(revision))
+                    .bind(to_json(definition)?)
+                    .bind(&digest)
+                    .bind(to_json(needs)?)
+                    .bind(now.as_millis())
+                    .bind(by)
+                    .bind(needs.join("; "))
+            )?;
+            if done == 0 {
+                return Err(not_as_seen(&load(tx, id).await?, revision));
+            }
+            void(tx, id, now).await?;
+            let detail = told(definition, &digest, needs);
+            audit::note(tx, (by, now), "campaign.ask", subject(id), detail).await?;
             load(tx, id).await
         })
     }
@@ -116,6 +159,14 @@ pub(super) fn not_as_seen(campaign: &Campaign, revision: u64) -> StoreError {
 /// Where a campaign stands whose text was just written.
 fn written(needs: &[String]) -> CampaignState {
     if needs.is_empty() { CampaignState::Draft } else { CampaignState::AwaitingApproval }
+}
+
+/// Keeps for good who had a hand in the text: none of them approves it, however small the part.
+async fn wrote(tx: &mut Tx, id: CampaignId, who: Who<'_>) -> Result<()> {
+    for author in [who.actor, who.person].into_iter().filter(|author| !author.is_empty()) {
+        run!(&mut *tx, sqlx::query(AUTHOR).bind(id.0).bind(author.to_lowercase()))?;
+    }
+    Ok(())
 }
 
 async fn void(tx: &mut Tx, id: CampaignId, now: Timestamp) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::host::OsFamily;
-use fleetmend_core::ids::{EvidenceId, HostId, IncidentId, JobId};
+use fleetmend_core::ids::{CampaignId, EvidenceId, HostId, IncidentId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::knowledge::Risk;
 use fleetmend_core::known::Known;
@@ -27,7 +27,7 @@ use crate::sql::statements;
 
 statements! {
     WAITING = "SELECT j.id, j.host_id, j.incident_id, i.product, i.operation, i.code, i.subject, i.update_class, \
-        h.os, h.os_build, h.simulated, j.max_risk, j.reboot, j.expires_ms, j.attempt, j.cause \
+        h.os, h.os_build, h.simulated, j.max_risk, j.reboot, j.expires_ms, j.attempt, j.cause, j.campaign_id \
         FROM job j JOIN host h ON h.id = j.host_id JOIN incident i ON i.id = j.incident_id \
         WHERE j.plan_wanted AND j.ended_ms IS NULL ORDER BY j.news_ms, j.id LIMIT $1";
     /// What began in an incident and is over, of every job of it; what met no cause too: it was known.
@@ -71,6 +71,8 @@ pub struct Climbing {
     pub cause: Slug,
     /// The try that is over; what is chosen is for this one's successor only.
     pub attempt: u32,
+    /// The campaign that it is of.
+    pub campaign: Option<CampaignId>,
 }
 
 /// The next remediation of a job.
@@ -236,6 +238,7 @@ struct Row {
     expires_ms: i64,
     attempt: i64,
     cause: String,
+    campaign_id: Option<Uuid>,
 }
 
 impl TryFrom<Row> for Climbing {
@@ -256,6 +259,7 @@ impl TryFrom<Row> for Climbing {
             expires: time(row.expires_ms),
             attempt: at.number("attempt", row.attempt)?,
             cause: at.word("cause", &row.cause)?,
+            campaign: row.campaign_id.map(Into::into),
         })
     }
 }

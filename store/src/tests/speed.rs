@@ -187,7 +187,9 @@ async fn a_campaign_of_20_000_hosts() {
     assert_eq!(selection.members.len(), 20_000);
     clock("selection of 20,000 hosts", began);
     let began = Instant::now();
-    db.start_campaign(made.id, &selection, "", super::campaigns::ANNA, now).await.expect("starts");
+    db.start_campaign((made.id, &made.digest), &selection, "", super::campaigns::ANNA, now)
+        .await
+        .expect("starts");
     clock("20,000 hosts taken in", began);
     super::campaigns::plan(&db, made.id, now).await.expect("opens the wave");
     let hosts: Vec<_> = selection.members.iter().map(|m| m.host).take(4_000).collect();

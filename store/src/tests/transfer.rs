@@ -126,7 +126,7 @@ async fn campaigns(db: &Db, now: Timestamp) {
     selection.members =
         db.campaign_selection(&any, None, None, now).await.expect("selects").members;
     assert_eq!(selection.members.len(), 1);
-    db.start_campaign(made.id, &selection, "now", anna, now).await.expect("starts");
+    db.start_campaign((made.id, &made.digest), &selection, "now", anna, now).await.expect("starts");
     super::campaigns::plan(db, made.id, now).await.expect("opens the wave");
     let rule = FreezeRule {
         name: "new year".to_owned(),

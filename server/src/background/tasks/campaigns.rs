@@ -1,17 +1,17 @@
 //! Carries campaigns on: how each stands in, what the core's `advance` decides out, applied in one
 //! transaction that is bound to what was looked at. The same after a crash: nothing is kept here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use fleetmend_core::campaign::{CampaignState, Decisions, Membership, Snapshot, advance};
+use fleetmend_core::campaign::{CampaignState, Decisions, Membership, Schedule, Snapshot, advance};
 use fleetmend_core::ids::{CampaignId, HostId, IncidentId, JobId};
 use fleetmend_core::limits;
 use fleetmend_core::order::Task;
 use fleetmend_core::time::Timestamp;
 use fleetmend_store::{
-    Applied, Campaign, CampaignLook, JobTerms, LeftOut, NewJob, NextStep, NextWork, PageRequest,
-    ResultFilter, Selection, StoreError, UndoStanding, Undoable,
+    Applied, Campaign, CampaignLook, CampaignMove, JobTerms, LeftOut, NewJob, NextStep, NextWork,
+    PageRequest, ResultFilter, Selection, StoreError, UndoStanding, Undoable, Who,
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -40,12 +40,16 @@ pub struct Campaigns {
     last: Option<Instant>,
     /// When hosts that fail later were last looked for.
     joined: HashMap<CampaignId, Timestamp>,
+    /// The texts that may go on by the settings and the catalogue of today, which change with a restart
+    /// only.
+    current: HashSet<(CampaignId, String)>,
 }
 
 impl Campaigns {
     /// A task over what the server shares.
     pub fn new(shared: Shared) -> Self {
-        Self { shared, pause: PAUSE, last: None, joined: HashMap::new() }
+        let (joined, current) = (HashMap::new(), HashSet::new());
+        Self { shared, pause: PAUSE, last: None, joined, current }
     }
 
     /// The same without a pause between two activations.
@@ -62,6 +66,7 @@ impl Campaigns {
         metrics::campaigns_at_work(ids.len());
         ids.extend(self.shared.db.campaigns_due(now, PORTION).await?);
         self.joined.retain(|id, _| ids.contains(id));
+        self.current.retain(|(id, _)| ids.contains(id));
         let (mut acted, mut more, mut failed) = (0, false, None);
         for id in ids {
             let span = tracing::info_span!("campaign", campaign.id = %id);
@@ -105,6 +110,9 @@ impl Campaigns {
         let CampaignLook { campaign, mut snapshot } =
             self.shared.db.campaign_snapshot(id, &costs, now).await?;
         snapshot.halted |= self.shared.halt.is_halted();
+        if self.is_outdated(&campaign, now).await? {
+            return Ok(true);
+        }
         if self.join(&campaign, &snapshot, now).await? {
             return Ok(true);
         }
@@ -129,6 +137,53 @@ impl Campaigns {
         };
         self.tell(&campaign, &decisions, &applied);
         Ok(moved(&decisions, &applied))
+    }
+
+    /// Whether a campaign needed the word of a second person to go on, by the settings and the catalogue of
+    /// today: then it waits for that, or is paused where it runs.
+    async fn is_outdated(
+        &mut self,
+        campaign: &Campaign,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        use CampaignState as S;
+        let repeats = matches!(
+            campaign.definition.schedule,
+            Schedule::Cron { .. } | Schedule::Monthly { .. }
+        );
+        let goes_on = match campaign.state {
+            S::Scheduled | S::Running => true,
+            S::Completed | S::CompletedWithErrors => repeats,
+            S::Draft | S::AwaitingApproval | S::Paused | S::Aborted | S::Cancelled => false,
+        };
+        let key = (campaign.id, campaign.digest.clone());
+        if !goes_on || self.current.contains(&key) {
+            return Ok(false);
+        }
+        let Some(text) = campaigns::outdated(&self.shared, campaign) else {
+            self.current.insert(key);
+            return Ok(false);
+        };
+        let (id, by) = (campaign.id, format!("campaign {}", campaign.id));
+        let why = format!(
+            "settings or catalogue have changed, and a second person would have to approve it: {}",
+            text.needs.join("; ")
+        );
+        tracing::warn!(why, "a campaign does not go on");
+        let db = &self.shared.db;
+        let done = if campaign.state == S::Running {
+            let who = Who { actor: &by, person: "" };
+            db.move_campaign(id, CampaignMove::Pause, &why, who, now).await
+        } else {
+            db.ask_again(id, campaign.revision, &text, &by, now).await
+        };
+        match done {
+            Ok(_) => self.shared.events.tell(Event::Campaign { id }),
+            // Somebody changed it meanwhile: looked at again.
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     /// Takes in hosts that fail by now, where the campaign wants them. Says whether there were any.
@@ -188,15 +243,19 @@ impl Campaigns {
             None => BTreeMap::new(),
         };
         let incidents = self.incidents(campaign, &hosts).await?;
+        let allowed = campaigns::allowed(self.shared.catalogue, campaign);
         for host in hosts {
             let id = entropy::id(JobId::at, &*self.shared.clock);
             let work = match (campaign.undoes, incidents.get(&host)) {
                 (Some(_), _) => self.undo(undo.get(&host), campaign, (id, expires, now)),
                 (None, Some(incident)) => {
                     match Case::read(&self.shared.db, self.shared.catalogue, *incident).await? {
-                        Some(case) => {
-                            campaigns::work_for(&case, &campaign.definition, id, expires, now)
-                        }
+                        Some(case) => campaigns::work_for(
+                            &case,
+                            &campaign.definition,
+                            &allowed,
+                            (id, expires, now),
+                        ),
                         None => passed("its failure is not known any more"),
                     }
                 }

@@ -1,6 +1,7 @@
 //! Chooses what jobs try next that wait between two tries, by the evidence as it is then, or ends
 //! them; asks people where no agent can do more; and drops work for people that nobody needs any more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleetmend_core::campaign::RebootPolicy;
@@ -14,6 +15,7 @@ use fleetmend_core::words::Slug;
 use fleetmend_store::{Climbing, Db, NextTry, StoreError};
 
 use crate::background::{BackgroundTask, Outcome, Status};
+use crate::campaigns;
 use crate::events::{Event, Events};
 use crate::link::Registry;
 use crate::orders::{self, NotChosen};
@@ -79,6 +81,7 @@ impl Climb {
         if let Some(last) = tried.iter_mut().rev().find(|t| t.cause == job.cause) {
             last.known.push(after.clone());
         }
+        let allowed = self.allowed(job).await?;
         let place = (job.job, job.attempt);
         let (plan, why) = loop {
             let ask = Ask {
@@ -99,14 +102,20 @@ impl Climb {
             let Some(entry) = self.catalogue.remediations.get(&step.remediation) else {
                 break (plan, format!("{} is not in the catalogue", step.remediation));
             };
+            let cause = step.cause.clone();
+            let (remediation, version) = (entry.id.clone(), entry.version);
+            let passed = Tried { remediation, version, cause, known: Vec::new() };
+            if allowed.as_ref().is_some_and(|all| all.get(&entry.id) != Some(&entry.digest())) {
+                tracing::debug!(job = %job.job, remediation = %entry.id, "not approved");
+                tried.push(passed);
+                continue;
+            }
             let needed = match orders::needed(entry, subject, &evidence) {
                 Ok(needed) => needed,
                 Err(why @ NotChosen::NoEvidence { .. }) => {
                     tracing::debug!(job = %job.job, %why, "passed over");
                     // Cannot be done now: what is left of the plan is looked at without it.
-                    let (remediation, version) = (entry.id.clone(), entry.version);
-                    let cause = step.cause.clone();
-                    tried.push(Tried { remediation, version, cause, known: Vec::new() });
+                    tried.push(passed);
                     continue;
                 }
                 Err(why) => break (plan, why.to_string()),
@@ -135,6 +144,13 @@ impl Climb {
             orders::ask_people(&self.db, &plan, incident, &*self.clock, "server").await?;
         }
         Ok(ended)
+    }
+
+    /// The remediations that may run for the job's campaign; any within its bounds where it has none.
+    async fn allowed(&self, job: &Climbing) -> Result<Option<BTreeMap<Slug, String>>, StoreError> {
+        let Some(campaign) = job.campaign else { return Ok(None) };
+        let campaign = self.db.campaign(campaign).await?;
+        Ok(campaign.map(|campaign| campaigns::allowed(self.catalogue, &campaign)))
     }
 
     fn decide(

@@ -61,7 +61,7 @@ pub(in crate::tests) async fn found(db: &Db, campaign: &Campaign, now: Timestamp
 pub(super) async fn running(db: &Db, n: u128, fields: &Value, now: Timestamp) -> Campaign {
     let made = db.create_campaign(&new(n, fields), ANNA, now).await.expect("creates");
     let hosts = found(db, &made, now).await;
-    db.start_campaign(made.id, &hosts, "tonight", ANNA, now).await.expect("starts")
+    db.start_campaign((made.id, &made.digest), &hosts, "tonight", ANNA, now).await.expect("starts")
 }
 
 pub(super) async fn look(db: &Db, id: CampaignId, now: Timestamp) -> CampaignLook {

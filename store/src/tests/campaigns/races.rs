@@ -111,7 +111,7 @@ contract! {
         // The second knows nothing of the first.
         let made = db.create_campaign(&new(2, &fields), ANNA, at(2)).await.expect("creates");
         let hosts = found(db, &first, at(2)).await;
-        let second = db.start_campaign(made.id, &hosts, "", ANNA, at(2)).await.expect("starts");
+        let second = db.start_campaign((made.id, &made.digest), &hosts, "", ANNA, at(2)).await.expect("starts");
         for id in [first.id, second.id] {
             plan(db, id, at(2)).await.expect("opens the wave");
         }

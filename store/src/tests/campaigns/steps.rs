@@ -326,7 +326,7 @@ contract! {
         let mut selection = found(db, &campaign, at(5)).await;
         selection.members.truncate(1);
         (selection.members[0].host, selection.members[0].incident) = (host, incident);
-        let undo = db.start_campaign(undo.id, &selection, "", ANNA, at(5)).await.expect("starts");
+        let undo = db.start_campaign((undo.id, &undo.digest), &selection, "", ANNA, at(5)).await.expect("starts");
         plan(db, undo.id, at(5)).await.expect("opens the wave");
         let mut jobs = jobs_for(db, undo.id, &[host], at(5)).await;
         jobs[0].terms.task = Task::Undo { job: undone, attempt: 1 };

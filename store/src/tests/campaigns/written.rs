@@ -4,6 +4,7 @@ use fleetmend_core::campaign::CampaignState;
 use fleetmend_core::campaign::calendar::{FreezeRule, FreezeWhen};
 use fleetmend_core::host::{HostState, Labels, Lifecycle};
 use fleetmend_core::ids::FreezeId;
+use fleetmend_core::token::Role;
 use serde_json::json;
 
 use super::{ANNA, BORIS, CODE, broken, definition, found, look, new, running, text};
@@ -34,7 +35,7 @@ contract! {
         assert_eq!((made.state, made.revision), (CampaignState::AwaitingApproval, 1));
         assert_eq!(made.digest, made.definition.digest());
         let none = crate::Selection::default();
-        refused(db.start_campaign(made.id, &none, "", ANNA, at(1)).await, "it is dangerous");
+        refused(db.start_campaign((made.id, &made.digest), &none, "", ANNA, at(1)).await, "it is dangerous");
 
         // Neither as herself, nor by a token of hers, nor in other letters; and no nameless token.
         for who in [ANNA, Who { actor: "api-token ci", person: "Anna" }, Who { actor: "USER anna", person: "x" }] {
@@ -55,28 +56,62 @@ contract! {
         assert_ne!(edited.digest, made.digest);
         let back = db.edit_campaign(made.id, edited.revision, &new.text, BORIS, at(4)).await.expect("edits");
         assert_eq!((&back.digest, back.approved_by.as_deref()), (&made.digest, None));
-        // Who edited it last is an author too; so is who wrote it.
-        for who in [ANNA, BORIS] {
+        // Whoever had a hand in it is an author, though another edited it after them.
+        let dora = Who { actor: "api-token dora's", person: "user dora" };
+        let theirs = db.edit_campaign(made.id, back.revision, &other, dora, at(4)).await.expect("edits");
+        let back = db.edit_campaign(made.id, theirs.revision, &new.text, ANNA, at(4)).await.expect("edits");
+        let dora = Who { actor: "user dora", person: "user dora" };
+        for who in [ANNA, BORIS, dora] {
             refused(db.approve_campaign(made.id, &back.digest, "", who, at(5)).await, "second person");
         }
         let third = Who { actor: "user clara", person: "clara" };
-        db.approve_campaign(made.id, &back.digest, "fine", third, at(5)).await.expect("approves");
-        let begun = db.start_campaign(made.id, &none, "now", ANNA, at(6)).await.expect("starts");
+        let approved = db.approve_campaign(made.id, &back.digest, "fine", third, at(5)).await.expect("approves");
+        // Asked again, since the catalogue has another remediation now: the approval was for the old one.
+        let mut today = new.text.clone();
+        today.definition.remediations.insert("apt.other".parse().expect("a name"), "00".to_owned());
+        refused(db.ask_again(made.id, approved.revision + 1, &today, "server", at(5)).await, "changed meanwhile");
+        let asked = db.ask_again(made.id, approved.revision, &today, "server", at(5)).await.expect("asks");
+        assert_eq!((asked.state, asked.approved_by.as_deref()), (CampaignState::AwaitingApproval, None));
+        assert_eq!((asked.digest.as_str(), asked.edited_by.as_str()), (today.definition.digest().as_str(), "user anna"));
+        refused(db.approve_campaign(made.id, &back.digest, "", third, at(5)).await, "changed since");
+        refused(db.approve_campaign(made.id, &asked.digest, "", ANNA, at(5)).await, "second person");
+        db.approve_campaign(made.id, &asked.digest, "fine", third, at(5)).await.expect("approves");
+        refused(db.start_campaign((made.id, &back.digest), &none, "now", ANNA, at(6)).await, "changed meanwhile");
+        let made = asked;
+        let begun = db.start_campaign((made.id, &made.digest), &none, "now", ANNA, at(6)).await.expect("starts");
         assert_eq!((begun.state, begun.run, begun.started), (CampaignState::Running, 1, Some(at(6))));
         refused(db.edit_campaign(made.id, begun.revision, &new.text, ANNA, at(6)).await, "has not begun");
-        refused(db.start_campaign(made.id, &none, "now", ANNA, at(6)).await, "running");
+        refused(db.start_campaign((made.id, &made.digest), &none, "now", ANNA, at(6)).await, "running");
 
         let given = db.campaign_approvals(made.id).await.expect("lists");
         assert_eq!(given.iter().map(|a| (a.by.as_str(), a.void)).collect::<Vec<_>>(),
-            [("user boris", Some(at(3))), ("user clara", None)]);
+            [("user boris", Some(at(3))), ("user clara", Some(at(5))), ("user clara", None)]);
         assert_eq!(db.approvals(1).await.expect("lists")[0].by, "user clara");
         let document = db.campaign_document(made.id).await.expect("exports");
-        assert_eq!((document.approvals.len(), document.runs.len(), document.audit_omitted), (2, 1, 0));
+        assert_eq!((document.approvals.len(), document.runs.len(), document.audit_omitted), (3, 1, 0));
         let told: Vec<_> = document.audit.iter().map(|row| row.action.as_str()).collect();
         assert_eq!(told, ["campaign.create", "campaign.approve", "campaign.edit", "campaign.edit",
-            "campaign.approve", "campaign.start"]);
+            "campaign.edit", "campaign.edit", "campaign.approve", "campaign.ask", "campaign.approve", "campaign.start"]);
         assert_eq!(document.audit[1].actor, "user boris");
         serde_json::to_string(&document).expect("one document");
+    }
+
+    async fn who_was_demoted_or_shut_out_meanwhile_approves_nothing(db) {
+        let mut new = new(1, &json!({}));
+        new.text.needs = vec!["it is dangerous".to_owned()];
+        let made = db.create_campaign(&new, ANNA, at(1)).await.expect("creates");
+        let anna = crate::tests::users::user(71, "anna", Role::Admin);
+        let boris = crate::tests::users::user(72, "boris", Role::Viewer);
+        for user in [&anna, &boris] {
+            db.create_user(user, "test", at(1)).await.expect("made");
+        }
+        let who = Who { actor: "user boris", person: "user boris" };
+        refused(db.approve_campaign(made.id, &made.digest, "", who, at(2)).await, "any more");
+        db.set_user_role(boris.id, Role::Approver, "user anna", at(3)).await.expect("promoted");
+        db.set_user_disabled(boris.id, true, "user anna", at(3)).await.expect("shut out");
+        refused(db.approve_campaign(made.id, &made.digest, "", who, at(4)).await, "any more");
+        db.set_user_disabled(boris.id, false, "user anna", at(5)).await.expect("let in");
+        db.approve_campaign(made.id, &made.digest, "", who, at(6)).await.expect("approves");
     }
 
     async fn people_move_a_campaign_only_where_it_can_go(db) {
@@ -88,7 +123,7 @@ contract! {
             refused(db.move_campaign(made.id, what, "", ANNA, at(1)).await, "is draft");
         }
         let none = crate::Selection::default();
-        db.start_campaign(made.id, &none, "", ANNA, at(2)).await.expect("starts");
+        db.start_campaign((made.id, &made.digest), &none, "", ANNA, at(2)).await.expect("starts");
         let paused = db.move_campaign(made.id, M::Pause, "lunch", BORIS, at(3)).await.expect("pauses");
         assert_eq!((paused.state, paused.state_by.as_str(), paused.state_reason.as_str()),
             (S::Paused, "user boris", "lunch"));

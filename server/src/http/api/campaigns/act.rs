@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use fleetmend_core::campaign::{Membership, Schedule};
+use fleetmend_core::campaign::{CampaignState, Membership, Schedule};
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::step::Undo;
 use fleetmend_core::token::Permission;
@@ -81,6 +81,7 @@ pub(crate) async fn approve_as(
 ) -> Result<Campaign, Problem> {
     let note = if note.trim().is_empty() { "" } else { reason(note)? };
     let caller = Caller::of(call);
+    as_of_today(call, &find(call, id).await?).await?;
     let done = call.db().approve_campaign(id, digest, note, caller.who(), call.now).await?;
     changed(call, id);
     Ok(done)
@@ -110,6 +111,7 @@ pub(crate) async fn start_as(
     {
         asks.require(Permission::Author)?;
     }
+    as_of_today(call, &campaign).await?;
     let started = if definition.schedule == Schedule::ByHand || now {
         let hosts = match campaign.undoes {
             Some(undone) => campaigns::undo_selection(call.db(), undone, call.now).await?,
@@ -120,7 +122,9 @@ pub(crate) async fn start_as(
                 "it finds no host now: nothing would be done; its preview says whom it leaves out";
             return Err(Problem::conflict("no_hosts", text).field("selector"));
         }
-        call.db().start_campaign(id, &hosts, why, caller.who(), call.now).await?
+        call.db()
+            .start_campaign((id, &campaign.digest), &hosts, why, caller.who(), call.now)
+            .await?
     } else {
         let to = CampaignMove::Schedule;
         call.db().move_campaign(id, to, why, caller.who(), call.now).await?
@@ -163,7 +167,7 @@ pub(crate) async fn retry_as(
     why: &str,
 ) -> Result<(Campaign, u64), Problem> {
     let caller = Caller::of(call);
-    find(call, id).await?;
+    as_of_today(call, &find(call, id).await?).await?;
     let catalogue = call.shared().catalogue;
     let costs = |what: fleetmend_store::NextWork<'_>| campaigns::costs_network(catalogue, what);
     let look = call.db().campaign_snapshot(id, &costs, call.now).await?;
@@ -209,7 +213,10 @@ pub(crate) async fn undo_as(call: &Call, id: CampaignId, why: &str) -> Result<Ca
     }
     let made = keep(call, undoing(call, &undone, &why, hosts.members.len())).await?;
     let caller = Caller::of(call);
-    let started = call.db().start_campaign(made.id, &hosts, &why, caller.who(), call.now).await?;
+    let started = call
+        .db()
+        .start_campaign((made.id, &made.digest), &hosts, &why, caller.who(), call.now)
+        .await?;
     changed(call, made.id);
     Ok(started)
 }
@@ -251,9 +258,42 @@ pub(crate) async fn move_as(
     why: &str,
 ) -> Result<Campaign, Problem> {
     let caller = Caller::of(call);
+    if matches!(to, CampaignMove::Schedule | CampaignMove::Resume) {
+        as_of_today(call, &find(call, id).await?).await?;
+    }
     let moved = call.db().move_campaign(id, to, why, caller.who(), call.now).await?;
     changed(call, id);
     Ok(moved)
+}
+
+/// Refuses to go on with what nobody approved as it is today, though it was approved, or needed no
+/// approval, when it was written. One that has not begun awaits that from now on.
+async fn as_of_today(call: &Call, campaign: &Campaign) -> Result<(), Problem> {
+    use CampaignState as S;
+    let Some(text) = campaigns::outdated(call.shared(), campaign) else { return Ok(()) };
+    let needs = text.needs.join("; ");
+    match campaign.state {
+        // It asks for that already.
+        S::AwaitingApproval if text.definition.digest() == campaign.digest => Ok(()),
+        S::Draft | S::AwaitingApproval | S::Scheduled => {
+            let (id, by) = (campaign.id, call.actor());
+            call.db().ask_again(id, campaign.revision, &text, &by, call.now).await?;
+            changed(call, id);
+            Err(Problem::conflict(
+                "approval",
+                format!("a second person must approve it first, as it is now: {needs}"),
+            ))
+        }
+        S::Paused | S::Running | S::Aborted | S::Completed | S::CompletedWithErrors => {
+            Err(Problem::conflict(
+                "approval",
+                format!(
+                    "settings or catalogue have changed, and a second person would have to approve it: write another; {needs}"
+                ),
+            ))
+        }
+        S::Cancelled => Ok(()),
+    }
 }
 
 fn because(body: &Because) -> Result<&str, Problem> {

@@ -168,8 +168,8 @@ impl Act {
     }
 }
 
-/// Whether somebody wrote a campaign, or changed it last: that person may not approve it. The store
-/// holds to it whatever a page shows.
+/// Whether somebody wrote a campaign, or changed it last: that person may not approve it, nor who ever
+/// changed it. The store holds to it whatever a page shows.
 pub(crate) fn wrote(c: &Campaign, who: &Caller) -> bool {
     let names = [who.answerable(), who.actor()];
     [&c.created_by, &c.edited_by].iter().any(|author| names.contains(author))

@@ -247,5 +247,6 @@ pub(crate) fn blank() -> Definition {
         thresholds: fleetmend_core::campaign::Thresholds::default(),
         pace: fleetmend_core::campaign::Pace::default(),
         expires: Span::days(30),
+        remediations: std::collections::BTreeMap::new(),
     }
 }
