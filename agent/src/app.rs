@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fleetmend_core::host::{AgentHealth, HostState};
 use fleetmend_core::limits;
+use fleetmend_core::passwords::without_passwords;
 use fleetmend_core::report::{FailureReport, ReportedFailure};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock, Timestamp};
@@ -240,7 +241,8 @@ impl Running {
         items.into_iter().map(|(_, item)| item).collect()
     }
 
-    async fn reported(&self, failure: FailureReport, zone: &Zone) -> SpoolItem {
+    async fn reported(&self, mut failure: FailureReport, zone: &Zone) -> SpoolItem {
+        failure.message = without_passwords(&failure.message).into_owned();
         let mut evidence = Vec::new();
         if let Ok(facts) = self.platform.facts() {
             let key = failure.incident_key();

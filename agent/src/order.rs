@@ -8,6 +8,7 @@ use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::{Catalogue, Cause, Remediation};
 use fleetmend_core::order::{Envelope, Order, Task, signing_input};
 use fleetmend_core::time::Timestamp;
+use fleetmend_proto::Whose;
 use fleetmend_proto::trust::ORDER_KEY_USAGE;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest, Sha256};
@@ -32,9 +33,23 @@ pub enum Forged {
     /// The signature is wrong.
     #[error("the order's signature does not hold")]
     Signature,
-    /// Rightly signed, and yet no order that this agent can read.
+    /// Rightly signed, and yet no order at all.
     #[error("the order cannot be read: {0}")]
     Unreadable(String),
+}
+
+/// A rightly signed order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// It is understood.
+    Order(Box<Order>),
+    /// It asks for something that this agent does not know: a newer server's.
+    NotUnderstood {
+        /// Whose it is.
+        whose: Whose,
+        /// What is not known.
+        why: String,
+    },
 }
 
 /// The server's order key as presented at the beginning of a session.
@@ -52,7 +67,7 @@ impl OrderKey {
     }
 
     /// Verifies an envelope, and only then reads the order in it.
-    pub fn open(&self, envelope: &Envelope, now: Timestamp) -> Result<Order, Forged> {
+    pub fn open(&self, envelope: &Envelope, now: Timestamp) -> Result<Opened, Forged> {
         let leaf = self.chain.first().ok_or(Forged::NoChain)?;
         if hex::encode(Sha256::digest(leaf)) != envelope.key_id {
             return Err(Forged::OtherKey(envelope.key_id.chars().take(64).collect()));
@@ -61,8 +76,13 @@ impl OrderKey {
         let input = signing_input(&envelope.key_id, &envelope.payload);
         key.verify_signature(webpki::ring::ED25519, &input, &envelope.signature)
             .map_err(|_| Forged::Signature)?;
-        fleetmend_proto::decode_order(&envelope.payload)
-            .map_err(|e| Forged::Unreadable(e.to_string()))
+        match fleetmend_proto::decode_order(&envelope.payload) {
+            Ok(order) => Ok(Opened::Order(Box::new(order))),
+            Err(error) => match fleetmend_proto::whose_order(&envelope.payload) {
+                Some(whose) => Ok(Opened::NotUnderstood { whose, why: error.to_string() }),
+                None => Err(Forged::Unreadable(error.to_string())),
+            },
+        }
     }
 
     fn verified<'a>(

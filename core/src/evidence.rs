@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::EvidenceId;
+use crate::passwords::without_passwords;
 use crate::time::Timestamp;
 use crate::words::{self, Slug};
 
@@ -59,9 +60,10 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without a value; the proof is cut to its bound.
+    /// A finding without a value; the proof is cut to its bound, and holds no password of an address.
     pub fn new(answer: Answer, proof: impl AsRef<str>) -> Self {
-        let proof = words::cut(proof.as_ref(), crate::limits::PROOF_BYTES).to_owned();
+        let proof = without_passwords(proof.as_ref());
+        let proof = words::cut(&proof, crate::limits::PROOF_BYTES).to_owned();
         Self { answer, proof, value: None }
     }
 

@@ -21,6 +21,7 @@ pub mod known;
 pub mod limits;
 pub mod order;
 pub mod overdue;
+pub mod passwords;
 pub mod plan;
 pub mod probe;
 pub mod report;

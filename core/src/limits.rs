@@ -84,6 +84,10 @@ pub const NOTICE_DEFAULT: Duration = Duration::from_mins(5);
 pub const DEFERRALS_DEFAULT: u8 = 3;
 /// How long a job waits for a restart that something stands in the way of.
 pub const RESTART_WITHIN: Duration = Duration::from_hours(24);
+/// How long after its order expired a job that was broken off still begins its steps.
+pub const GOES_ON_WITHIN: Duration = Duration::from_hours(7 * 24);
+/// How long after its order expired a job that began is over at the latest, whatever its host says.
+pub const OVER_WITHIN: Duration = Duration::from_hours(30 * 24);
 /// For how long a user puts a restart off.
 pub const PUT_OFF: Duration = Duration::from_hours(1);
 /// Jobs that stand open in one agent's journal.

@@ -16,7 +16,7 @@ mod words;
 pub use convert::ConvertError;
 pub use host::{Hello, OpenJob};
 pub use item::check_reports;
-pub use order::{decode_order, encode_order, renewal_input};
+pub use order::{Whose, decode_order, encode_order, renewal_input, whose_order};
 
 /// The generated messages, client and server of `fleetmend.agent.v1`.
 #[expect(

@@ -1,7 +1,7 @@
 //! Orders and their envelopes, and what is signed for a renewal.
 
 use fleetmend_core::campaign::RebootPolicy;
-use fleetmend_core::ids::HostId;
+use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, Order, Task};
 use fleetmend_core::time::Timestamp;
@@ -12,6 +12,17 @@ use crate::convert::{
 };
 use crate::v1::task::Kind;
 use crate::{hold, item, v1, words};
+
+/// Whose an order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whose {
+    /// The only host that may act on it.
+    pub host: HostId,
+    /// The job.
+    pub job: JobId,
+    /// Which try.
+    pub attempt: u32,
+}
 
 /// The bytes that the server signs.
 pub fn encode_order(order: &Order) -> Vec<u8> {
@@ -34,6 +45,7 @@ pub fn encode_order(order: &Order) -> Vec<u8> {
         reboot: v1::RebootPolicy::from(order.reboot).into(),
         max_deferrals: order.max_deferrals.into(),
         notice_seconds: order.notice_seconds,
+        must_know: Vec::new(),
     };
     let kind = match order.task {
         Task::Remediate => None,
@@ -57,6 +69,11 @@ pub fn encode_order(order: &Order) -> Vec<u8> {
 pub fn decode_order(payload: &[u8]) -> Result<Order, ConvertError> {
     let wire = v1::OrderPayload::decode(payload)
         .map_err(|err| ConvertError::new("payload", format!("no order: {err}")))?;
+    if let Some(unknown) = wire.must_know.first() {
+        let unknown: String = unknown.chars().take(80).collect();
+        let problem = format!("\"{unknown}\" is unknown to this version");
+        return Err(ConvertError::new("must_know", problem));
+    }
     count("evidence", wire.evidence.len(), limits::EVIDENCE_PER_REPORT)?;
     count("begin_in", wire.begin_in.len(), limits::BEGIN_SPANS)?;
     let (task, remediation, version, digest) = match wire.task {
@@ -94,6 +111,17 @@ pub fn decode_order(payload: &[u8]) -> Result<Order, ConvertError> {
         max_deferrals: u8::try_from(wire.max_deferrals)
             .map_err(|_| ConvertError::new("max_deferrals", "at most 255"))?,
         notice_seconds: wire.notice_seconds,
+    })
+}
+
+/// Whose an order is that cannot be read whole, for the answer to it; `None` where not even that can be
+/// read. Call only after the envelope's signature held.
+pub fn whose_order(payload: &[u8]) -> Option<Whose> {
+    let wire = v1::OrderPayload::decode(payload).ok()?;
+    Some(Whose {
+        host: id("host", &wire.host).ok()?,
+        job: id("job", &wire.job).ok()?,
+        attempt: wire.attempt,
     })
 }
 

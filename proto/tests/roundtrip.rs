@@ -19,7 +19,7 @@ use fleetmend_core::spool_item::{Gap, SpoolItem};
 use fleetmend_core::time::{SourceTime, Timestamp};
 use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
-use fleetmend_proto::{Hello, OpenJob, decode_order, encode_order, v1};
+use fleetmend_proto::{Hello, OpenJob, Whose, decode_order, encode_order, v1, whose_order};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -286,6 +286,12 @@ proptest! {
         // An agent from before there were tasks must not take another task for a remediation.
         let wire = v1::OrderPayload::decode(bytes.as_slice()).expect("decodes");
         prop_assert_eq!(wire.remediation.is_empty(), order.task != Task::Remediate);
+        // Nor may one of today pass over what a newer server says that it must know.
+        let newer = v1::OrderPayload { must_know: vec!["pace".to_owned()], ..wire };
+        let newer = newer.encode_to_vec();
+        prop_assert_eq!(decode_order(&newer).expect_err("unknown").field, "must_know");
+        let whose = Whose { host: order.host, job: order.job, attempt: order.attempt };
+        prop_assert_eq!(whose_order(&newer), Some(whose));
         prop_assert_eq!(decode_order(&bytes), Ok(order));
     }
 

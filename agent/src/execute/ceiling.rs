@@ -168,6 +168,12 @@ impl Asked {
         }
     }
 
+    /// The restart that a remediation makes.
+    pub fn restart(remediation: &Remediation) -> Self {
+        let what = format!("the restart of \"{}\"", remediation.id);
+        Self { what, risk: remediation.risk, kinds: vec!["reboot"], restarts: true }
+    }
+
     /// A proof that changes something: it starts a unit, or fetches lists.
     pub fn proof(remediation: &Remediation) -> Self {
         let what = format!("the proof \"{}\", which changes something,", remediation.verification);

@@ -175,8 +175,8 @@ pub(crate) struct Progress {
     pub put_off: Option<(Timestamp, String)>,
     /// How often they did.
     pub deferrals: u32,
-    /// Whether they were told of the restart, and did not put it off.
-    pub noticed: bool,
+    /// Since when they know of the restart, and did not put it off.
+    pub noticed: Option<Timestamp>,
     /// Whether verification was begun.
     pub verifying: bool,
     /// When that was.
@@ -203,7 +203,7 @@ impl Progress {
             restart_due: None,
             put_off: None,
             deferrals: 0,
-            noticed: false,
+            noticed: None,
             verifying: false,
             verifying_since: Timestamp::default(),
             finished: None,
@@ -232,13 +232,13 @@ impl Progress {
             }
             Entry::RestartDue { at, boot } => {
                 self.restart_due = Some((*at, boot.clone()));
-                (self.put_off, self.deferrals, self.noticed) = (None, 0, false);
+                (self.put_off, self.deferrals, self.noticed) = (None, 0, None);
             }
             Entry::PutOff { at, by } => {
                 self.put_off = Some((*at, by.clone()));
                 self.deferrals += 1;
             }
-            Entry::Noticed { .. } => self.noticed = true,
+            Entry::Noticed { at } => self.noticed = Some(*at),
             Entry::Verifying { at } => (self.verifying, self.verifying_since) = (true, *at),
             Entry::Finished { update } => self.finished = Some((**update).clone()),
             Entry::Told => self.told = true,

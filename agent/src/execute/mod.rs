@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetmend_core::hold::{Freeze, Halt};
-use fleetmend_core::ids::JobId;
+use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
 use fleetmend_core::order::{Envelope, Order, OrderRefused, Task};
@@ -38,7 +38,7 @@ use fleetmend_core::report::IncidentKey;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
-use fleetmend_proto::OpenJob;
+use fleetmend_proto::{OpenJob, Whose};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -53,7 +53,7 @@ use self::runner::{Came, Runner, TakingBack, Work, why_not};
 pub use self::shop::Fittings;
 use self::shop::{Shop, update};
 use self::waiting::Waiting;
-use crate::order::{self, OrderKey};
+use crate::order::{self, Opened, OrderKey};
 use crate::state::StateError;
 
 /// Orders that wait their turn. The server sends one at a time; more is a server that misbehaves.
@@ -138,7 +138,8 @@ impl Executor {
         let shop = &self.shop;
         let now = shop.clock.now();
         let order = match key.open(envelope, now) {
-            Ok(order) => order,
+            Ok(Opened::Order(order)) => *order,
+            Ok(Opened::NotUnderstood { whose, why }) => return self.not_understood(&whose, &why),
             Err(forged) => {
                 tracing::error!(reason = %forged, "forged order refused");
                 shop.count_forged();
@@ -148,11 +149,9 @@ impl Executor {
         let highest = shop.book().highest;
         let checked = order.check(shop.host, highest, now);
         if checked == Err(OrderRefused::OtherHost) {
-            tracing::error!(order.host = %order.host, "order for another host refused");
-            shop.count_forged();
-            return Offered::Forged;
+            return self.for_another(order.host);
         }
-        if self.is_known(&order) {
+        if self.is_known(order.job, order.attempt) {
             return Offered::Known;
         }
         if let Err(refused) = checked {
@@ -337,7 +336,7 @@ impl Executor {
         let order = &journal.progress.order;
         let os = self.shop.platform.facts()?.os;
         if matches!(order.task, Task::Undo { .. }) {
-            let remediation = self.shop.known(order);
+            let remediation = self.shop.meant(order);
             let undo = TakingBack::new(&self.shop, journal, remediation, &self.recalls)?;
             return Box::pin(undo.run(stop)).await;
         }
@@ -355,7 +354,7 @@ impl Executor {
         let shop = &self.shop;
         let os = shop.platform.facts().map_err(|e| e.to_string())?.os;
         let remediation = match order.task {
-            Task::Undo { .. } => shop.known(order),
+            Task::Undo { .. } => shop.meant(order),
             Task::Remediate | Task::Verify => {
                 let trusted = order::trusted(order, shop.catalogue, os);
                 Some(trusted.map_err(|e| e.to_string())?.0)
@@ -372,10 +371,28 @@ impl Executor {
         why_not(order, &shop.journals, now).map_or(Ok(()), Err)
     }
 
+    fn for_another(&self, host: HostId) -> Offered {
+        tracing::error!(order.host = %host, "order for another host refused");
+        self.shop.count_forged();
+        Offered::Forged
+    }
+
+    /// An order of our server's that asks for something this agent does not know: it does nothing of it,
+    /// and says so, or the job would be offered again and again until it expired.
+    fn not_understood(&self, whose: &Whose, why: &str) -> Offered {
+        if whose.host != self.shop.host {
+            self.for_another(whose.host)
+        } else if self.is_known(whose.job, whose.attempt) {
+            Offered::Known
+        } else {
+            self.shop.refuse_unread(whose, why)
+        }
+    }
+
     /// Whether this try was taken before. Its end, where it has one, is told again: the server would
     /// not ask if it knew.
-    fn is_known(&self, order: &Order) -> bool {
-        let path = self.shop.journals.join(journal::name(order.job, order.attempt));
+    fn is_known(&self, job: JobId, attempt: u32) -> bool {
+        let path = self.shop.journals.join(journal::name(job, attempt));
         if !path.exists() {
             return false;
         }

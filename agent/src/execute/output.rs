@@ -12,6 +12,7 @@ use std::time::Duration;
 use fleetmend_core::ids::JobId;
 use fleetmend_core::job::JobLog;
 use fleetmend_core::limits;
+use fleetmend_core::passwords::without_passwords;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Clock;
 use serde::{Deserialize, Serialize};
@@ -187,7 +188,7 @@ impl StepLog {
                 attempt: self.attempt,
                 step: self.step,
                 sequence: state.sequence,
-                text: String::from_utf8_lossy(&bytes).replace('\0', "\u{FFFD}"),
+                text: without_passwords(&String::from_utf8_lossy(&bytes)).replace('\0', "\u{FFFD}"),
                 at: now,
             }));
             state.sequence += 1;
@@ -210,15 +211,55 @@ impl StepLog {
     }
 }
 
-/// How much of `bytes` makes the next piece: no character is torn, unless it is the end.
+/// How much of `bytes` makes the next piece: whole lines, unless it is the end or one is longer than a
+/// piece, so that no address is torn whose password is to be left out; and no character is torn.
 fn piece_size(bytes: &[u8], end: bool) -> usize {
     let whole = &bytes[..bytes.len().min(PIECE)];
     if end && bytes.len() <= PIECE {
         return whole.len();
     }
+    if let Some(last) = memchr::memrchr2(b'\n', b'\r', whole) {
+        return last + 1;
+    }
+    if bytes.len() < PIECE {
+        return 0;
+    }
     match std::str::from_utf8(whole) {
         // A character that may go on in the next bytes.
         Err(error) if error.error_len().is_none() => error.valid_up_to(),
         Ok(_) | Err(_) => whole.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_whole_lines_wherever_they_come_from() {
+        assert_eq!(
+            piece_size(b"one\ntwo\rhttp://u:pa", false),
+            8,
+            "the rest of the line is awaited"
+        );
+        assert_eq!(piece_size(b"http://u:pa", false), 0);
+        assert_eq!(piece_size(b"http://u:pa", true), 11);
+        // One line that is longer than any piece is cut, and not within a character.
+        let long = "x".repeat(PIECE - 1) + "\u{e9}y";
+        assert_eq!(piece_size(long.as_bytes(), false), PIECE - 1);
+        // What is told again is cut as it was, with more behind it or without.
+        let lines = "a line of some length\n".repeat(2 * PIECE / 22);
+        let (mut first, mut again) = (Vec::new(), Vec::new());
+        let mut rest = lines.as_bytes();
+        while !rest.is_empty() {
+            first.push(piece_size(rest, false));
+            rest = &rest[first[first.len() - 1]..];
+        }
+        let mut rest = lines.as_bytes();
+        while !rest.is_empty() {
+            again.push(piece_size(rest, true));
+            rest = &rest[again[again.len() - 1]..];
+        }
+        assert_eq!(first, again);
     }
 }

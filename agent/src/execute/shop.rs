@@ -13,12 +13,14 @@ use fleetmend_core::ids::HostId;
 use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport};
 use fleetmend_core::knowledge::{Catalogue, Remediation};
 use fleetmend_core::limits;
-use fleetmend_core::order::Order;
+use fleetmend_core::order::{Order, Task};
+use fleetmend_core::passwords::without_passwords;
 use fleetmend_core::report::{IncidentKey, Product};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_core::words::{self, Slug};
 use fleetmend_faults::{Point, crash_point};
+use fleetmend_proto::Whose;
 
 use super::Offered;
 use super::book::Book;
@@ -116,6 +118,14 @@ impl Shop {
         known.filter(|r| r.version == order.version && r.digest() == order.digest)
     }
 
+    /// The remediation that an order is about. What is taken back is what this agent did, by its own
+    /// journal, whatever the order calls it.
+    pub(super) fn meant(&self, order: &Order) -> Option<&'static Remediation> {
+        let Task::Undo { job, attempt } = order.task else { return self.known(order) };
+        let target = Journal::read(&self.journals.join(journal::name(job, attempt)));
+        target.ok().flatten().and_then(|target| self.known(&target.order))
+    }
+
     pub(super) fn take_counter(&self, counter: u64) -> Result<(), StateError> {
         let mut book = self.book();
         let mut next = book.clone();
@@ -147,12 +157,39 @@ impl Shop {
         let now = self.clock.now();
         let update = update(order, JobState::Skipped, why, None, Vec::new(), None, now);
         self.spool.put(&[SpoolItem::Job(Box::new(update))], now);
+        self.count_refused();
+        Offered::Refused
+    }
+
+    /// Refuses an order that is our server's, and that this agent is too old to read.
+    pub(super) fn refuse_unread(&self, whose: &Whose, why: &str) -> Offered {
+        tracing::warn!(job.id = %whose.job, reason = why, "order not understood, and refused");
+        let now = self.clock.now();
+        let version = env!("CARGO_PKG_VERSION");
+        let detail = format!(
+            "this agent ({version}) does not understand the order, and did nothing of it: {why}; update the agent"
+        );
+        let update = JobUpdate {
+            job: whose.job,
+            attempt: whose.attempt,
+            state: JobState::Skipped,
+            detail: told(&detail),
+            step: None,
+            evidence: Vec::new(),
+            proof: None,
+            at: now,
+        };
+        self.spool.put(&[SpoolItem::Job(Box::new(update))], now);
+        self.count_refused();
+        Offered::Refused
+    }
+
+    fn count_refused(&self) {
         let mut book = self.book();
         book.refused += 1;
         if let Err(error) = book.save(&self.state) {
             tracing::warn!(%error, "count of refused orders not saved");
         }
-        Offered::Refused
     }
 
     pub(super) fn abandon(&self, mut journal: Journal, why: &str) -> io::Result<Came> {
@@ -278,6 +315,11 @@ impl Shop {
     }
 }
 
+/// Words of a host's own for the server: bounded, and without the passwords of addresses.
+pub(super) fn told(words: &str) -> String {
+    words::cut(&without_passwords(words), limits::DETAIL_BYTES).to_owned()
+}
+
 pub(super) fn update(
     order: &Order,
     state: JobState,
@@ -291,7 +333,7 @@ pub(super) fn update(
         job: order.job,
         attempt: order.attempt,
         state,
-        detail: words::cut(detail, limits::DETAIL_BYTES).to_owned(),
+        detail: told(detail),
         step,
         evidence,
         proof,

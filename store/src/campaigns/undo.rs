@@ -13,8 +13,12 @@ use crate::row::{At, time};
 use crate::sql::statements;
 
 statements! {
-    JOBS = "SELECT j.id, j.host_id, h.name, h.simulated, j.incident_id, j.cause, j.remediation, j.version, j.digest, j.state, j.attempt, \
+    /// Of a job that climbed, the last try that began and did not take itself back: what the job may name by
+    /// now was chosen after it, and perhaps never begun.
+    JOBS = "SELECT j.id, j.host_id, h.name, h.simulated, j.incident_id, a.cause, a.remediation, a.version, a.digest, j.state, a.attempt, a.state AS tried, \
         j.ended_ms, u.id AS undo_id, u.state AS undo_state FROM job j JOIN host h ON h.id = j.host_id \
+        JOIN job_attempt a ON a.job_id = j.id AND a.attempt = COALESCE((SELECT MAX(x.attempt) FROM job_attempt x \
+            WHERE x.job_id = j.id AND x.begun_ms IS NOT NULL AND x.state <> 'rolled_back'), j.attempt) \
         LEFT JOIN job u ON u.undoes = j.id AND (u.ended_ms IS NULL OR u.state = 'rolled_back') \
         WHERE j.campaign_id = $1 AND j.task = 'remediate' AND j.begun_ms IS NOT NULL ORDER BY j.created_ms, j.id";
 }
@@ -40,7 +44,7 @@ fleetmend_core::words! {
 pub struct Undoable {
     /// The job.
     pub job: JobId,
-    /// Its last try.
+    /// Its last try that may have left something.
     pub attempt: u32,
     /// The host.
     pub host: HostId,
@@ -91,6 +95,7 @@ struct Row {
     digest: String,
     state: String,
     attempt: i64,
+    tried: String,
     ended_ms: Option<i64>,
     undo_id: Option<Uuid>,
     undo_state: Option<String>,
@@ -100,14 +105,15 @@ impl Row {
     fn read(self, now: Timestamp) -> Result<Undoable> {
         let at = At { table: "job", id: &self.id };
         let state: JobState = at.word("state", &self.state)?;
+        let tried: JobState = at.word("tried", &self.tried)?;
         let undo: Option<JobState> =
             self.undo_state.map(|state| at.word("state", &state)).transpose()?;
         let ended = self.ended_ms.map(time);
         let standing = match (undo, ended) {
             (Some(JobState::RolledBack), _) => UndoStanding::TakenBack,
             (Some(_), _) => UndoStanding::UnderWay,
-            (None, _) if state == JobState::RolledBack => UndoStanding::TakenBack,
             (None, None) => UndoStanding::AtWork,
+            (None, _) if tried == JobState::RolledBack => UndoStanding::TakenBack,
             (None, Some(ended)) if now.since(ended) >= limits::UNDO_KEPT => UndoStanding::TooOld,
             (None, Some(_)) => UndoStanding::Possible,
         };

@@ -96,8 +96,13 @@ impl Db {
     }
 }
 
-/// Keeps the latest answer of each probe about each subject.
-pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) -> Result<()> {
+/// Keeps the latest answer of each probe about each subject. None is of later than `now`: a host whose
+/// clock was ahead is believed again as soon as it is right.
+pub(crate) async fn save_evidence(
+    tx: &mut Tx,
+    found: &[(HostId, &Evidence)],
+    now: Timestamp,
+) -> Result<()> {
     // One statement must not meet a row twice.
     let mut latest: BTreeMap<(HostId, &Slug, Option<&str>), &Evidence> = BTreeMap::new();
     for (host, evidence) in found {
@@ -122,7 +127,7 @@ pub(crate) async fn save_evidence(tx: &mut Tx, found: &[(HostId, &Evidence)]) ->
                     .bind(evidence.answer.as_str())
                     .bind(&evidence.proof)
                     .bind(&evidence.value)
-                    .bind(evidence.at.as_millis());
+                    .bind(evidence.at.min(now).as_millis());
             }
             query
         })?;

@@ -252,7 +252,7 @@ async fn one(
         }
         SpoolItem::Evidence(found) => {
             let found: Vec<_> = found.iter().map(|evidence| (host, evidence)).collect();
-            save_evidence(tx, &found).await?;
+            save_evidence(tx, &found, now).await?;
             want_triage_of(tx, &[host]).await?;
             effects.triage = true;
             Ok(None)

@@ -131,7 +131,7 @@ pub(super) async fn store(
             recovery::store(tx, *host, &success, now, effects).await?;
         }
     }
-    keep_evidence(tx, failures, effects).await
+    keep_evidence(tx, failures, now, effects).await
 }
 
 /// What a report of a success ends: failures of the same product, operation and subject. An
@@ -336,6 +336,7 @@ pub(super) async fn roll_up(tx: &mut Tx, counted: &BTreeMap<RollUpKey, i64>) -> 
 async fn keep_evidence(
     tx: &mut Tx,
     failures: &[(HostId, &ReportedFailure)],
+    now: Timestamp,
     effects: &mut Effects,
 ) -> Result<()> {
     let found: Vec<(HostId, &Evidence)> = failures
@@ -345,7 +346,7 @@ async fn keep_evidence(
     if found.is_empty() {
         return Ok(());
     }
-    save_evidence(tx, &found).await?;
+    save_evidence(tx, &found, now).await?;
     let mut hosts: Vec<HostId> = found.iter().map(|(host, _)| *host).collect();
     hosts.sort_unstable();
     hosts.dedup();

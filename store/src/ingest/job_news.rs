@@ -54,7 +54,7 @@ pub(super) async fn update(
     }
     if !update.evidence.is_empty() {
         let found: Vec<_> = update.evidence.iter().map(|evidence| (host, evidence)).collect();
-        save_evidence(tx, &found).await?;
+        save_evidence(tx, &found, now).await?;
         want_triage_of(tx, &[host]).await?;
         effects.triage = true;
         note_cleared(tx, update).await?;
@@ -68,13 +68,16 @@ pub(super) async fn update(
             effects.incidents.insert(job.incident);
             effects.triage = true;
             effects.ended |= update.state.is_final();
-        } else if job.state == update.state && !job.state.is_final() {
+        } else if !job.state.is_final() {
+            // It is at work, also where it does not get further: after a restart steps may follow.
+            let here = job.state == update.state || update.state.has_begun();
+            let detail = if here { update.detail.as_str() } else { "" };
             run!(
                 &mut *tx,
                 sqlx::query(NEWS)
                     .bind(job.id.0)
                     .bind(now.as_millis())
-                    .bind(words::cut(&update.detail, limits::PROOF_BYTES))
+                    .bind(words::cut(detail, limits::PROOF_BYTES))
             )?;
         }
     }

@@ -28,7 +28,7 @@ pub(super) use job_head;
 
 statements! {
     GET = concat!(job_head!(), " WHERE j.id = $1");
-    ATTEMPTS = "SELECT attempt, offered_ms, begun_ms, ended_ms, state, detail, cause, remediation, version, proof, cleared FROM job_attempt \
+    ATTEMPTS = "SELECT attempt, offered_ms, begun_ms, ended_ms, state, detail, cause, remediation, version, digest, proof, cleared FROM job_attempt \
         WHERE job_id = $1 ORDER BY attempt LIMIT 100";
     STEPS = "SELECT attempt, step, title, state, exit_status, detail, output_dropped, started_ms, updated_ms \
         FROM job_step WHERE job_id = $1 ORDER BY attempt, step LIMIT 6400";
@@ -176,6 +176,7 @@ struct AttemptRow {
     cause: String,
     remediation: String,
     version: i64,
+    digest: String,
     proof: String,
     cleared: String,
 }
@@ -193,6 +194,7 @@ impl AttemptRow {
             cause: at.word("cause", &self.cause)?,
             remediation: at.word("remediation", &self.remediation)?,
             version: at.number("version", self.version)?,
+            digest: self.digest,
             proof: at.maybe("proof", &self.proof)?,
             cleared: some(self.cleared).map(|word| word == "yes"),
             steps,

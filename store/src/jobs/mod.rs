@@ -148,6 +148,8 @@ pub struct Attempt {
     pub remediation: Slug,
     /// In which version.
     pub version: u32,
+    /// With which contents.
+    pub digest: String,
     /// How its fix was proved.
     pub proof: Option<ProofLevel>,
     /// Whether the cause's own probe says that the cause is gone; `None` where it was not asked.

@@ -14,7 +14,7 @@ use crate::sql::statements;
 
 statements! {
     /// A try that came to its end, under a job that did not: another is chosen.
-    LOAD = "SELECT j.host_id, j.incident_id, j.state, j.attempt, j.task, j.climbs, j.cancel_requested, j.expires_ms, \
+    LOAD = "SELECT j.host_id, j.incident_id, j.state, j.attempt, j.task, j.climbs, j.cancel_requested, j.expires_ms, j.offered_ms, \
         (SELECT COUNT(*) FROM job_attempt a WHERE a.job_id = j.id AND a.attempt = j.attempt AND a.ended_ms IS NOT NULL \
             AND j.ended_ms IS NULL) AS ended FROM job j WHERE j.id = $1";
     MOVE = "UPDATE job SET state = $2, detail = $3, proof = $4, begun_ms = COALESCE(begun_ms, $5), ended_ms = $6, \
@@ -45,6 +45,16 @@ pub(crate) struct Moving {
     climbs: bool,
     cancel_requested: bool,
     expires: Timestamp,
+    /// When its order was last sent.
+    offered: Option<Timestamp>,
+}
+
+impl Moving {
+    /// When something happened that its host tells of, whatever the host's clock says: not before its
+    /// order was sent, and not later than now.
+    fn moment(&self, told: Timestamp, now: Timestamp) -> Timestamp {
+        told.max(self.offered.unwrap_or(told)).min(now)
+    }
 }
 
 /// One move.
@@ -66,9 +76,10 @@ impl<'a> Move<'a> {
 
 /// Reads a job.
 pub(crate) async fn load(tx: &mut Tx, id: JobId) -> Result<Option<Moving>> {
-    type Row = (Uuid, Uuid, String, i64, String, bool, bool, i64, i64);
+    type Row = (Uuid, Uuid, String, i64, String, bool, bool, i64, Option<i64>, i64);
     let row: Option<Row> = on_tx!(tx, |c| sqlx::query_as(LOAD).bind(id.0).fetch_optional(c).await)?;
-    let Some((host, incident, state, attempt, task, climbs, cancelled, expires, ended)) = row
+    let Some((host, incident, state, attempt, task, climbs, cancelled, expires, offered, ended)) =
+        row
     else {
         return Ok(None);
     };
@@ -84,6 +95,7 @@ pub(crate) async fn load(tx: &mut Tx, id: JobId) -> Result<Option<Moving>> {
         climbs,
         cancel_requested: cancelled,
         expires: time(expires),
+        offered: offered.map(time),
     }))
 }
 
@@ -100,7 +112,7 @@ pub(crate) async fn make(
     if !job.state.can_become(step.to) {
         return Ok(false);
     }
-    let at = step.at.min(now);
+    let at = job.moment(step.at, now);
     if !job.between {
         move_attempt(tx, job, &step, at).await?;
     }
@@ -152,7 +164,7 @@ pub(crate) async fn end_try(
             return make(tx, job, step, now).await;
         }
     }
-    let at = step.at.min(now);
+    let at = job.moment(step.at, now);
     // The host may have been seen healthy meanwhile: then nothing is left to do.
     let incident = move_incident(tx, job.incident, IncidentEvent::JobEndedUnproved, at).await?;
     if !incident.is_some_and(IncidentState::is_open) {

@@ -111,6 +111,9 @@ contract! {
         assert_eq!((detail.job.state, detail.job.attempt), (JobState::Fixed, 2));
         let tries: Vec<_> = detail.attempts.iter().map(|a| (a.remediation.as_str(), a.state, a.cleared)).collect();
         assert_eq!(tries, [("apt.configure", JobState::RolledBack, Some(false)), ("apt.clean", JobState::Fixed, None)]);
+        // To take a try back is to take back what was tried then.
+        let digests: Vec<&str> = detail.attempts.iter().map(|a| a.digest.as_str()).collect();
+        assert_eq!(digests, ["00".repeat(32), next("apt.clean", at(7)).digest]);
     }
 
     async fn a_job_with_nothing_left_ends_as_its_last_try_did(db) {

@@ -163,6 +163,18 @@ contract! {
         assert_eq!((kept.len(), kept[0].answer), (1, Answer::Yes));
     }
 
+    async fn a_host_whose_clock_was_ahead_is_believed_again_when_it_is_right(db) {
+        let host = hosts(db, 1).await[0];
+        let year = 365 * 24 * 60;
+        for (when, answer, now) in [(year, Answer::Yes, 5), (6, Answer::No, 6)] {
+            let found = vec![evidence(when.into(), "apt.lock_held", answer, at(when))];
+            let found = fleetmend_core::spool_item::SpoolItem::Evidence(found);
+            send(db, host, [found], at(now)).await;
+        }
+        let kept = db.evidence(host).await.expect("reads");
+        assert_eq!((kept[0].answer, kept[0].at), (Answer::No, at(6)));
+    }
+
     async fn a_recovery_ends_what_it_means_and_nothing_that_failed_since(db) {
         let host = hosts(db, 1).await[0];
         let broken = [

@@ -6,12 +6,13 @@ use fleetmend_core::incident::IncidentState;
 use fleetmend_core::job::{JobLog, JobState, JobUpdate, ProofLevel, StepReport, StepState};
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::Timestamp;
 
 use super::{
     at, broken_host, contract, fails, failure, hosts, id, incidents, job, job_says, meddle,
     recovers, send,
 };
-use crate::{Cancelled, Db, JobFilter, PageRequest, StoreError};
+use crate::{Cancelled, Db, JobFilter, NewJob, PageRequest, StoreError};
 
 async fn state(db: &Db, job: JobId) -> JobState {
     db.job(job).await.expect("reads").expect("is there").job.state
@@ -244,6 +245,54 @@ contract! {
         send(db, host, [job_says(made.id, 1, JobState::Fixed, at(88))], at(90)).await;
         assert_eq!(state(db, made.id).await, JobState::Fixed);
         assert_eq!(incidents(db).await[0].state, IncidentState::Fixed);
+    }
+
+    async fn steps_after_a_restart_are_news_of_the_job(db) {
+        let (host, incident) = broken_host(db).await;
+        let made = db.create_job(&job(500, host, incident), "ops", at(2)).await.expect("made");
+        db.offer(made.id, at(3)).await.expect("offers").expect("an order");
+        send(db, host, [job_says(made.id, 1, JobState::Rebooting, at(4))], at(4)).await;
+        send(db, host, [job_says(made.id, 1, JobState::Running, at(20))], at(20)).await;
+        assert_eq!(state(db, made.id).await, JobState::Rebooting, "it is not taken backwards");
+        assert!(db.expire_jobs(at(44), 10).await.expect("looks").is_empty(), "heard of 24 min ago");
+        assert_eq!(db.expire_jobs(at(45), 10).await.expect("looks"), [made.id]);
+    }
+
+    async fn no_job_lasts_for_ever_whatever_its_host_says(db) {
+        let (host, incident) = broken_host(db).await;
+        let made = db.create_job(&job(500, host, incident), "ops", at(2)).await.expect("made");
+        db.offer(made.id, at(3)).await.expect("offers").expect("an order");
+        let day = 24 * 60;
+        // An agent that begins its proof anew at each of its starts.
+        for minute in [4, day / 2, day] {
+            send(db, host, [job_says(made.id, 1, JobState::Verifying, at(minute))], at(minute)).await;
+        }
+        assert!(db.expire_jobs(at(day + 3), 10).await.expect("looks").is_empty());
+        assert_eq!(db.expire_jobs(at(day + 4), 10).await.expect("looks"), [made.id]);
+        assert_eq!(state(db, made.id).await, JobState::Unverified);
+
+        let next = NewJob { expires: at(3 * day), ..job(501, host, incident) };
+        let made = db.create_job(&next, "ops", at(2 * day)).await.expect("made");
+        db.offer(made.id, at(2 * day)).await.expect("offers").expect("an order");
+        let last = 33 * day;
+        for minute in [2 * day, last - 1] {
+            let says = job_says(made.id, 1, JobState::Running, at(minute));
+            send(db, host, [says], at(minute)).await;
+        }
+        assert!(db.expire_jobs(at(last - 1), 10).await.expect("looks").is_empty());
+        assert_eq!(db.expire_jobs(at(last), 10).await.expect("looks"), [made.id]);
+        assert_eq!(state(db, made.id).await, JobState::TimedOut);
+    }
+
+    async fn a_job_ends_after_its_order_whatever_the_hosts_clock_says(db) {
+        let (host, incident) = broken_host(db).await;
+        let made = db.create_job(&job(500, host, incident), "ops", at(2)).await.expect("made");
+        db.offer(made.id, at(3)).await.expect("offers").expect("an order");
+        let long_ago = Timestamp::from_millis(0);
+        let says = [JobState::Running, JobState::Failed].map(|s| job_says(made.id, 1, s, long_ago));
+        send(db, host, says, at(5)).await;
+        let job = db.job(made.id).await.expect("reads").expect("there").job;
+        assert_eq!((job.begun, job.ended), (Some(at(3)), Some(at(3))));
     }
 
     async fn a_recovery_under_a_job_waits_for_the_jobs_own_word(db) {

@@ -3,6 +3,7 @@
 
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::limits;
+use fleetmend_core::passwords::without_passwords;
 use fleetmend_core::report::{IncidentKey, Operation, Product, Source};
 use fleetmend_core::time::{SourceTime, Timestamp};
 
@@ -130,7 +131,7 @@ async fn failed(
     let (code, line) = backups::judge(product, status, &log);
     let code = code.or_else(|| slug("systemd.unit_failed"));
     let status = status.map(|s| format!(", exit {s}")).unwrap_or_default();
-    let line = line.map(|l| format!(": {}", redacted(l.trim()))).unwrap_or_default();
+    let line = line.map(|l| format!(": {}", without_passwords(l.trim()))).unwrap_or_default();
     let key = IncidentKey { product, operation, code, subject: Some(unit.to_owned()) };
     let words = format!("{unit}{line} ({result}{status})");
     Ok(Some(present_of(key, invocation.to_owned(), time, words)))
@@ -171,27 +172,6 @@ fn messages(entries: &str) -> String {
         entry.get("MESSAGE")?.as_str().map(str::to_owned)
     };
     entries.lines().filter_map(entry).collect::<Vec<_>>().join("\n")
-}
-
-/// Without the password of an address: `rest:https://user:password@host/`.
-fn redacted(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find("://") {
-        let (before, address) = rest.split_at(at + 3);
-        out.push_str(before);
-        let end = address.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(address.len());
-        let (host, after) = address.split_at(end);
-        match host.rsplit_once('@') {
-            Some((_, host)) => {
-                out.push_str("***@");
-                out.push_str(host);
-            }
-            None => out.push_str(host),
-        }
-        rest = after;
-    }
-    out + rest
 }
 
 /// What tells of a later run of the unit that worked: another one than the run that failed (`mark`).
@@ -250,14 +230,6 @@ fn kept(known: &Failing, now: Timestamp) -> Present {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_of_addresses_are_not_told() {
-        let told =
-            redacted("Is it at rest:https://u:hunter2@backup.example.com:8000/x or ssh://v@h?");
-        assert_eq!(told, "Is it at rest:https://***@backup.example.com:8000/x or ssh://***@h?");
-        assert_eq!(redacted("a ://"), "a ://");
-    }
 
     #[test]
     fn entries_that_are_no_text_are_passed_over() {

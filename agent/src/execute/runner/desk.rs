@@ -18,6 +18,7 @@ use super::{Came, place};
 use crate::execute::ceiling::halted;
 use crate::execute::journal::{Entry, Journal};
 use crate::execute::output::StepLog;
+use crate::execute::shop::told;
 use crate::execute::steps::StepError;
 use crate::execute::{Recalls, Shop, update};
 use crate::probe::About;
@@ -165,7 +166,7 @@ impl<'a> Desk<'a> {
             title: words::cut(title, limits::FACT_BYTES).to_owned(),
             state,
             exit,
-            detail: words::cut(detail, limits::DETAIL_BYTES).to_owned(),
+            detail: told(detail),
             output_dropped: log.dropped(),
         };
         self.tell(self.state, "", Some(report));

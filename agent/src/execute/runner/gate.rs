@@ -14,6 +14,7 @@ use fleetmend_core::step::{Action, Step};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
+use super::patience::Patience;
 use super::restart;
 use crate::execute::Shop;
 use crate::execute::ceiling::{Asked, Ceiling, Objection, halted};
@@ -108,6 +109,12 @@ impl<'r> Work<'r> {
                 order.remediation
             ));
         }
+        if order.reboot == RebootPolicy::InWindow && order.begin_in.is_empty() {
+            return Some(format!(
+                "\"{}\" restarts the host, which the order allows in its window only, and it has none",
+                order.remediation
+            ));
+        }
         restart::never(shop).await.map(|why| format!("it restarts the host: {why}"))
     }
 }
@@ -120,14 +127,11 @@ impl Desk<'_> {
         if let Some(why) = work.never(self.order(), self.shop).await {
             return Ok(Gate::Ends(JobState::Skipped, why));
         }
+        let patience = Patience::until(self.order().expires, self.shop.clock.now());
         loop {
             let now = self.shop.clock.now();
-            if let Some(reason) = self.recalls.of(self.order().job) {
-                return Ok(Gate::Ends(JobState::Cancelled, reason));
-            }
-            if let Some(file) = halted(self.shop.state.path(), &self.shop.ceiling_file) {
-                let why = format!("the host's kill switch is set: {}", file.display());
-                return Ok(Gate::Ends(JobState::Skipped, why));
+            if let Some(end) = self.recalled() {
+                return Ok(end);
             }
             let (objection, problem) = work.objection(self.shop);
             if let Some(problem) = &problem {
@@ -144,7 +148,7 @@ impl Desk<'_> {
                 },
             };
             // It may have waited behind another job, or for a stopped agent, and not for an obstacle.
-            let late = now > self.order().expires.after(limits::CLOCK_SKEW);
+            let late = patience.is_over_by(limits::CLOCK_SKEW, now);
             let late = late.then(|| "the agent had other work, or did not run".to_owned());
             let Some(why) = obstacle.or(late) else {
                 if looked || !work.moves_files() {
@@ -158,7 +162,7 @@ impl Desk<'_> {
                 }
                 continue;
             };
-            if now > self.order().expires {
+            if patience.is_over(now) {
                 let why = format!("its time was over before it could begin: {why}");
                 return Ok(Gate::Ends(JobState::Skipped, why));
             }
@@ -175,6 +179,22 @@ impl Desk<'_> {
         }
     }
 
+    /// Whether what takes no time to ask speaks against it now: while a probe was asked somebody may
+    /// have taken the job back, or halted the fleet or this host.
+    pub(super) fn is_held(&self, work: Work<'_>) -> bool {
+        self.recalled().is_some() || self.not_now(work).is_some()
+    }
+
+    /// The end of a job that somebody took back, or that the host's kill switch keeps from beginning.
+    fn recalled(&self) -> Option<Gate> {
+        if let Some(reason) = self.recalls.of(self.order().job) {
+            return Some(Gate::Ends(JobState::Cancelled, reason));
+        }
+        let file = halted(self.shop.state.path(), &self.shop.ceiling_file)?;
+        let why = format!("the host's kill switch is set: {}", file.display());
+        Some(Gate::Ends(JobState::Skipped, why))
+    }
+
     /// Writes down that it begins. `Some` where that cannot be written: the words of its end.
     pub(super) fn begin(&mut self, counted: bool) -> io::Result<Option<String>> {
         let now = self.shop.clock.now();
@@ -189,12 +209,19 @@ impl Desk<'_> {
         }
     }
 
-    /// The halt, freezes and the order's own spans.
+    /// The halt, freezes, the order's own spans, and a clock by which none of these can be told.
     fn not_now(&self, work: Work<'_>) -> Option<String> {
         let now = self.shop.clock.now();
+        let since = self.order().not_before;
+        // When the order was taken its time had come: since then the clock was set back, as by a start
+        // without a battery of its own.
+        let clock = (now.after(limits::CLOCK_SKEW) < since).then(|| {
+            format!("clock_wrong: by this host's clock it is {now}, and the order is of {since}")
+        });
         self.shop
             .holds
             .obstacle(now, work.changes())
+            .or(clock)
             .or_else(|| self.order().waits_for_window(now, work.minutes()))
     }
 

@@ -4,6 +4,7 @@
 mod desk;
 mod doing;
 mod gate;
+mod patience;
 mod pausing;
 mod proving;
 mod restart;
@@ -111,13 +112,20 @@ impl<'a> Runner<'a> {
                     self.desk.give_up(&why, false)?;
                 }
                 Next::Do(index) if matches!(self.steps[index].action, Action::Reboot {}) => {
-                    match self.desk.before_restart(stop).await? {
+                    match self.desk.before_restart(self.remediation, stop).await? {
                         Restart::Now => self.do_step(index).await?,
                         Restart::Happened => self.restarted_by_others(index)?,
                         Restart::Never(why) => self.not_restarted(index, &why)?,
                         Restart::GivenUp => {}
                         Restart::Stopped => return Ok(Came::Stopped),
                     }
+                }
+                Next::Do(_) if self.is_of_old() => {
+                    let days = limits::GOES_ON_WITHIN.as_secs() / 86_400;
+                    let why = format!(
+                        "it was broken off, and its order expired {days} days ago or more: no further step of it is begun"
+                    );
+                    self.desk.give_up(&why, false)?;
                 }
                 Next::Do(index) => self.do_step(index).await?,
                 Next::Undo(index) => self.undo_step(index).await?,
@@ -151,25 +159,29 @@ impl<'a> Runner<'a> {
     async fn gate(&mut self, stop: &CancellationToken) -> io::Result<Option<Came>> {
         let task = self.desk.order().task;
         let work = Work::new(task, Some(self.remediation));
-        match self.desk.gate(work, stop).await? {
-            Gate::Open => {}
-            Gate::Stopped => return Ok(Some(Came::Stopped)),
-            Gate::Ends(state, why) => return self.finish(state, why, None).await.map(Some),
-        }
-        let mut note = String::new();
-        if let Some(probe) = self.cause.own_probe.as_ref().filter(|_| task == Task::Remediate) {
+        let note = loop {
+            match self.desk.gate(work, stop).await? {
+                Gate::Open => {}
+                Gate::Stopped => return Ok(Some(Came::Stopped)),
+                Gate::Ends(state, why) => return self.finish(state, why, None).await.map(Some),
+            }
+            let own = self.cause.own_probe.as_ref().filter(|_| task == Task::Remediate);
+            let Some(probe) = own else { break String::new() };
             let seen = self.desk.ask(probe).await;
-            match seen.answer {
+            let note = match seen.answer {
                 Answer::No => {
                     let why = format!("the cause is not there any more: {}", seen.proof);
                     return self.finish(JobState::NotApplicable, why, None).await.map(Some);
                 }
                 Answer::Unknown => {
-                    note = format!("whether the cause is still there is not known: {}", seen.proof);
+                    format!("whether the cause is still there is not known: {}", seen.proof)
                 }
-                Answer::Yes => note = format!("the cause is there: {}", seen.proof),
+                Answer::Yes => format!("the cause is there: {}", seen.proof),
+            };
+            if !self.desk.is_held(work) {
+                break note;
             }
-        }
+        };
         if let Some(why) = self.desk.begin(work.changes())? {
             return self.finish(JobState::Skipped, why, None).await.map(Some);
         }
@@ -204,6 +216,14 @@ impl<'a> Runner<'a> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// Whether the host was off for so long that nobody expects the job's next step any more. What was
+    /// done is taken back, and steps that are always done are done all the same.
+    fn is_of_old(&self) -> bool {
+        let progress = &self.desk.journal.progress;
+        let last = progress.order.expires.after(limits::GOES_ON_WITHIN);
+        progress.failure.is_none() && self.desk.shop.clock.now() > last
     }
 
     fn next(&self) -> Next {

@@ -16,7 +16,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
+use super::patience::Patience;
 use crate::execute::Shop;
+use crate::execute::ceiling::{Asked, Ceiling, Objection};
 use crate::execute::journal::Entry;
 use crate::platform::Session;
 use crate::probe;
@@ -37,6 +39,9 @@ const AT_WORK: [&str; 10] = [
 ];
 /// How long one window of an order must still be open for a restart, in minutes.
 const RESTART_MINUTES: u32 = 5;
+/// How long after its time a notice still stands: where something else held the restart back for
+/// longer, the users have gone on with their work, and are told again.
+const NOTICE_STANDS: Duration = Duration::from_mins(15);
 
 /// What is to be done about a restart.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +87,11 @@ pub(super) async fn never(shop: &Shop) -> Option<String> {
 impl Desk<'_> {
     /// Waits until the host may be restarted, tells its users, and lets them put it off as often as
     /// the order allows.
-    pub(super) async fn before_restart(&mut self, stop: &CancellationToken) -> io::Result<Restart> {
+    pub(super) async fn before_restart(
+        &mut self,
+        remediation: &Remediation,
+        stop: &CancellationToken,
+    ) -> io::Result<Restart> {
         let failed = self.journal.progress.failure.is_some();
         let due = match self.journal.progress.restart_due.clone() {
             Some((_, boot)) if boot != self.boot => return Ok(Restart::Happened),
@@ -94,6 +103,7 @@ impl Desk<'_> {
             }
         };
         let until = self.order().expires.max(due.after(limits::RESTART_WITHIN));
+        let patience = Patience::until(until, self.shop.clock.now());
         let mut told = String::new();
         loop {
             if !failed {
@@ -103,7 +113,12 @@ impl Desk<'_> {
                 }
             }
             let now = self.shop.clock.now();
-            let Some(why) = self.not_yet(now).await else {
+            let held = match self.not_here(remediation, now) {
+                Some(Objection::Refused(why)) => return Ok(Restart::Never(why)),
+                Some(Objection::NotNow(why)) => Some(why),
+                None => self.not_yet(now).await,
+            };
+            let Some(why) = held else {
                 match self.ask_users(stop).await? {
                     Users::Agree => return Ok(Restart::Now),
                     Users::Stopped => return Ok(Restart::Stopped),
@@ -111,7 +126,7 @@ impl Desk<'_> {
                     Users::Told | Users::PutOff => continue,
                 }
             };
-            if now > until {
+            if patience.is_over(now) {
                 let hours = limits::RESTART_WITHIN.as_secs() / 3_600;
                 return Ok(Restart::Never(format!("not restarted within {hours} hours: {why}")));
             }
@@ -122,12 +137,25 @@ impl Desk<'_> {
             tokio::select! {
                 () = stop.cancelled() => return Ok(Restart::Stopped),
                 () = self.recalls.changed() => {}
+                () = self.shop.holds.changed() => {}
                 () = sleep(self.shop.recheck_every) => {}
             }
         }
     }
 
-    /// What stands in the way of a restart now, by name.
+    /// What the host's own ceiling says to a restart at this moment: the job may have begun long ago,
+    /// and its admin may have changed their mind. That it is one of the day's jobs is counted already.
+    fn not_here(&self, remediation: &Remediation, now: Timestamp) -> Option<Objection> {
+        let loaded = Ceiling::load(&self.shop.ceiling_file);
+        let objection = loaded.ceiling.objection(&Asked::restart(remediation), 0, now)?;
+        Some(match (objection, loaded.problem) {
+            (Objection::Refused(_), Some(problem)) => Objection::Refused(problem),
+            (objection, _) => objection,
+        })
+    }
+
+    /// What stands in the way of a restart now, by name. The halt of the fleet and freezes do: what has
+    /// begun goes on, and yet no host goes down because of it.
     async fn not_yet(&self, now: Timestamp) -> Option<String> {
         let progress = &self.journal.progress;
         if let Some((at, by)) = &progress.put_off
@@ -138,6 +166,9 @@ impl Desk<'_> {
                 "deferred by {by} until {} ({times} of {most})",
                 at.after(limits::PUT_OFF)
             ));
+        }
+        if let Some(why) = self.shop.holds.obstacle(now, true) {
+            return Some(why);
         }
         if self.order().reboot == RebootPolicy::InWindow
             && let Some(why) = self.order().waits_for_window(now, RESTART_MINUTES)
@@ -170,7 +201,8 @@ impl Desk<'_> {
         if notice.is_zero() || known.as_ref().is_ok_and(Vec::is_empty) {
             return Ok(Users::Agree);
         }
-        if self.journal.progress.noticed {
+        let now = self.shop.clock.now();
+        if self.journal.progress.noticed.is_some_and(|at| now.since(at) <= NOTICE_STANDS) {
             return Ok(Users::Agree);
         }
         let names = known.map_or_else(|_| "users, if there are any".to_owned(), |s| names(&s));

@@ -138,7 +138,13 @@ impl<'a> TakingBack<'a> {
             self.desk.tell(JobState::Running, &note, None);
         }
         let path = self.desk.shop.journals.join(journal::name(self.job, self.attempt));
-        let Some(target) = Journal::read(&path)? else {
+        let target = match Journal::read(&path) {
+            Ok(target) => target,
+            // It would never come back, and the host's other jobs would wait for it for ever.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let Some(target) = target else {
             let why = "the journal of the job that is taken back is gone";
             return self.desk.finish(JobState::Failed, why, None, Vec::new());
         };
@@ -267,7 +273,7 @@ impl<'a> TakingBack<'a> {
             | StepProgress::Unknown { undo } => undo,
         };
         match undo {
-            UndoRecord::Nothing => return self.without_record(index),
+            UndoRecord::Nothing => return self.without_record(index, target),
             UndoRecord::Pause { .. } => {
                 return Back::Nothing("the pause ended with its job".to_owned());
             }
@@ -285,11 +291,11 @@ impl<'a> TakingBack<'a> {
         }
     }
 
-    fn without_record(&self, index: usize) -> Back {
+    fn without_record(&self, index: usize, target: &Progress) -> Back {
         let Some(remediation) = self.remediation else {
             return Back::Impossible(format!(
                 "nothing was kept for taking it back, and this agent has \"{}\" in another version: whether it changed anything for good cannot be told",
-                self.desk.order().remediation
+                target.order.remediation
             ));
         };
         let why = remediation.steps.get(index).and_then(|s| s.action.why_final(Lang::En));

@@ -62,8 +62,15 @@ impl Authority {
     }
 
     pub(super) fn sign_by(&self, order: &Order, certificate: &[u8]) -> Envelope {
+        self.seal(fleetmend_proto::encode_order(order), certificate)
+    }
+
+    pub(super) fn sign_bytes(&self, payload: Vec<u8>) -> Envelope {
+        self.seal(payload, &self.order_certificate)
+    }
+
+    fn seal(&self, payload: Vec<u8>, certificate: &[u8]) -> Envelope {
         use rcgen::SigningKey as _;
-        let payload = fleetmend_proto::encode_order(order);
         let key_id = hex::encode(Sha256::digest(certificate));
         let signature = self.order_key.sign(&signing_input(&key_id, &payload)).expect("signed");
         Envelope { payload, key_id, signature }

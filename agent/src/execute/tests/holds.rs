@@ -1,21 +1,29 @@
 //! What holds a job back: the halt, freezes, the order's spans, a low battery; and that it is kept with
 //! the server away. And proofs without repair.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use fleetmend_core::campaign::RebootPolicy;
-use fleetmend_core::evidence::Answer;
+use fleetmend_core::evidence::{Answer, Evidence, Finding};
 use fleetmend_core::hold::{Freeze, Halt, Interval};
 use fleetmend_core::job::{JobState, ProofLevel};
 use fleetmend_core::knowledge::Verification;
 use fleetmend_core::order::{Order, Task};
 use fleetmend_core::step::{Action, Tool};
 use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::Slug;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{NOW, World, end, settle, step, told, tool};
 use crate::execute::Executor;
+use crate::execute::journal::Entry;
 use crate::platform::Power;
+use crate::probe::About;
+use crate::prober::Prober;
+use crate::random;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -167,6 +175,67 @@ async fn an_order_without_leave_to_restart_does_not_begin_what_restarts() {
     let order = Order { reboot: RebootPolicy::Never, ..world.order(1) };
     let (state, why) = end(&world.run(&order).await);
     assert!(state == JobState::Skipped && why.contains("allows no restart"), "{why}");
+    assert!(world.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_restart_in_a_window_needs_one() {
+    let world = World::new(vec![step(Action::Reboot {})]);
+    let order = Order { reboot: RebootPolicy::InWindow, ..world.order(1) };
+    let (state, why) = end(&world.run(&order).await);
+    assert!(state == JobState::Skipped && why.contains("and it has none"), "{why}");
+}
+
+#[tokio::test]
+async fn by_a_clock_that_was_set_back_nothing_begins() {
+    let world = world();
+    let executor = world.executor();
+    offer(&world, &executor, &world.order(1));
+    // As a board without a battery starts.
+    world.clock.set(Timestamp::from_millis(0));
+    let why = blocked(&world, &executor, || world.clock.set(NOW)).await;
+    assert!(why.starts_with("clock_wrong: by this host's clock it is 1970-"), "{why}");
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
+}
+
+/// Sets the host's kill switch while it is asked whether the fault is there.
+#[derive(Debug)]
+struct Switching(PathBuf);
+
+#[async_trait]
+impl Prober for Switching {
+    async fn ask(&self, probe: &Slug, _: About<'_>) -> Evidence {
+        std::fs::write(&self.0, "").expect("written");
+        let finding = Finding::new(Answer::Yes, "it is there");
+        finding.into_evidence(random::evidence_id(NOW), probe.clone(), NOW)
+    }
+}
+
+#[tokio::test]
+async fn what_is_stopped_while_its_cause_is_looked_for_does_not_begin() {
+    let mut world = World::with(|r| {
+        r.steps = vec![tool(Tool::DpkgConfigureAll)];
+        r.blockers.clear();
+    });
+    world.prober = Some(Arc::new(Switching(world.state().path().join("halt"))));
+    let (state, why) = end(&world.run(&world.order(1)).await);
+    assert!(state == JobState::Skipped && why.contains("kill switch"), "{why}");
+    assert!(world.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_job_that_was_broken_off_long_ago_begins_no_further_step() {
+    let world = world();
+    let executor = world.executor();
+    offer(&world, &executor, &world.order(1));
+    let mut journal = executor.queue().pop_front().expect("taken");
+    journal.add(Entry::Running { at: NOW }).expect("written");
+    drop((journal, executor));
+    world.clock.advance(HOUR * 24 * 8);
+    let executor = world.executor();
+    settle(&executor).await;
+    let (state, why) = end(&told(&executor));
+    assert!(state == JobState::Failed && why.contains("no further step of it is begun"), "{why}");
     assert!(world.calls().is_empty());
 }
 

@@ -2,9 +2,11 @@ use std::time::Duration;
 
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
-use fleetmend_core::order::Order;
+use fleetmend_core::order::{Order, Task};
 use fleetmend_core::step::Tool;
 use fleetmend_proto::trust::ORDER_KEY_USAGE;
+use fleetmend_proto::v1;
+use prost::Message as _;
 
 use super::authority::Authority;
 use super::world::{NOW, World, end, settle, slug, told, tool};
@@ -156,4 +158,59 @@ async fn the_kill_switch_works_without_a_server() {
     let (state, why) = end(&world.run(&world.order(1)).await);
     assert!(state == JobState::Skipped && why.contains("kill switch"), "{why}");
     assert!(world.calls().is_empty());
+}
+
+/// What a newer server asks for that this agent has never heard of.
+#[tokio::test]
+async fn what_is_not_understood_is_refused_and_never_taken_for_a_remediation() {
+    let world = world();
+    let wire = |order: &Order| {
+        let bytes = fleetmend_proto::encode_order(order);
+        v1::OrderPayload::decode(bytes.as_slice()).expect("decodes")
+    };
+    let order = Order { task: Task::Verify, ..world.order(1) };
+    let mut task = wire(&order);
+    task.task.as_mut().expect("a task").kind = None;
+    let needs = v1::OrderPayload { must_know: vec!["pace".to_owned()], ..wire(&world.order(2)) };
+    let reboot = v1::OrderPayload { reboot: 99, ..wire(&world.order(3)) };
+    let executor = world.executor();
+    for (wire, words) in [(task, "task: is none"), (needs, "\"pace\""), (reboot, "reboot")] {
+        let envelope = world.authority.sign_bytes(wire.encode_to_vec());
+        assert_eq!(executor.offer(&world.authority.key(), &envelope), Offered::Refused);
+        let (state, why) = end(&told(&executor));
+        assert_eq!(state, JobState::Skipped);
+        assert!(why.contains("does not understand the order") && why.contains(words), "{why}");
+    }
+    let foreign = v1::OrderPayload {
+        host: HostId::at(NOW, [9; 10]).0.as_bytes().to_vec(),
+        must_know: vec!["pace".to_owned()],
+        ..wire(&world.order(4))
+    };
+    for bytes in [foreign.encode_to_vec(), vec![0xff; 9]] {
+        let envelope = world.authority.sign_bytes(bytes);
+        assert_eq!(executor.offer(&world.authority.key(), &envelope), Offered::Forged);
+    }
+    settle(&executor).await;
+    assert_eq!((told(&executor).len(), world.calls().len()), (3, 0));
+}
+
+#[tokio::test]
+async fn passwords_in_the_words_of_a_program_stay_on_the_host() {
+    let world = world();
+    let said = "Err:1 https://fleet:hunter2@mirror.example.com/x\nE: ssh://root:hunter2@h";
+    world.machine.answers.lock().expect("lock").insert(String::new(), (100, said.to_owned()));
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    settle(&executor).await;
+    let mut spool = executor.shop.spool.lock();
+    let mut text = String::new();
+    while let Some(lease) = spool.lease(100, NOW) {
+        text.push_str(&serde_json::to_string(&lease.items).expect("json"));
+    }
+    assert!(text.contains("https://***@mirror.example.com/x"), "{text}");
+    assert!(
+        text.contains("ended with exit 100: Err:1 https://***@"),
+        "in the words of the end too"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
 }

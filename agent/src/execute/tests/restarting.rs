@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::evidence::Answer;
-use fleetmend_core::hold::Interval;
+use fleetmend_core::hold::{Freeze, Halt, Interval};
 use fleetmend_core::job::JobState;
 use fleetmend_core::order::Order;
 use fleetmend_core::step::{Action, Tool};
@@ -169,6 +169,86 @@ async fn a_restart_that_is_never_possible_ends_the_job() {
     let (state, why) = end(&told(&executor));
     assert!(state == JobState::Failed && why.contains("not restarted within 24 hours"), "{why}");
     assert!(!asked(&world));
+}
+
+#[tokio::test]
+async fn no_host_goes_down_in_a_freeze_or_while_the_fleet_is_halted() {
+    let world = world(People::default());
+    let order = order(&world);
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&order));
+    let journal = executor.queue().pop_front().expect("taken");
+    // It begins before the freeze, and its first step takes until the freeze has begun.
+    let span = Interval { from: NOW.after(HOUR), until: NOW.after(HOUR * 3) };
+    executor.freeze(vec![Freeze { span, name: "end of the quarter".to_owned() }]);
+    world.machine.slow.lock().expect("lock").replace((world.clock.clone(), HOUR * 2));
+    let stop = CancellationToken::new();
+    let waits = async |words: &str| {
+        while !pending(&executor).contains(words) {
+            tokio::task::yield_now().await;
+        }
+        assert!(!asked(&world), "{words}");
+    };
+    let look = async {
+        waits("a freeze until ").await;
+        executor.halt(Halt { on: true, reason: "bad restarts".to_owned() });
+        world.clock.advance(HOUR);
+        waits("the fleet is halted: bad restarts").await;
+        executor.halt(Halt::default());
+        while !asked(&world) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let both = async {
+        tokio::select! {
+            came = executor.work(journal, &stop) => panic!("{came:?}, {:?}", told(&executor)),
+            () = look => {}
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it restarts");
+}
+
+#[tokio::test]
+async fn the_ceiling_has_the_last_word_before_a_restart() {
+    let world = world(People {
+        power: Some(Power { on_battery: true, percent: Some(90) }),
+        ..People::default()
+    });
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&order(&world)));
+    let waits = async |words: &str| {
+        while !pending(&executor).contains(words) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let look = async {
+        waits("on_battery").await;
+        // Eight in the morning, and the host's own hours are over.
+        world.ceiling("risk = \"dangerous\"\nreboot = true\nhours = \"09:00-10:00\"");
+        waits("hours for work are 09:00-10:00").await;
+        world.ceiling("risk = \"dangerous\"");
+    };
+    let both = async { tokio::join!(settle(&executor), look) };
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it ends");
+    let (state, why) = end(&told(&executor));
+    assert!(state == JobState::Failed && why.contains("does not allow a restart"), "{why}");
+    assert!(!asked(&world));
+}
+
+#[tokio::test]
+async fn users_are_told_again_where_the_restart_was_held_back_after_their_notice() {
+    for (held, told) in [(Duration::from_mins(10), 1), (HOUR, 2)] {
+        let world = world(People { sessions: vec!["anna".to_owned()], ..People::default() });
+        world.answer("apt_lock_held", &[Answer::No, Answer::Yes]);
+        restarted(&world, &order(&world), |why| {
+            if why.contains("apt_lock_held") {
+                world.clock.advance(held);
+                world.answer("apt_lock_held", &[Answer::No]);
+            }
+        })
+        .await;
+        assert_eq!(world.machine.people.lock().expect("lock").told, told, "held for {held:?}");
+    }
 }
 
 #[tokio::test]

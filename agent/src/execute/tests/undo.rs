@@ -12,6 +12,7 @@ use fleetmend_core::step::Tool;
 use super::recorded::bed::{Bed, rows};
 use super::world::{NOW, World, end, rename, settle, told, tool};
 use crate::execute::Offered;
+use crate::execute::journal::{self, Entry};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -128,6 +129,41 @@ async fn what_cannot_be_taken_back_is_refused_with_its_reason() {
     world.ceiling("risk = \"safe\"");
     world.clock.advance(DAY * 31);
     refused(undo(&world, 1, 7), "was kept for 30 days, and is gone");
+}
+
+/// What was done stands in the journal: an order that names something else makes nothing else of it.
+#[tokio::test]
+async fn what_is_taken_back_is_what_was_done_whatever_the_order_calls_it() {
+    let world = World::new(vec![rename("pkg/a"), tool(Tool::DpkgConfigureAll)]);
+    world.write("var/lib/pkg/a");
+    assert_eq!(end(&world.run(&world.order(1)).await).0, JobState::Fixed);
+    let named = Order { digest: "0".repeat(64), ..undo(&world, 1, 2) };
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&named));
+    settle(&executor).await;
+    let updates = told(&executor);
+    let details = updates.iter().filter_map(|u| u.step.as_ref()).map(|s| s.detail.as_str());
+    let details: Vec<&str> = details.collect();
+    assert!(details.iter().any(|d| d.contains("cannot be taken back: ")), "{details:?}");
+}
+
+/// As on a disk that lost it, or a host set up anew under an undo that had begun.
+#[tokio::test]
+async fn an_undo_whose_journal_goes_while_it_is_at_work_ends() {
+    let world = moved().await;
+    let order = undo(&world, 1, 2);
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&order));
+    let mut journal = executor.queue().pop_front().expect("taken");
+    journal.add(Entry::Running { at: NOW }).expect("written");
+    drop((journal, executor));
+    let target = world.order(1);
+    let journals = world.state().dir("journal").expect("there");
+    fs::remove_file(journals.join(journal::name(target.job, 1))).expect("removed");
+    let executor = world.executor();
+    settle(&executor).await;
+    let (state, why) = end(&told(&executor));
+    assert!(state == JobState::Failed && why.contains("is gone"), "{why}");
 }
 
 #[tokio::test]

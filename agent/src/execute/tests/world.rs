@@ -58,7 +58,7 @@ pub(super) fn tool(tool: Tool) -> Step {
 pub(super) struct World {
     _temp: Option<tempfile::TempDir>,
     dir: PathBuf,
-    prober: Option<Arc<dyn Prober>>,
+    pub(super) prober: Option<Arc<dyn Prober>>,
     pub(super) machine: Arc<FakeMachine>,
     pub(super) answers: Arc<Answers>,
     pub(super) clock: Arc<ManualClock>,

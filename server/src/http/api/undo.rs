@@ -104,8 +104,8 @@ pub(crate) async fn order(
     }
     let job = detail.job;
     let host = hosts::find(call, job.host).await?;
-    let entry = call.shared().catalogue.remediations.get(&job.remediation);
     let tried = detail.attempts.iter().find(|a| a.attempt == preview.attempt);
+    let entry = tried.and_then(|a| call.shared().catalogue.remediations.get(&a.remediation));
     let new = NewJob {
         id: entropy::id(JobId::at, &*call.shared().clock),
         host: host.id,
@@ -113,7 +113,7 @@ pub(crate) async fn order(
         cause: tried.map_or(job.cause, |a| a.cause.clone()),
         remediation: tried.map_or(job.remediation, |a| a.remediation.clone()),
         version: tried.map_or(job.version, |a| a.version),
-        digest: job.digest,
+        digest: tried.map_or(job.digest, |a| a.digest.clone()),
         evidence: Vec::new(),
         steps_time: entry.map_or(limits::JOB_GRACE, crate::orders::steps_time),
         verify_within: limits::VERIFY_WITHIN,
@@ -223,8 +223,12 @@ fn step_undo(
         }
         StepState::Undone => return say("nothing", "it was taken back already", "уже отменено"),
         StepState::Unknown => {
-            let en = "a crash hid what it did: it is left as it is";
-            return say("none", en, "сбой скрыл, что было сделано: остаётся как есть");
+            let en = "a crash hid what it did: the host looks, and takes back what is left of it";
+            return say(
+                "unsure",
+                en,
+                "сбой скрыл, что было сделано: хост посмотрит и отменит то, что осталось",
+            );
         }
         StepState::Running | StepState::Done | StepState::Failed | StepState::UndoFailed => {}
     }

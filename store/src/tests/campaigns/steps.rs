@@ -343,6 +343,10 @@ contract! {
         let all = db.campaign_undo_set(campaign.id, at(8)).await.expect("reads");
         assert_eq!(standing(0, &all), Some(UndoStanding::TakenBack));
         assert_eq!(all.iter().find(|u| u.job == undone).and_then(|u| u.undone_by), Some(jobs[0].id));
+        // What a climbing job would have tried next was never begun.
+        meddle(db, "UPDATE job SET remediation = 'apt.next', digest = 'next' WHERE task = 'remediate'").await.expect("chosen");
+        let set = db.campaign_undo_set(campaign.id, at(8)).await.expect("reads");
+        assert_eq!(set, all, "it is the try that is taken back");
     }
 
     async fn a_snapshot_tells_relapses_regressions_groups_and_sites(db) {
