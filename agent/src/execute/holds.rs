@@ -1,9 +1,11 @@
 //! What the server holds back: the halt of the fleet, and freezes. Kept on disk, so that they hold
 //! while the server is away; only its own word ends a halt.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fleetmend_core::hold::{Freeze, Halt};
+use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -18,6 +20,8 @@ const NAME: &str = "holds.json";
 pub(super) struct Holds {
     state: StateDir,
     kept: Mutex<Kept>,
+    /// The server's clock less this host's, in milliseconds, as it was heard last.
+    ahead: AtomicI64,
     bell: Notify,
 }
 
@@ -39,7 +43,12 @@ impl Holds {
                 Kept { halt: Halt { on: true, reason }, freezes: Vec::new() }
             }
         };
-        Self { state: state.clone(), kept: Mutex::new(kept), bell: Notify::new() }
+        Self {
+            state: state.clone(),
+            kept: Mutex::new(kept),
+            ahead: AtomicI64::new(0),
+            bell: Notify::new(),
+        }
     }
 
     /// The server's word on the halt.
@@ -53,6 +62,21 @@ impl Holds {
     /// The server's word on the freezes.
     pub(super) fn freeze(&self, freezes: Vec<Freeze>) {
         self.change(|kept| kept.freezes = freezes);
+    }
+
+    /// What time it is at the server, which says it with each heartbeat, and here.
+    pub(super) fn server_clock(&self, there: Timestamp, here: Timestamp) {
+        let ahead = there.as_millis().saturating_sub(here.as_millis());
+        self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    /// The server's time, where this host's clock is another: what may not be at the one or the other is
+    /// not done.
+    pub(super) fn server_time(&self, now: Timestamp) -> Option<Timestamp> {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        let skew = u64::try_from(limits::CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX);
+        let there = Timestamp::from_millis(now.as_millis().saturating_add(ahead));
+        (ahead.unsigned_abs() > skew).then_some(there)
     }
 
     /// Why nothing begins now. A freeze holds back what changes the host; the halt holds back all.

@@ -212,6 +212,12 @@ impl Executor {
         self.shop.holds.freeze(freezes);
     }
 
+    /// What time it is at the server: windows and freezes are kept to by its clock, too, where this host's
+    /// is wrong.
+    pub fn server_clock(&self, there: Timestamp) {
+        self.shop.holds.server_clock(there, self.shop.clock.now());
+    }
+
     /// The highest counter ever taken.
     pub fn highest_counter(&self) -> u64 {
         self.shop.book().highest

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fleetmend_core::host::HostState;
 use fleetmend_core::limits;
 use fleetmend_core::order::Envelope;
+use fleetmend_core::time::Timestamp;
 use fleetmend_proto::v1::agent_service_client::AgentServiceClient;
 use fleetmend_proto::v1::{agent_message, server_message};
 use fleetmend_proto::{Hello, v1};
@@ -136,6 +137,7 @@ impl Session<'_> {
             tracing::warn!(seconds = ahead / 1_000, "this host's clock differs from the server's");
         }
         self.contact.clock_ahead_ms = Some(ahead);
+        self.link.executor.server_clock(Timestamp::from_millis(welcome.now));
         self.contact.pending = welcome.pending;
         self.contact.met(&self.link.state, now);
         if let Some(halt) = welcome.halt.clone() {
@@ -244,7 +246,8 @@ impl Session<'_> {
                 }
                 Ok(())
             }
-            server_message::Body::Heartbeat(_) => {
+            server_message::Body::Heartbeat(beat) => {
+                self.link.executor.server_clock(Timestamp::from_millis(beat.at));
                 self.backoff.reset();
                 Ok(())
             }

@@ -11,6 +11,7 @@ use fleetmend_core::knowledge::{NetworkCost, Remediation};
 use fleetmend_core::limits;
 use fleetmend_core::order::{Order, Task};
 use fleetmend_core::step::{Action, Step};
+use fleetmend_core::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
@@ -218,11 +219,28 @@ impl Desk<'_> {
         let clock = (now.after(limits::CLOCK_SKEW) < since).then(|| {
             format!("clock_wrong: by this host's clock it is {now}, and the order is of {since}")
         });
-        self.shop
-            .holds
-            .obstacle(now, work.changes())
-            .or(clock)
-            .or_else(|| self.order().waits_for_window(now, work.minutes()))
+        clock.or_else(|| self.held(now, work.changes(), Some(work.minutes())))
+    }
+
+    /// The halt, freezes and the order's own spans, with `minutes` of work ahead; by the server's clock
+    /// too, where this host's is another.
+    pub(super) fn held(
+        &self,
+        now: Timestamp,
+        changes: bool,
+        minutes: Option<u32>,
+    ) -> Option<String> {
+        let holds = &self.shop.holds;
+        let at = |now| {
+            let window = || self.order().waits_for_window(now, minutes?);
+            holds.obstacle(now, changes).or_else(window)
+        };
+        let by_server = || {
+            let there = holds.server_time(now)?;
+            let why = at(there)?;
+            Some(format!("{why} (by its server's clock it is {there}, by its own {now})"))
+        };
+        at(now).or_else(by_server)
     }
 
     /// What on the host stands in the way, by name.

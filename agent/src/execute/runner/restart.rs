@@ -167,12 +167,8 @@ impl Desk<'_> {
                 at.after(limits::PUT_OFF)
             ));
         }
-        if let Some(why) = self.shop.holds.obstacle(now, true) {
-            return Some(why);
-        }
-        if self.order().reboot == RebootPolicy::InWindow
-            && let Some(why) = self.order().waits_for_window(now, RESTART_MINUTES)
-        {
+        let window = (self.order().reboot == RebootPolicy::InWindow).then_some(RESTART_MINUTES);
+        if let Some(why) = self.held(now, true, window) {
             return Some(why);
         }
         if let Some(why) = never(self.shop).await {

@@ -198,6 +198,19 @@ async fn by_a_clock_that_was_set_back_nothing_begins() {
     assert_eq!(end(&told(&executor)).0, JobState::Fixed);
 }
 
+#[tokio::test]
+async fn a_freeze_holds_by_the_server_s_clock_where_the_host_s_is_wrong() {
+    let world = world();
+    let executor = world.executor();
+    let freeze = span(NOW.after(HOUR * 3), NOW.after(HOUR * 5));
+    executor.freeze(vec![Freeze { span: freeze, name: "end of the quarter".to_owned() }]);
+    executor.server_clock(NOW.after(HOUR * 4));
+    offer(&world, &executor, &world.order(1));
+    let why = blocked(&world, &executor, || executor.server_clock(NOW)).await;
+    assert!(why.starts_with("a freeze until ") && why.contains("by its server's clock"), "{why}");
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
+}
+
 /// Sets the host's kill switch while it is asked whether the fault is there.
 #[derive(Debug)]
 struct Switching(PathBuf);
