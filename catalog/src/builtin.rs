@@ -91,15 +91,21 @@ pub(crate) const FILES: &[File<'static>] = files!(
     "remediations/wsus.toml",
 );
 
+static BUILTIN: OnceLock<Catalogue> = OnceLock::new();
+
 /// The catalogue compiled into this program.
 pub fn builtin() -> &'static Catalogue {
-    static BUILTIN: OnceLock<Catalogue> = OnceLock::new();
     BUILTIN.get_or_init(|| {
         let (catalogue, problems) = crate::parse(FILES);
         // The data are fixed at compile time and the tests of this crate refuse any problem.
         assert!(problems.is_empty(), "the built-in catalogue is wrong: {problems:?}");
         catalogue
     })
+}
+
+/// Whether a catalogue is that one itself, not one like it.
+pub(crate) fn is_builtin(cat: &Catalogue) -> bool {
+    BUILTIN.get().is_some_and(|builtin| std::ptr::eq(builtin, cat))
 }
 
 #[cfg(test)]

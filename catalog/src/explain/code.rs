@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::Wish;
 use super::cause::{ExplainedCause, explained};
+use super::search::Index;
 
 /// The area of codes that other components own: known, and no matter of updates or backups.
 const OUT_OF_SCOPE: &str = "other";
@@ -161,12 +162,10 @@ pub fn known(cat: &Catalogue, value: u32) -> bool {
 /// mean".
 pub fn read_code(cat: &Catalogue, input: &str) -> Result<CodeReading, Unreadable> {
     code::read(input, &|value| known(cat, value)).or_else(|unreadable| {
-        let symbol = input.trim();
-        let mut found = cat.codes.iter().filter(|(_, entry)| {
-            entry.symbol.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(symbol))
-        });
-        match (found.next(), found.next()) {
-            (Some((code, _)), None) => Ok(CodeReading {
+        let index = Index::of(cat);
+        match index.by_symbol(input.trim()) {
+            [] => Err(unreadable),
+            [code] => Ok(CodeReading {
                 code: code.clone(),
                 original: input.to_owned(),
                 changes: vec![code::Change::Symbol],
@@ -174,10 +173,7 @@ pub fn read_code(cat: &Catalogue, input: &str) -> Result<CodeReading, Unreadable
                 stage: None,
                 product: None,
             }),
-            (Some((one, _)), Some((other, _))) => {
-                Err(Unreadable::Several(vec![one.to_string(), other.to_string()]))
-            }
-            (None, _) => Err(unreadable),
+            [one, other, ..] => Err(Unreadable::Several(vec![one.to_string(), other.to_string()])),
         }
     })
 }

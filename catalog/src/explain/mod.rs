@@ -5,9 +5,10 @@ mod cause;
 mod code;
 mod probe;
 mod remediation;
+mod search;
 
 use fleetmend_core::code::{FailureCode, Unreadable};
-use fleetmend_core::knowledge::{Catalogue, Lang, Text};
+use fleetmend_core::knowledge::{Catalogue, Lang};
 use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
@@ -22,8 +23,7 @@ pub use remediation::{
     Blocker, ExplainedRemediation, Named, RemediationTopic, explain_remediation,
 };
 
-/// Entries that are named where nothing was found.
-const NEAR: usize = 8;
+use search::Index;
 
 /// What the asker knows of the context, and the language of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub fn ask(cat: &Catalogue, asked: &str, wish: Wish) -> Result<Topic, NotFound> 
             let unknown = !cat.codes.contains_key(&reading.code);
             if let (FailureCode::Slug(_), true) = (&reading.code, unknown) {
                 // A name with a dot that nobody knows is rather a name mistyped than a code.
-                let near = near(cat, asked);
+                let near = Index::of(cat).near(asked);
                 if !near.is_empty() {
                     return Err(NotFound { why: Unreadable::NoCode(asked.to_owned()), near });
                 }
@@ -90,7 +90,7 @@ pub fn ask(cat: &Catalogue, asked: &str, wish: Wish) -> Result<Topic, NotFound> 
         Err(why) => {
             let mut candidates = why.candidates().to_vec();
             if candidates.is_empty() {
-                candidates = near(cat, asked);
+                candidates = Index::of(cat).near(asked);
             }
             Err(NotFound { why, near: candidates })
         }
@@ -116,36 +116,6 @@ fn by_name(cat: &Catalogue, asked: &str, lang: Lang) -> Option<Topic> {
     }
     let probe = cat.probes.get(&id).filter(|_| asked_for("probe"))?;
     Some(Topic::Probe(Box::new(explain_probe(cat, probe, lang))))
-}
-
-/// Names of entries in whose name every word of the text stands, in either language.
-fn near(cat: &Catalogue, asked: &str) -> Vec<String> {
-    let asked = asked.to_lowercase();
-    let split = |c: char| !(c.is_alphanumeric());
-    let words: Vec<&str> = asked.split(split).filter(|w| w.chars().count() >= 3).collect();
-    if words.is_empty() {
-        return Vec::new();
-    }
-    let fits = |id: &str, name: &Text| {
-        let text = format!("{id} {} {}", name.en, name.ru).to_lowercase();
-        words.iter().all(|word| text.contains(word))
-    };
-    let causes = cat.causes.values().map(|c| (c.id.to_string(), &c.name));
-    let remediations = cat.remediations.values().map(|r| (r.id.to_string(), &r.name));
-    let probes = cat
-        .probes
-        .values()
-        .filter(|p| !cat.causes.contains_key(&p.id))
-        .map(|p| (p.id.to_string(), &p.name));
-    let slugs = cat.codes.values().filter_map(|c| match &c.code {
-        FailureCode::Slug(id) => Some((id.to_string(), &c.meaning)),
-        FailureCode::Hresult(_) | FailureCode::Exit(_) => None,
-    });
-    let all = slugs.chain(causes).chain(remediations).chain(probes);
-    let mut found: Vec<String> =
-        all.filter(|(id, name)| fits(id, name)).map(|(id, _)| id).collect();
-    found.truncate(NEAR);
-    found
 }
 
 #[cfg(test)]

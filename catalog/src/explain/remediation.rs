@@ -1,5 +1,6 @@
 //! A remediation explained: what it does step by step, how far it can be taken back, what it costs.
 
+use fleetmend_core::dry_run::{DryStep, dry_run};
 use fleetmend_core::host::{OsFamily, UpdateAuthority};
 use fleetmend_core::knowledge::{Catalogue, Lang, RebootNeed, Remediation, Risk, Verification};
 use fleetmend_core::step::Undo;
@@ -56,6 +57,8 @@ pub struct RemediationTopic {
     /// It.
     #[serde(flatten)]
     pub remediation: ExplainedRemediation,
+    /// What each step would touch, and how it is taken back; none where an agent does nothing.
+    pub dry_run: Vec<DryStep>,
     /// SHA-256 of all of it: what an order binds.
     pub digest: String,
     /// The causes that it is used against.
@@ -78,6 +81,7 @@ pub fn explain_remediation(cat: &Catalogue, r: &Remediation, lang: Lang) -> Reme
     let against = cat.causes.values().filter(|cause| cause.remediations.contains(&r.id));
     RemediationTopic {
         remediation: explained(cat, r, lang),
+        dry_run: if r.is_automatic() { dry_run(cat, r, lang).steps } else { Vec::new() },
         digest: r.digest(),
         causes: against
             .map(|c| Named { id: c.id.clone(), name: c.name.get(lang).to_owned() })

@@ -83,6 +83,9 @@ fn whatever_has_a_name_is_explained_by_it() {
     let Topic::Remediation(fix) = asked("clear_update_cache") else { panic!("a remediation") };
     assert!(fix.causes.iter().any(|c| c.id.as_str() == "wu_cache_corrupt"));
     assert_eq!(fix.digest.len(), 64);
+    assert_eq!(fix.dry_run.len(), fix.remediation.steps.len());
+    let lines = fix.dry_run.iter().flat_map(|step| step.details(Lang::En)).collect::<Vec<_>>();
+    assert!(lines.contains(&"service: wuauserv".to_owned()), "{lines:#?}");
     let Topic::Probe(probe) = asked("probe:apt_lock_held") else { panic!("a probe") };
     assert!(probe.tells.iter().any(|t| t.own) && !probe.blocks.is_empty());
     let Topic::Cause(_) = asked("apt_lock_held") else { panic!("the cause of that name") };

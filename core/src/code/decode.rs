@@ -116,11 +116,7 @@ fn words(value: u32, d: &Decoded, upgrade: bool, status: Option<u32>, lang: Lang
         Some(name) if upgrade => {
             format!("{outcome}: {} 0x{:05X}: {name}", say("code", "код"), value & 0xF_FFFF)
         }
-        Some(name) => format!(
-            "{outcome}: {} 0x{:04X}: {name}{vendor}",
-            say("unknown code", "неизвестный код"),
-            d.code
-        ),
+        Some(name) => format!("{outcome}: {} 0x{:04X}: {name}{vendor}", say("code", "код"), d.code),
         None => format!(
             "{outcome}: {} 0x{:04X}, {} 0x{:X}{vendor}",
             say("code", "код"),

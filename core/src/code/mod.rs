@@ -71,7 +71,9 @@ impl FromStr for FailureCode {
             return value.map(Self::Hresult).ok_or_else(bad);
         }
         if let Some(status) = text.strip_prefix("exit:") {
-            return status.parse().map(Self::Exit).map_err(|_| bad());
+            // One spelling for one code: no plus, no zeros before it.
+            let exact = status.parse().ok().filter(|n: &i32| n.to_string() == status);
+            return exact.map(Self::Exit).ok_or_else(bad);
         }
         match Slug::new(text) {
             Ok(slug) if is_dotted(slug.as_str()) => Ok(Self::Slug(slug)),
@@ -107,9 +109,20 @@ mod tests {
         for text in ["0x80070003", "exit:11", "apt.dpkg_interrupted"] {
             assert_eq!(text.parse::<FailureCode>().expect(text).to_string(), text);
         }
-        for bad in
-            ["80070003", "0x8007", "0x800700030", "exit:", "lock", "", "0x+0070003", "x.", "a..b"]
-        {
+        for bad in [
+            "80070003",
+            "0x8007",
+            "0x800700030",
+            "exit:",
+            "lock",
+            "",
+            "0x+0070003",
+            "x.",
+            "a..b",
+            "exit:011",
+            "exit:+1",
+            "exit:-0",
+        ] {
             assert!(bad.parse::<FailureCode>().is_err(), "{bad:?} was taken");
         }
     }

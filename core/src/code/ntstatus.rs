@@ -1,5 +1,8 @@
 //! The NTSTATUS values that setup, servicing and volume logs name most: number, symbol, words.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use crate::knowledge::Lang;
 
 /// The symbol and the words of an NTSTATUS.
@@ -11,7 +14,9 @@ pub(super) fn text(status: u32, lang: Lang) -> Option<(&'static str, &'static st
 
 /// The NTSTATUS of a symbol.
 pub(super) fn by_symbol(symbol: &str) -> Option<u32> {
-    TABLE.iter().find(|row| row.1.eq_ignore_ascii_case(symbol)).map(|row| row.0)
+    static NAMES: OnceLock<HashMap<&str, u32>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| TABLE.iter().map(|row| (row.1, row.0)).collect());
+    names.get(symbol.to_ascii_uppercase().as_str()).copied()
 }
 
 /// Ordered by number.
@@ -155,5 +160,13 @@ mod tests {
     #[test]
     fn the_table_is_ordered() {
         assert!(super::TABLE.windows(2).all(|w| w[0].0 < w[1].0));
+    }
+
+    #[test]
+    fn every_name_is_found() {
+        for (code, symbol, ..) in super::TABLE {
+            assert_eq!(super::by_symbol(&symbol.to_lowercase()), Some(*code), "{symbol}");
+        }
+        assert_eq!(super::by_symbol("STATUS_OF_NOBODY"), None);
     }
 }

@@ -57,7 +57,13 @@ fn clean(input: &str, changes: &mut BTreeSet<Change>) -> String {
 }
 
 fn is_mark(c: char) -> bool {
-    c.is_whitespace() || "()[]{}<>\"'`«»“”„‘’.,;:!?*#=|".contains(c)
+    match c {
+        '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '"' | '\'' | '`' | '«' | '»' | '“'
+        | '”' | '„' | '‘' | '’' | '.' | ',' | ';' | ':' | '!' | '?' | '*' | '#' | '=' | '|' => {
+            true
+        }
+        _ => c.is_whitespace(),
+    }
 }
 
 /// Exit codes, slugs and symbols.
@@ -137,25 +143,6 @@ fn latin(text: &str) -> String {
         .collect()
 }
 
-/// Words that people write before a code; after them bare digits are taken.
-const LABELS: &[&str] = &[
-    "hr",
-    "hresult",
-    "error",
-    "err",
-    "errorcode",
-    "code",
-    "status",
-    "result",
-    "stop",
-    "failed",
-    "with",
-    "код",
-    "ошибка",
-    "ошибки",
-    "ошибк",
-];
-
 /// Picks the one token that is the code, and setup's stage where one follows.
 fn pick(text: &str, changes: &mut BTreeSet<Change>) -> Result<(String, Option<u32>), Unreadable> {
     let spaced = apart(&text.to_lowercase());
@@ -221,9 +208,26 @@ fn apart(text: &str) -> String {
     split.collect()
 }
 
-/// Labels are compared before look-alike letters were replaced and after.
+/// Words that people write before a code, with the letters that they have once look-alikes were
+/// replaced; after them bare digits are taken.
 fn is_label(token: &str) -> bool {
-    LABELS.iter().any(|l| *l == token || latin(l) == token)
+    matches!(
+        token,
+        "hr" | "hresult"
+            | "error"
+            | "err"
+            | "errorcode"
+            | "code"
+            | "status"
+            | "result"
+            | "stop"
+            | "failed"
+            | "with"
+            | "к0д"
+            | "0шибкa"
+            | "0шибки"
+            | "0шибк"
+    )
 }
 
 /// Five hex digits (a phase digit and an operation): setup's stage.

@@ -283,3 +283,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn labels_are_known_in_the_letters_that_they_have_by_then() {
+    for label in
+        ["hr", "HRESULT", "Error", "code", "failed", "with", "код", "Ошибка", "ошибки", "ошибк"]
+    {
+        assert!(is_label(&latin(label).to_lowercase()), "{label}");
+        assert_eq!(ok(&format!("{label} 80070003")).code, FailureCode::Hresult(0x8007_0003));
+    }
+    assert!(!is_label("80070003") && !is_label(""));
+}

@@ -1,6 +1,9 @@
 //! The Win32 errors that update and backup logs name most: number, symbol, words. For codes that
 //! the catalogue does not hold.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use crate::knowledge::Lang;
 
 /// The symbol and the words of a Win32 error.
@@ -12,7 +15,9 @@ pub(super) fn text(code: u16, lang: Lang) -> Option<(&'static str, &'static str)
 
 /// The Win32 error of a symbol.
 pub(super) fn by_symbol(symbol: &str) -> Option<u16> {
-    TABLE.iter().find(|row| row.1.eq_ignore_ascii_case(symbol)).map(|row| row.0)
+    static NAMES: OnceLock<HashMap<&str, u16>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| TABLE.iter().map(|row| (row.1, row.0)).collect());
+    names.get(symbol.to_ascii_uppercase().as_str()).copied()
 }
 
 /// What a range of Win32 errors belongs to, where the number alone is not listed.
@@ -341,5 +346,13 @@ mod tests {
         assert!(super::TABLE.windows(2).all(|w| w[0].0 < w[1].0));
         assert_eq!(super::text(3, Lang::En).map(|t| t.0), Some("ERROR_PATH_NOT_FOUND"));
         assert_eq!(super::text(7, Lang::Ru), None);
+    }
+
+    #[test]
+    fn every_name_is_found() {
+        for (code, symbol, ..) in super::TABLE {
+            assert_eq!(super::by_symbol(&symbol.to_lowercase()), Some(*code), "{symbol}");
+        }
+        assert_eq!(super::by_symbol("ERROR_OF_NOBODY"), None);
     }
 }
