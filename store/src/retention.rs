@@ -2,7 +2,10 @@
 //! call looks anew at what is due, so one that was cut short is made up for by the next. The audit
 //! log is never dropped.
 
+use std::collections::BTreeSet;
+
 use fleetmend_core::limits;
+use fleetmend_core::overdue::build_of;
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -122,6 +125,12 @@ statements! {
     /// Held before it goes: what somebody does with it meanwhile is seen.
     DROP_CAMPAIGN = "DELETE FROM campaign WHERE id = $1";
     HOLD_CAMPAIGN = "UPDATE campaign SET revision = revision + 1 WHERE id = $1 AND state_ms < $2";
+    BUILDS_RUN = "SELECT DISTINCT simulated, os_build FROM host WHERE os = 'windows' AND lifecycle <> 'retired'";
+    BUILDS_SEEN = "SELECT simulated, branch, COUNT(*), MAX(first_ms) FROM build_seen GROUP BY simulated, branch";
+    DROP_BRANCH = "DELETE FROM build_seen WHERE simulated = $1 AND branch = $2 AND first_ms < $3";
+    DROP_OLD_BUILDS = "DELETE FROM build_seen WHERE simulated = $1 AND branch = $2 AND revision < ( \
+        SELECT MIN(revision) FROM (SELECT revision FROM build_seen WHERE simulated = $1 AND branch = $2 \
+            ORDER BY revision DESC LIMIT $3) AS kept)";
     FREEZES = "DELETE FROM change_freeze WHERE id IN (SELECT id FROM change_freeze WHERE until_ms < $1 ORDER BY until_ms LIMIT $2)";
     OLD_INCIDENTS = concat!("SELECT i.id FROM incident i WHERE i.ended_ms < $1 AND ", unreferenced!(), " \
         ORDER BY i.ended_ms LIMIT $2");
@@ -139,6 +148,10 @@ statements! {
 
 /// Things with rows of their own below them count for so many rows.
 const HEAVY: i64 = 20;
+/// Builds kept of each line of Windows: years of them, at one a month.
+const BUILDS_KEPT: i64 = 64;
+/// A line of builds that no host runs is forgotten after a week.
+const BRANCH_UNUSED_MS: i64 = 7 * DAY_MS;
 /// Days ahead for which the parts of the table of reports are made.
 const AHEAD: i64 = 3;
 const DAY_MS: i64 = 86_400_000;
@@ -203,6 +216,7 @@ impl Db {
         self.drop_rows(CAMPAIGN_WAVES, first_ms(keep.incidents), rows).await?;
         let runs = self.drop_rows(CAMPAIGN_RUNS, first_ms(keep.incidents), rows).await?;
         done.campaigns = runs + self.drop_campaigns(first_ms(keep.incidents), few).await?;
+        self.drop_builds(now).await?;
         let freezes = self.drop_rows(FREEZES, first_ms(keep.events), rows).await?;
         done.incidents = self.drop_incidents(first_ms(keep.incidents), few).await?;
         let full = |n: u64, most: i64| i64::try_from(n).is_ok_and(|n| n >= most);
@@ -301,6 +315,36 @@ impl Db {
             })?;
         }
         Ok(incidents.len() as u64)
+    }
+
+    /// Forgets lines of builds that no host runs any more, and of each other line all but the newest
+    /// builds: since when a newer one is known is told from those.
+    async fn drop_builds(&self, now: Timestamp) -> Result<()> {
+        let run: Vec<(bool, String)> =
+            on_read!(self, |c| sqlx::query_as(BUILDS_RUN).fetch_all(c).await)?;
+        let run: BTreeSet<(bool, &str)> = run
+            .iter()
+            .filter_map(|(simulated, build)| Some((*simulated, build_of(build)?.0)))
+            .collect();
+        let seen: Vec<(bool, String, i64, i64)> =
+            on_read!(self, |c| sqlx::query_as(BUILDS_SEEN).fetch_all(c).await)?;
+        let before = now.as_millis() - BRANCH_UNUSED_MS;
+        for (simulated, branch, builds, latest) in seen {
+            let (sql, bound) = if !run.contains(&(simulated, branch.as_str())) && latest < before {
+                (DROP_BRANCH, before)
+            } else if builds > BUILDS_KEPT {
+                (DROP_OLD_BUILDS, BUILDS_KEPT)
+            } else {
+                continue;
+            };
+            transaction!(self, |tx| {
+                Ok::<_, StoreError>(run!(
+                    tx,
+                    sqlx::query(sql).bind(simulated).bind(&branch).bind(bound)
+                )?)
+            })?;
+        }
+        Ok(())
     }
 
     async fn ids(&self, sql: &'static str, before: i64, most: i64) -> Result<Vec<Uuid>> {

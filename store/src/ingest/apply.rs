@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fleetmend_core::ids::{HostId, IncidentId, JobId, SpoolEpoch};
 use fleetmend_core::incident::IncidentRules;
+use fleetmend_core::report::Kind;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 use fleetmend_faults::{Point, crash_point};
@@ -191,8 +192,9 @@ async fn store(
     Ok(())
 }
 
-/// Applies items of many hosts: all leading failures of every host at once, then whatever comes
-/// before each host's next failure, and so on. Hosts do not depend on each other.
+/// Applies items of many hosts: all leading failures of every host at once, with the successes that
+/// follow them, then whatever comes before each host's next failure, and so on. Hosts do not depend
+/// on each other.
 async fn apply(
     tx: &mut Tx,
     items: &[Accepted<'_>],
@@ -213,7 +215,13 @@ async fn apply(
     while !queues.is_empty() {
         let mut leading = Vec::new();
         for (host, queue) in &mut queues {
+            // A success ends what came before it: what fails after it is not counted with that.
+            let mut ended = false;
             while let Some((_, SpoolItem::Failure(failure))) = queue.front() {
+                if ended && failure.failure.kind == Kind::Failure {
+                    break;
+                }
+                ended |= failures::ends_something(failure);
                 leading.push((*host, &**failure));
                 queue.pop_front();
             }

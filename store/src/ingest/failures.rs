@@ -134,6 +134,11 @@ pub(super) async fn store(
     keep_evidence(tx, failures, now, effects).await
 }
 
+/// Whether a report is of a success that ends failures told before it.
+pub(super) fn ends_something(reported: &ReportedFailure) -> bool {
+    success(reported).is_some()
+}
+
 /// What a report of a success ends: failures of the same product, operation and subject. An
 /// installation without a subject says nothing of others.
 fn success(reported: &ReportedFailure) -> Option<Recovery> {

@@ -93,6 +93,24 @@ contract! {
         assert_eq!((counted[0].failures, incidents(db).await.len()), (1, 0), "weeks lie between them");
     }
 
+    async fn a_success_between_failures_of_one_batch_ends_the_count(db) {
+        let db = &ruled(db);
+        let host = hosts(db, 1).await[0];
+        let mut worked = failure(10, "", None, hour(20));
+        (worked.failure.kind, worked.failure.operation) = (Kind::Success, Operation::Repair);
+        let of = |n: u64, at: u64| {
+            let mut report = failure(u128::from(n), PASSES, None, hour(at));
+            report.failure.operation = Operation::Repair;
+            fails(report)
+        };
+        let failures = (0..4).map(|n| of(n + 1, n));
+        let batch: Vec<SpoolItem> = failures.chain([fails(worked), of(5, 24)]).collect();
+        send(db, host, batch, hour(24)).await;
+        assert!(incidents(db).await.is_empty(), "one failure since the success");
+        let counted = db.passing_failures(host).await.expect("reads");
+        assert_eq!((counted.len(), counted[0].failures, counted[0].first), (1, 1, hour(24)));
+    }
+
     async fn a_success_resolves_its_own_operation_and_subject(db) {
         let host = hosts(db, 1).await[0];
         let (failed, later) = (Kind::Failure, Kind::Success);

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::host::OsFamily;
 use fleetmend_core::job::JobState;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 
 use super::{
-    at, contract, evidence, fails, failure, hosts, id, incidents, job, job_says, meddle, recovers,
-    send,
+    at, contract, evidence, facts, fails, failure, hosts, id, incidents, job, job_says, meddle,
+    recovers, send,
 };
 use crate::{Db, Dropped, IncidentFilter, Keep, PageRequest, ProblemKey, Recounted, ReportFilter};
 
@@ -209,5 +210,24 @@ contract! {
         let id = open.items.iter().find(|i| i.state.is_open()).expect("there").id;
         db.ignore_incident(id, "known", "me", day(30), "ops", day(3)).await.expect("ignores");
         assert_eq!(db.standing(1, day(3)).await.expect("reads"), [1], "what is ignored does not count");
+    }
+
+    async fn builds_of_windows_are_remembered_as_long_as_they_tell_something(db) {
+        let host = hosts(db, 1).await[0];
+        let mut windows = facts("pc");
+        (windows.os, windows.os_build) = (OsFamily::Windows, "10.0.19045.3570".to_owned());
+        db.save_facts(host, &windows, day(0)).await.expect("saves");
+        change(db, "INSERT INTO build_seen (simulated, branch, revision, first_ms) \
+            WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 70) \
+            SELECT h.simulated, b.branch, r.n, 1790000000000 FROM host h, r, \
+            (SELECT '10.0.19045' AS branch UNION SELECT '10.0.10240') b").await;
+        drop_all(db, day(6)).await;
+        let left = async |sql| meddle(db, sql).await.expect("counts");
+        let unused = "UPDATE build_seen SET first_ms = first_ms WHERE branch = '10.0.10240'";
+        assert_eq!(left(unused).await, 64, "a host may come back to it");
+        drop_all(db, day(8)).await;
+        assert_eq!(left(unused).await, 0, "nobody runs it");
+        assert_eq!(left("DELETE FROM build_seen WHERE revision > 6").await, 64, "the newest");
+        assert_eq!(left("DELETE FROM build_seen").await, 0);
     }
 }
