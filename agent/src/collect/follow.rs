@@ -3,7 +3,7 @@
 //!
 //! A file is known by its first bytes and by those before the place where the last look ended, not
 //! by its name: whatever was put in its place is read from its beginning. Of a text log that was
-//! rotated the rest is read where it lies now; a cabinet (`.cab`, in which old logs are packed later)
+//! rotated the rest is read where it lies now, and so is what was begun and rotated after it; a cabinet (`.cab`, in which old logs are packed later)
 //! is not opened, and what it hides is said.
 
 use std::fs::{self, File};
@@ -123,12 +123,21 @@ pub(crate) fn follow(
     if let Some(last) = last.filter(|last| last.spot.offset > 0) {
         if last.fits(&mut file) {
             from = last.spot;
-        } else if let Some(mut old) = moved(path, last) {
+        } else if let Some((mut old, between)) = moved(path, last) {
             old.seek(SeekFrom::Start(last.spot.offset))?;
             let rest = Text { reader: old, from: last.spot, growing: false };
             let mut sink = Sink::new(catalogue);
             let done = text_log(source, rest, &mut sink)?;
             before = sink.collected(source, done.read.bytes, done.read.cut);
+            for whole in between {
+                match super::file(&whole, catalogue) {
+                    Ok(mut found) => {
+                        found.put_before(before);
+                        before = found;
+                    }
+                    Err(e) => note = Some(format!("{} was not seen: {e}", whole.display())),
+                }
+            }
         } else {
             note = Some(format!(
                 "{} was replaced: what was written last to the file before it was not seen",
@@ -175,23 +184,33 @@ fn events(
     }
 }
 
-/// The log that was read, where it lies now: beside its old place, under another name.
-fn moved(path: &Path, last: &Place) -> Option<File> {
+/// The log that was read, where it lies now: beside its old place, under another name. And those
+/// that were moved aside after it under such a name, the oldest first.
+fn moved(path: &Path, last: &Place) -> Option<(File, Vec<PathBuf>)> {
     let mut siblings: Vec<(std::time::SystemTime, PathBuf)> = fs::read_dir(path.parent()?)
         .ok()?
         .flatten()
         .filter(|entry| entry.path() != path && is_text(&entry.path()))
         .filter_map(|entry| {
-            let about =
-                entry.metadata().ok().filter(|m| m.is_file() && m.len() >= last.spot.offset)?;
+            let about = entry.metadata().ok().filter(fs::Metadata::is_file)?;
             Some((about.modified().ok()?, entry.path()))
         })
         .collect();
     siblings.sort_by(|a, b| b.cmp(a));
-    siblings.into_iter().take(SIBLINGS).find_map(|(_, path)| {
-        let mut file = super::open(&path).ok()?;
-        last.fits(&mut file).then_some(file)
-    })
+    siblings.truncate(SIBLINGS);
+    let (at, file) = siblings.iter().enumerate().find_map(|(at, (_, path))| {
+        let mut file = super::open(path).ok()?;
+        last.fits(&mut file).then_some((at, file))
+    })?;
+    let row = row_of(&siblings[at].1);
+    let later = siblings[..at].iter().rev().map(|(_, path)| path);
+    Some((file, later.filter(|path| row_of(path) == row).cloned().collect()))
+}
+
+/// The name without its number or date: what is moved aside one after the other shares it.
+fn row_of(path: &Path) -> String {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Whether a file may be a log that was moved aside.

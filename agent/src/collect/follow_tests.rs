@@ -42,6 +42,31 @@ fn only_what_was_added_is_read() {
     assert!(third.note.expect("said").contains("was replaced"));
 }
 
+#[test]
+fn a_log_that_was_rotated_twice_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("CBS.log");
+    fs::write(&log, line(1)).expect("written");
+    let (_, first) = look(&log, None);
+    let aside = |name: &str, text: String, second: u64| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+        fs::File::options().write(true).open(&path).expect("opened").set_modified(at).expect("set");
+    };
+    aside("CbsPersist_20261122020000.log", line(1) + &line(2), 20);
+    aside("CbsPersist_20261122030000.log", line(3), 30);
+    aside("CbsPersist_20261122040000.log", line(4), 40);
+    // Older than what was read, and what is no such log.
+    aside("CbsPersist_20261121000000.log", line(0), 10);
+    aside("DeepClean.log", line(9), 50);
+    fs::write(&log, line(5)).expect("written");
+    let (told, second) = look(&log, Some(&first.place));
+    assert_eq!(told, ["02:00 @2", "03:00 @1", "04:00 @1", "05:00 @1"]);
+    assert_eq!(second.note, None);
+    assert!(look(&log, Some(&second.place)).0.is_empty());
+}
+
 fn event(id: u64, time: u64, kb: u32) -> Vec<u8> {
     let at = i64::try_from(time).expect("small") * 1_000 + 1_767_323_045_678;
     let event = evtx_file::Event::new("Microsoft-Windows-WindowsUpdateClient", 20, 2)

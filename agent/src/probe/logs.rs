@@ -36,10 +36,11 @@ pub(super) fn says(root: &Path, contains: &str, failure: Option<&FailureReport>)
     }
     let zone = Zone::of(root);
     let at = failure.time.to_timestamp(zone.offset_at(failure.time.to_timestamp(0))).as_millis();
-    let mut seen = 0;
+    let (mut logs, mut seen) = (0_u8, 0_u8);
     for log in LOGS {
         let Ok(Some(piece)) = added(&root.join(log), None) else { continue };
-        seen += 1;
+        logs += 1;
+        let mut says_anything = false;
         // Lines without a time of their own belong to the last one before them.
         let mut when = None;
         for line in piece.text.split(|b| *b == b'\n') {
@@ -47,14 +48,23 @@ pub(super) fn says(root: &Path, contains: &str, failure: Option<&FailureReport>)
                 when = Some(zone.source_time(wall).to_timestamp(0).as_millis());
             }
             let near = when.is_some_and(|w| (w - at).abs() <= NEAR_MS);
+            says_anything |= near;
             let text = String::from_utf8_lossy(&line[..line.len().min(4_096)]);
             if near && text.to_lowercase().contains(&wanted) {
                 return Finding::new(Answer::Yes, format!("/{log}: {}", words(&text)));
             }
         }
+        seen += u8::from(says_anything);
     }
-    if seen == 0 {
+    if logs == 0 {
         return Finding::unknown("the package tools keep no log here");
+    }
+    // Rotated away, or not of this failure: that is no *no*.
+    if seen == 0 {
+        return Finding::unknown(format!(
+            "no log has a line within ten minutes of {}",
+            failure.time
+        ));
     }
     Finding::new(Answer::No, format!("{seen} logs, ten minutes around {}", failure.time))
 }

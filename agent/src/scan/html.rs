@@ -1,12 +1,14 @@
 //! A scan as one HTML file that holds all it needs: no script, no picture, nothing fetched. For the
 //! colleague who gets it by mail, and for the printer.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use fleetmend_catalog::words::{Texts, texts, word};
 use fleetmend_catalog::{ExplainedRemediation, explain_cause};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::{Catalogue, Lang, Risk};
+use fleetmend_core::report::FailureReport;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::{Certainty, RankedCause};
 
@@ -18,6 +20,11 @@ const STYLE: &str = include_str!("report.css");
 
 /// Failures listed one by one; the rest is counted.
 const FAILURES: usize = 1_000;
+/// Incidents told with their causes, and codes in the table; the rest is counted.
+const INCIDENTS: usize = 200;
+const CODES: usize = 500;
+/// Paths named at the head; the rest is counted.
+const PATHS: usize = 20;
 /// Notes listed; the rest is counted.
 const NOTES: usize = 200;
 /// Causes of one incident that are told with evidence and remedies.
@@ -40,9 +47,14 @@ pub(super) fn report(result: &ScanResult, catalogue: &Catalogue, head: Head<'_>)
     let mut page = Page { out: String::new(), said, catalogue, lang: head.lang };
     page.begin(result, head);
     page.codes(result);
-    for incident in &result.verdicts {
-        page.incident(result, incident);
+    let mut latest = HashMap::new();
+    for report in &result.reports {
+        latest.insert(report.incident_key(), report);
     }
+    for incident in result.verdicts.iter().take(INCIDENTS) {
+        page.incident(latest.get(&incident.key).copied(), incident);
+    }
+    page.more(result.verdicts.len().saturating_sub(INCIDENTS));
     page.failures(result);
     page.notes(&result.notes);
     page.out.push_str("</body>\n</html>\n");
@@ -117,7 +129,11 @@ impl Page<'_> {
         let read = if head.paths.is_empty() {
             self.s("of_machine")
         } else {
-            let paths: Vec<String> = head.paths.iter().map(|p| p.display().to_string()).collect();
+            let named = head.paths.iter().take(PATHS);
+            let mut paths: Vec<String> = named.map(|p| p.display().to_string()).collect();
+            if head.paths.len() > PATHS {
+                paths.push(format!("… (+{})", head.paths.len() - PATHS));
+            }
             self.f("of_files", &[&paths.join(", ")])
         };
         let counted: u64 = result.by_code.values().sum();
@@ -138,7 +154,7 @@ impl Page<'_> {
         self.table(&heads);
         let mut codes: Vec<(&String, &u64)> = result.by_code.iter().collect();
         codes.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        for (code, count) in codes {
+        for (code, count) in codes.iter().take(CODES) {
             let known = code.parse::<FailureCode>().ok();
             let entry = known.as_ref().and_then(|c| self.catalogue.codes.get(c));
             let meaning = entry.map(|e| esc(e.meaning.get(self.lang))).unwrap_or_default();
@@ -149,6 +165,7 @@ impl Page<'_> {
             self.put(&format!("<tr><td>{name}</td><td>{count}</td><td>{meaning}</td></tr>"));
         }
         self.put("</tbody></table></div>");
+        self.more(codes.len().saturating_sub(CODES));
     }
 
     fn table(&mut self, heads: &[String]) {
@@ -156,7 +173,7 @@ impl Page<'_> {
         self.put(&format!("<div class=\"wide\"><table><thead><tr>{cells}</tr></thead><tbody>"));
     }
 
-    fn incident(&mut self, result: &ScanResult, incident: &IncidentVerdict) {
+    fn incident(&mut self, latest: Option<&FailureReport>, incident: &IncidentVerdict) {
         let key = &incident.key;
         let product = self.word("product", key.product);
         let operation = self.word("operation", key.operation);
@@ -172,7 +189,6 @@ impl Page<'_> {
         if let Some(subject) = &key.subject {
             self.put(&format!("<p class=\"mono\">{}</p>", esc(subject)));
         }
-        let latest = result.reports.iter().rev().find(|r| r.incident_key() == *key);
         if let Some(latest) = latest {
             let at = latest.time.to_string();
             let times = if incident.reports == 1 {

@@ -72,25 +72,43 @@ pub(super) async fn says(
     let east = minutes_east(platform).await?;
     let at = failure.time.to_timestamp(east).as_millis();
     let mut seen = Vec::new();
+    let mut logs = 0_u8;
     for log in LOGS {
         let Ok(file) = File::open(platform.root().join(log)) else { continue };
         match near(file, at, east, &wanted) {
-            Ok(Some(line)) => {
+            Ok(Near::Says(line)) => {
                 return Ok(Finding::new(Answer::Yes, format!("{log}: {}", words(&line))));
             }
-            Ok(None) => seen.push(log),
+            Ok(Near::SaysNothingOfIt) => seen.push(log),
+            Ok(Near::Silent) => {}
             Err(e) => return Err(format!("{log} cannot be read: {e}")),
         }
+        logs += 1;
     }
-    if seen.is_empty() {
+    if logs == 0 {
         return Err("there is no log of updates or servicing".to_owned());
+    }
+    // Rotated away, cleared, or not of this failure: that is no *no*.
+    if seen.is_empty() {
+        return Err(format!("no log has a line within ten minutes of {}", failure.time));
     }
     let proof = format!("ten minutes around {}: {}", failure.time, seen.join(", "));
     Ok(Finding::new(Answer::No, proof))
 }
 
+/// What a log says near a moment.
+#[derive(Debug, PartialEq, Eq)]
+enum Near {
+    /// This line holds the text.
+    Says(String),
+    /// There are lines, and none holds it.
+    SaysNothingOfIt,
+    /// There is no line.
+    Silent,
+}
+
 /// The first line near a moment that holds the text, which is in lower case.
-fn near(mut file: File, at: i64, east: i16, wanted: &str) -> std::io::Result<Option<String>> {
+fn near(mut file: File, at: i64, east: i16, wanted: &str) -> std::io::Result<Near> {
     let size = file.metadata()?.len();
     // A log in two-byte letters is cut between two of them.
     file.seek(SeekFrom::Start(size.saturating_sub(TAIL) & !1))?;
@@ -98,10 +116,11 @@ fn near(mut file: File, at: i64, east: i16, wanted: &str) -> std::io::Result<Opt
     let mut line = Vec::new();
     // Lines without a time of their own belong to the last one before them.
     let mut when = None;
+    let mut found = Near::Silent;
     loop {
         line.clear();
         if (&mut lines).take(LINE).read_until(b'\n', &mut line)? == 0 {
-            return Ok(None);
+            return Ok(found);
         }
         if let Some(wall) = wall_clock(&line) {
             when = Some(wall - i64::from(east) * 60_000);
@@ -109,8 +128,9 @@ fn near(mut file: File, at: i64, east: i16, wanted: &str) -> std::io::Result<Opt
         if when.is_some_and(|when| (when - at).abs() <= NEAR_MS) {
             let text = String::from_utf8_lossy(&line);
             if text.to_lowercase().contains(wanted) {
-                return Ok(Some(text.into_owned()));
+                return Ok(Near::Says(text.into_owned()));
             }
+            found = Near::SaysNothingOfIt;
         }
     }
 }
@@ -139,6 +159,20 @@ async fn minutes_east(platform: &dyn Platform) -> Result<i16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_without_a_line_near_says_nothing() {
+        let line = "2026-03-02 08:00:01, Info                  CBS    Disk is full\r\n";
+        let at = stamp::date_clock(line.as_bytes(), b'-', b' ').expect("a time");
+        let ask = |at: i64, wanted: &str| {
+            let mut file = tempfile::tempfile().expect("a file");
+            std::io::Write::write_all(&mut file, line.as_bytes()).expect("written");
+            near(file, at, 0, wanted).expect("read")
+        };
+        assert_eq!(ask(at, "disk is full"), Near::Says(line.to_owned()));
+        assert_eq!(ask(at + NEAR_MS, "no such words"), Near::SaysNothingOfIt);
+        assert_eq!(ask(at + NEAR_MS + 1, "disk is full"), Near::Silent);
+    }
 
     #[test]
     fn every_log_has_its_times() {
