@@ -127,6 +127,12 @@ impl Guard {
         Ok(Arriving { arrivals: self.arrivals.clone(), network })
     }
 
+    /// A place in a class, once one is free: for what was begun and goes on.
+    pub(crate) async fn wait(&self, class: LimitClass) -> Option<OwnedSemaphorePermit> {
+        let (_, places) = self.classes.iter().find(|(c, _)| *c == class)?;
+        places.clone().acquire_owned().await.ok()
+    }
+
     /// Whether an address may try to log in now.
     pub(crate) fn may_log_in(&self, peer: IpAddr, now: Timestamp) -> bool {
         self.addresses.fewer_than(limits::LOGIN_TRIES_PER_MINUTE, &network(peer), now)
@@ -169,6 +175,8 @@ fn network(peer: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -243,6 +251,9 @@ mod tests {
             (0..LimitClass::Login.at_once()).map(|_| guard.enter(LimitClass::Login)).collect();
         assert!(guard.enter(LimitClass::Login).is_err());
         assert!(guard.enter(LimitClass::Read).is_ok());
+        // Who goes on waits for a place instead.
+        let mut waits = std::pin::pin!(guard.wait(LimitClass::Login));
+        assert!(waits.as_mut().now_or_never().is_none());
         drop(held);
         assert!(guard.enter(LimitClass::Login).is_ok());
     }

@@ -10,6 +10,7 @@ use fleetmend_store::{Cursor, Page, PageRequest};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
+use super::access::LimitClass;
 use super::call::{Call, ok};
 use super::csv;
 use super::problem::Problem;
@@ -121,6 +122,8 @@ impl<C, F> Rest<C, F> {
             return Err(Problem::busy("the list grew while it was read: ask again"));
         }
         self.wanted.cursor = Some(from);
+        // While a page is made, and not while it is read.
+        let _place = self.call.site.guard.wait(LimitClass::Read).await;
         let (call, with) = (Arc::clone(&self.call), Arc::clone(&self.with));
         let page = (self.fetch)(call, with, self.wanted.clone()).await?;
         self.rows += page.items.len() as u64;
