@@ -94,6 +94,8 @@ words! {
         WindowsUpdate = "windows_update",
         /// apt's own timers.
         AptTimer = "apt_timer",
+        /// dnf-automatic, by one of its timers.
+        DnfAutomatic = "dnf_automatic",
         /// Nobody.
         None = "none",
         /// Not found out.

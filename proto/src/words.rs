@@ -146,5 +146,14 @@ word!(
 word!(
     UpdateAuthority,
     core::host::UpdateAuthority,
-    update_authority { Wsus, ConfigMgr, Wufb, WindowsUpdate, AptTimer, None, Unknown }
+    update_authority {
+        Wsus,
+        ConfigMgr,
+        Wufb,
+        WindowsUpdate,
+        AptTimer,
+        DnfAutomatic,
+        None,
+        Unknown
+    }
 );

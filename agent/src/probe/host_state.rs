@@ -125,7 +125,7 @@ async fn services(platform: &dyn Platform) -> Result<Vec<ServiceState>, String> 
 /// Who manages updates, and what proves it.
 fn authority(root: &Path, services: &[ServiceState]) -> (UpdateAuthority, String) {
     if !root.join("var/lib/dpkg/status").exists() {
-        return (UpdateAuthority::Unknown, dnf_automatic(root));
+        return dnf_automatic(root);
     }
     if let Some((file, line)) = periodic_upgrade(root) {
         let on = is_on(&line);
@@ -144,19 +144,47 @@ fn authority(root: &Path, services: &[ServiceState]) -> (UpdateAuthority, String
     )
 }
 
-/// What a host without dpkg says of dnf's own automatic updates.
-fn dnf_automatic(root: &Path) -> String {
+/// Who manages updates on a host without dpkg: dnf-automatic, where a timer of it is enabled that
+/// installs. `dnf-automatic-install.timer` installs whatever the file says, those that are named for
+/// fetching or telling never do (the manual of dnf-automatic).
+fn dnf_automatic(root: &Path) -> (UpdateAuthority, String) {
     let file = "etc/dnf/automatic.conf";
-    let Ok(text) = fs::read_to_string(root.join(file)) else {
-        return "no dpkg and no dnf-automatic here".to_owned();
-    };
+    let text = fs::read_to_string(root.join(file)).ok();
+    let dnf = ["usr/bin/dnf", "usr/bin/dnf5"].iter().any(|name| root.join(name).exists());
+    if text.is_none() && !dnf {
+        return (UpdateAuthority::Unknown, "no dpkg and no dnf here".to_owned());
+    }
+    let text = text.unwrap_or_default();
     let line = text.lines().map(str::trim).rfind(|line| line.starts_with("apply_updates"));
     let folder = "etc/systemd/system/timers.target.wants";
     let timers = fs::read_dir(root.join(folder)).into_iter().flatten().flatten().take(500);
-    let mut timers = timers.map(|e| e.file_name().to_string_lossy().into_owned());
-    let timer = timers.find(|name| name.starts_with("dnf-automatic"));
-    let timer = timer.map_or("no timer of it is enabled".to_owned(), |t| format!("{t} is enabled"));
-    format!("/{file}: {}; {timer}", line.unwrap_or("apply_updates is not set"))
+    let names = timers.map(|e| e.file_name().to_string_lossy().into_owned());
+    let enabled: BTreeSet<String> = names
+        .filter(|n| n.starts_with("dnf-automatic") || n.starts_with("dnf5-automatic"))
+        .collect();
+    let value = line.and_then(|l| l.split_once('=')).map(|(_, value)| value.trim().to_lowercase());
+    let applies = value.is_some_and(|v| ["yes", "true", "on", "1"].contains(&v.as_str()));
+    let installs = |name: &&String| match name.as_str() {
+        "dnf-automatic-install.timer" => true,
+        "dnf-automatic.timer" | "dnf5-automatic.timer" => applies,
+        _ => false,
+    };
+    let said = format!("/{file}: {}", line.unwrap_or("apply_updates is not set"));
+    match (enabled.iter().find(installs), enabled.first()) {
+        (Some(timer), _) if timer.contains("install") => {
+            (UpdateAuthority::DnfAutomatic, format!("{timer} is enabled"))
+        }
+        (Some(timer), _) => {
+            (UpdateAuthority::DnfAutomatic, cut(&format!("{said}; {timer} is enabled")))
+        }
+        (None, Some(timer)) => (
+            UpdateAuthority::None,
+            cut(&format!("{said}; {timer} is enabled and installs nothing")),
+        ),
+        (None, None) => {
+            (UpdateAuthority::None, cut(&format!("{said}; no timer of dnf-automatic is enabled")))
+        }
+    }
 }
 
 /// Whether a line of apt's configuration switches something on.
@@ -286,6 +314,33 @@ mod tests {
         fs::write(folder.join("99off"), "APT::Periodic::Unattended-Upgrade \"0\";\n")
             .expect("written");
         assert_eq!(authority(root.path(), &[]).0, UpdateAuthority::None);
+    }
+
+    #[test]
+    fn dnf_automatic_manages_updates_where_its_timer_installs_them() {
+        let root = tempfile::tempdir().expect("a folder");
+        let of = || authority(root.path(), &[]);
+        assert_eq!(of().0, UpdateAuthority::Unknown);
+        let timers = root.path().join("etc/systemd/system/timers.target.wants");
+        for folder in [timers.as_path(), &root.path().join("etc/dnf")] {
+            fs::create_dir_all(folder).expect("made");
+        }
+        let conf = root.path().join("etc/dnf/automatic.conf");
+        let set = |value: &str| {
+            fs::write(&conf, format!("[commands]\napply_updates = {value}\n")).expect("written");
+        };
+        set("yes");
+        assert_eq!(of().0, UpdateAuthority::None, "no timer starts it");
+        let enable = |name: &str| fs::write(timers.join(name), "").expect("written");
+        enable("dnf-automatic.timer");
+        let (found, proof) = of();
+        assert_eq!(found, UpdateAuthority::DnfAutomatic);
+        let said = "/etc/dnf/automatic.conf: apply_updates = yes; dnf-automatic.timer is enabled";
+        assert_eq!(proof, said);
+        set("no");
+        assert_eq!(of().0, UpdateAuthority::None);
+        enable("dnf-automatic-install.timer");
+        assert_eq!(of().0, UpdateAuthority::DnfAutomatic, "whatever the file says");
     }
 
     #[test]

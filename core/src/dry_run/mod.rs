@@ -58,6 +58,24 @@ pub struct DryStep {
     pub always: bool,
 }
 
+impl DryStep {
+    /// What it touches, how it is taken back and how long it may take, a line each.
+    pub fn details(&self, lang: Lang) -> Vec<String> {
+        let touched =
+            |touch: &Touch| format!("{}: {}", phrases::touched(touch.kind, lang), touch.name);
+        let mut lines: Vec<String> = self.touches.iter().map(touched).collect();
+        lines.push(format!("{}: {}", lang.pick("undo", "отмена"), self.undoing));
+        let time = phrases::time(self.timeout_s, lang);
+        lines.push(format!("{}: {time}", lang.pick("at most", "не дольше")));
+        if self.always {
+            let words = lang
+                .pick("done whatever happened before", "выполняется, что бы ни случилось раньше");
+            lines.push(words.to_owned());
+        }
+        lines
+    }
+}
+
 /// What a remediation would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryRun {
@@ -120,18 +138,8 @@ impl fmt::Display for DryRun {
         }
         for (index, step) in self.steps.iter().enumerate() {
             writeln!(f, "\n{}. {}", index + 1, step.does)?;
-            for touch in &step.touches {
-                writeln!(f, "   {}: {}", phrases::touched(touch.kind, lang), touch.name)?;
-            }
-            writeln!(f, "   {}: {}", lang.pick("undo", "отмена"), step.undoing)?;
-            let time = phrases::time(step.timeout_s, lang);
-            writeln!(f, "   {}: {time}", lang.pick("at most", "не дольше"))?;
-            if step.always {
-                let words = lang.pick(
-                    "done whatever happened before",
-                    "выполняется, что бы ни случилось раньше",
-                );
-                writeln!(f, "   {words}")?;
+            for line in step.details(lang) {
+                writeln!(f, "   {line}")?;
             }
         }
         for (index, line) in self.guide.iter().enumerate() {

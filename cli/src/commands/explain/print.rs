@@ -252,8 +252,11 @@ impl Page {
         }
         if r.undo.is_some() {
             self.put(0, &self.s("does"));
-            for (at, step) in r.steps.iter().enumerate() {
-                self.put(2, &format!("{}. {step}", at + 1));
+            for (at, step) in told.dry_run.iter().enumerate() {
+                self.put(2, &format!("{}. {}", at + 1, step.does));
+                for line in step.details(self.lang) {
+                    self.put(5, &line);
+                }
             }
             let proof = self.word("verification", r.verification);
             self.put(0, &format!("{} {proof}", self.s("proved_by")));

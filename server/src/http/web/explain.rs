@@ -36,6 +36,8 @@ struct ExplainPage {
     flags: String,
     query: String,
     sources: Vec<String>,
+    /// What each step of a remediation would do, and the details of that.
+    dry_run: Vec<(String, Vec<String>)>,
     /// A probe's question as the catalogue holds it.
     question: String,
     problem: String,
@@ -58,6 +60,7 @@ impl ExplainPage {
             flags: String::new(),
             query: String::new(),
             sources: Vec::new(),
+            dry_run: Vec::new(),
             question: String::new(),
             problem: String::new(),
             accepted: Vec::new(),
@@ -128,7 +131,11 @@ fn fill(page: &mut ExplainPage, topic: Topic, asked: String, wish: Wish) {
             page.title.clone_from(&told.cause.name);
             page.sources = sources([].iter(), [&told.cause].into_iter());
         }
-        Topic::Remediation(told) => page.title.clone_from(&told.remediation.name),
+        Topic::Remediation(told) => {
+            page.title.clone_from(&told.remediation.name);
+            let steps = told.dry_run.iter();
+            page.dry_run = steps.map(|s| (s.does.clone(), s.details(wish.lang))).collect();
+        }
         Topic::Probe(told) => {
             page.title.clone_from(&told.name);
             page.question = toml_of(&told.question);
