@@ -49,12 +49,12 @@ impl Agent {
         enroll(root.command(PROGRAM), server, token, &[]);
     }
 
-    /// The same under a name: hosts of one machine have its name.
+    /// The same under a name, which is a label too: roots of one machine have its name.
     ///
     /// # Panics
     /// Where the server refuses it.
     pub fn enroll_as(root: &Root, server: &Server, name: &str) {
-        let token = server.enrollment_token(&[]);
+        let token = server.enrollment_token(&["--label", &format!("name={name}")]);
         enroll(root.command(PROGRAM), server, &token, &["--name", name]);
     }
 

@@ -55,6 +55,22 @@ pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Resul
     }
 }
 
+/// Lets a script go on that reads a line from a FIFO; one that does not read it yet is waited for.
+///
+/// # Panics
+/// Where nobody reads it.
+#[cfg(unix)]
+pub fn go_on(gate: &std::path::Path) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // Without it a test would wait for ever where the script has died.
+    const O_NONBLOCK: i32 = 0o4000;
+    wait_for("a script that reads", PATIENCE, || {
+        let file = std::fs::OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(gate);
+        file.and_then(|mut file| file.write_all(b"go\n")).map_err(|e| e.to_string())
+    });
+}
+
 /// A free port below those that the system gives to clients: one of those, given away while its
 /// server is down, would keep the server from coming back. A client that asks for it again and again
 /// may even be given it itself.

@@ -4,9 +4,11 @@
 
 use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job};
 use fleetmend_tests::api::Api;
+use fleetmend_tests::people::Person;
 use fleetmend_tests::programs::{must, run, text};
 use fleetmend_tests::root::Machine;
 use fleetmend_tests::server::Server;
+use fleetmend_tests::{PATIENCE, wait_for};
 use serde_json::{Value, json};
 
 /// What nobody but the units may know.
@@ -57,9 +59,9 @@ fn mended(api: &Api, job: &str) -> String {
     log
 }
 
-fn fleet(machine: &Machine, server: &Server) -> Agent {
+fn fleet(machine: &Machine, server: &Server, risk: &str) -> Agent {
     Agent::lay(machine.root());
-    Agent::allow(machine.root(), "disruptive");
+    Agent::allow(machine.root(), risk);
     Agent::enroll_in(machine, server, &server.enrollment_token(&[]));
     let agent = Agent::run_in(machine);
     wait_host(&server.api(), "active");
@@ -112,37 +114,60 @@ fn left_locks_are_removed_and_a_failed_copy_runs_again() {
 
     let server = Server::start();
     let api = server.api();
-    let _agent = fleet(&machine, &server);
+    let _agent = fleet(&machine, &server, "dangerous");
     let incident = wait_incident(&api, "restic.locked");
     assert_eq!(
         (&incident["product"], &incident["operation"], &incident["subject"]),
         (&json!("restic"), &json!("backup"), &json!("nightly.service"))
     );
-    let logs = vec![mend(&api, "restic.locked", "restic_lock_left", "restic.unlock")];
+    let mut logs = vec![mend(&api, "restic.locked", "restic_lock_left", "restic.unlock")];
     assert!(logs[0].contains("successfully removed locks"), "{}", logs[0]);
-    // Borg's lock may be another host's: nobody orders alone that it is broken.
-    let locked = wait_incident(&api, "borg.locked");
-    assert_eq!(locked["cause"]["id"], "borg_lock_left", "{locked}");
-    let id = locked["id"].as_str().expect("an id");
-    let wish = json!({"max_risk": "dangerous", "remediation": "borg.break_lock", "reason": "test"});
-    let (status, told) = api.post(&format!("/api/v1/incidents/{id}/remediate"), &wish);
-    assert_eq!(status, 202, "{told}");
-    assert!(told["awaits"].as_str().is_some_and(|t| t.contains("second person")), "{told}");
-    let campaign = &told["campaign"];
-    assert_eq!(campaign["state"], "awaiting_approval", "{told}");
-    let path = |verb: &str| {
-        format!("/api/v1/campaigns/{}/{verb}", campaign["id"].as_str().unwrap_or_default())
-    };
-    let (status, alone) = api.post(&path("start"), &json!({}));
-    assert_eq!(status, 409, "{alone}");
-    let (status, token) = api.post(&path("approve"), &json!({"digest": campaign["digest"]}));
-    assert_eq!(status, 403, "no token approves: {token}");
-    assert!(machine.root().at("/srv/borg/lock.exclusive").exists(), "nothing was done");
+    let broken = borg_lock_is_broken_by_two(&machine, &server);
+    logs.push(broken);
     // A person has given the right to read.
     sh(&machine, "chmod 644 /srv/shut/file");
     mend(&api, "rsync.partial", "backup_source_unreadable", "backup.rerun_unit");
     assert!(machine.root().at("/srv/copy/shut/file").exists(), "rsync copied");
     kept_secret(&machine, &api, &logs);
+}
+
+/// Borg's lock may be another host's: nobody orders alone that it is broken. Gives the job's output.
+fn borg_lock_is_broken_by_two(machine: &Machine, server: &Server) -> String {
+    let api = server.api();
+    let locked = wait_incident(&api, "borg.locked");
+    assert_eq!(locked["cause"]["id"], "borg_lock_left", "{locked}");
+    let id = locked["id"].as_str().expect("an id");
+    let boris = Person::admin(server, "boris");
+    let anna = Person::author(server, "anna", &boris).api();
+    let wish = json!({"max_risk": "dangerous", "remediation": "borg.break_lock", "reason": "test"});
+    let (status, told) = anna.post(&format!("/api/v1/incidents/{id}/remediate"), &wish);
+    assert_eq!(status, 202, "{told}");
+    assert!(told["awaits"].as_str().is_some_and(|t| t.contains("second person")), "{told}");
+    let campaign = &told["campaign"];
+    assert_eq!(campaign["state"], "awaiting_approval", "{told}");
+    let campaign_id = campaign["id"].as_str().expect("an id");
+    let path = |verb: &str| format!("/api/v1/campaigns/{campaign_id}/{verb}");
+    let (status, alone) = anna.post(&path("start"), &json!({}));
+    assert_eq!(status, 409, "{alone}");
+    let (status, token) = api.post(&path("approve"), &json!({"digest": campaign["digest"]}));
+    assert_eq!(status, 403, "no token approves: {token}");
+    assert!(machine.root().at("/srv/borg/lock.exclusive").exists(), "nothing was done");
+
+    boris.approve(campaign_id, "no other host writes there");
+    let (status, started) = anna.post(&path("start"), &json!({}));
+    assert_eq!(status, 200, "{started}");
+    let job = wait_for("the campaign's job", PATIENCE, || {
+        let hosts = api.items(&path("hosts"));
+        hosts[0]["job"].as_str().map(str::to_owned).ok_or_else(|| format!("{hosts:?}"))
+    });
+    let log = mended(&api, &job);
+    let archives = sh(machine, "set -a; . /etc/backup.env; borg list --short");
+    assert!(archives.lines().any(|name| name == "second"), "{archives}");
+    wait_for("the campaign's end", PATIENCE, || {
+        let (_, now) = api.get(&format!("/api/v1/campaigns/{campaign_id}"));
+        if now["state"] == "completed" { Ok(()) } else { Err(now.to_string()) }
+    });
+    log
 }
 
 #[test]
@@ -165,7 +190,7 @@ fn damage_that_passed_is_checked_and_the_unit_started_anew() {
     fails(&machine, "audit.service");
     let server = Server::start();
     let api = server.api();
-    let _agent = fleet(&machine, &server);
+    let _agent = fleet(&machine, &server, "disruptive");
     let incident = wait_incident(&api, "restic.repo_damaged");
     assert_eq!(incident["operation"], "check", "{incident}");
     // It is still damaged: the check says so, and the job's output names it.
@@ -182,5 +207,49 @@ fn damage_that_passed_is_checked_and_the_unit_started_anew() {
     assert!(log.contains("no errors were found"), "{log}");
     let second =
         mend(&api, "borg.repo_damaged", "borg_repository_damaged", "borg.check_repository");
+    others_are_waited_for(&machine, &api);
     kept_secret(&machine, &api, &[log, second]);
+}
+
+/// A restic and a Borg are at work on the repositories, in the midst of what they read: the jobs wait
+/// for their ends, and then start the units.
+fn others_are_waited_for(machine: &Machine, api: &Api) {
+    unit(
+        machine,
+        "other-restic.service",
+        "/bin/sh -c 'cat /srv/pipe-restic | restic -q backup --stdin'",
+    );
+    unit(machine, "other-borg.service", "/bin/sh -c 'cat /srv/pipe-borg | borg create ::other -'");
+    sh(
+        machine,
+        "mkfifo /srv/pipe-restic /srv/pipe-borg; systemctl start --no-block other-restic other-borg",
+    );
+    for lock in ["/srv/restic/locks", "/srv/borg/lock.exclusive"] {
+        wait_for("a program at work", PATIENCE, || {
+            let held = std::fs::read_dir(machine.root().at(lock)).into_iter().flatten().count() > 0;
+            if held {
+                Ok(())
+            } else {
+                Err(sh(machine, "systemctl status other-restic other-borg || :"))
+            }
+        });
+    }
+    fails(machine, "verify.service");
+    fails(machine, "audit.service");
+    let waits = [
+        ("restic", "restic.locked", "restic_at_work", "restic.wait_for_other"),
+        ("borg", "borg.locked", "borg_at_work", "borg.wait_for_other"),
+    ];
+    for (program, code, cause, remediation) in waits {
+        let incident = wait_incident(api, code);
+        assert_eq!(incident["cause"]["id"], cause, "{incident}");
+        let job = post(api, &incident, remediation);
+        wait_for("the other's name", PATIENCE, || {
+            let log = job_log(api, &job);
+            if log.contains(&format!("{program} runs as process ")) { Ok(()) } else { Err(log) }
+        });
+        // What it reads ends, and so does it.
+        sh(machine, &format!(": > /srv/pipe-{program}"));
+        mended(api, &job);
+    }
 }

@@ -130,11 +130,23 @@ pub(crate) fn stale_mirror(root: &Root) -> Mirror {
     let mirror = Mirror::start(&root.at("/srv/apt"));
     let source = format!("deb [trusted=yes] {} ./\n", mirror.address);
     std::fs::write(root.at("/etc/apt/sources.list"), source).expect("written");
+    mismatch(root);
+    mirror
+}
+
+fn mismatch(root: &Root) {
     let said = apt(root, "-q update");
     let line = said.lines().find(|l| l.contains("Hash Sum mismatch"));
     let line = line.unwrap_or_else(|| panic!("{said}"));
     unattended(root, &format!("An error occurred: {}", line.trim_start_matches("E: ")));
-    mirror
+}
+
+/// The mirror was just changing: its lists are not what it says of them. Kept in `/srv/Release` is what
+/// is right.
+pub(crate) fn damaged_mirror(root: &Root) {
+    own_repository(root);
+    sh(root, "cp /srv/apt/Release /srv/; sed -i 's/^ [0-9a-f]\\{8\\}/ 00000000/' /srv/apt/Release");
+    mismatch(root);
 }
 
 /// apt's words, as unattended-upgrades writes them into its log: the root is too small to have it.

@@ -21,23 +21,24 @@ pub(crate) struct Fleet {
     pub boris: Person,
     agents: Vec<(String, Agent)>,
     /// Ends after the agents.
-    _server: Server,
+    server: Server,
 }
 
 impl Fleet {
-    /// Enrols each root under its name, with everything allowed, and starts its agent.
+    /// Enrols each root under its name (a label too), with what is disruptive allowed, and starts its
+    /// agent.
     pub(crate) fn of(roots: &[(&str, &Root)]) -> Self {
         let server = Server::start();
         let boris = Person::admin(&server, "boris");
         let anna = Person::author(&server, "anna", &boris);
-        let agents = roots.iter().map(|(name, root)| {
+        let mut fleet = Self { api: server.api(), anna, boris, agents: Vec::new(), server };
+        for (name, root) in roots {
             Agent::lay(root);
             Agent::allow(root, "disruptive");
-            Agent::enroll_as(root, &server, name);
-            ((*name).to_owned(), Agent::run(root))
-        });
-        let agents = agents.collect();
-        Self { api: server.api(), anna, boris, agents, _server: server }
+            Agent::enroll_as(root, &fleet.server, name);
+            fleet.agents.push(((*name).to_owned(), Agent::run(root)));
+        }
+        fleet
     }
 
     /// The agent of a host.

@@ -5,3 +5,5 @@ mod faults;
 mod five;
 mod fleet;
 mod mirror;
+mod others;
+mod stops;

@@ -99,7 +99,9 @@ fn read(run: &mut Run, said: &str) {
             _ => Operation::Other,
         };
     }
+    // What cannot be read is thrown where it is fetched; what cannot be reached where it is called.
     run.skipped |= said.contains("(refreshMetadata)") && said.contains(" THROW: ");
+    run.skipped |= said.contains("(refresh_raw_metadata)") && said.contains(" RETHROW: ");
     let tells = [" THROW: ", "Solverrun finished", "malformed", "scriptlet", "No repositories"];
     let lower = said.to_ascii_lowercase();
     if tells.iter().any(|t| said.contains(t)) || kernel_words(&lower).is_some() {
@@ -119,7 +121,11 @@ fn end(run: Run, exit: Option<i32>, at: SourceTime) -> Option<Ended> {
         return Some(Ended { at, operation, failure: None, words });
     }
     let hints = run.hints.join("; ");
-    let why = why(exit, &hints.to_ascii_lowercase())?;
+    let why = match why(exit, &hints.to_ascii_lowercase())? {
+        // Whoever only refreshes solves and installs nothing.
+        Why::Exit(4) if operation == Operation::Scan => Why::Slug("zypper.repo_fail"),
+        why => why,
+    };
     let words = format!("zypper ended with {exit}: {hints}");
     let words = words.trim_end_matches([' ', ':']).chars().take(WORDS).collect();
     Some(Ended { at, operation, failure: Some(why), words })
@@ -238,6 +244,20 @@ mod tests {
         assert_eq!(found[0].failure, Some(Why::Slug("zypper.repos_skipped")));
         let newer = log.replace("Exiting main()", "Exiting main(0)");
         assert_eq!(runs(newer.as_bytes(), SourceTime::local).0[0].failure, None);
+    }
+
+    #[test]
+    fn a_repository_that_is_gone_is_told_by_those_who_need_it_and_those_who_refresh_it() {
+        // As zypper 1.14.42 wrote it: `zypper update` ended with 106, `zypper refresh` with 4.
+        let log = "2026-11-23 01:37:10 <1> vm(3) [zypper] ./src/main.cc(main):101 ===== Hi, me zypper 1.14.42\n2026-11-23 01:37:10 <1> vm(3) [zypper] ./src/Zypper.cc(doCommand):629 Going to process command update\n2026-11-23 01:37:10 <5> vm(3) [zypp] ./zypp/base/Exception.cc(log):166 ./zypp/media/MediaDIR.cc(attachTo):86 THROW:    Specified path '/srv/repo' is not a directory: file:/srv/repo\n2026-11-23 01:37:10 <5> vm(3) [zypp] ./zypp/base/Exception.cc(log):166 ./src/repos.cc(refresh_raw_metadata):274 RETHROW:  Specified path '/srv/repo' is not a directory: file:/srv/repo\n2026-11-23 01:37:10 <2> vm(3) [zypper] ./src/Zypper.h(setExitCode):164 setExitCode 0\n2026-11-23 01:37:10 <1> vm(3) [zypper] ./src/main.cc(~Bye):86 ===== Exiting main() =====\n";
+        let told = |log: &str| {
+            let (found, _) = runs(log.as_bytes(), SourceTime::local);
+            (found[0].operation, found[0].failure)
+        };
+        let skipped = Some(Why::Slug("zypper.repos_skipped"));
+        assert_eq!(told(log), (Operation::Install, skipped));
+        let refresh = log.replace("command update", "command refresh").replace("Code 0", "Code 4");
+        assert_eq!(told(&refresh), (Operation::Scan, Some(Why::Slug("zypper.repo_fail"))));
     }
 
     #[test]
