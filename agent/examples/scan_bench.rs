@@ -163,8 +163,9 @@ fn event_file(path: &Path) -> Outcome<bool> {
     let (alone, ours) = (median(alone), median(ours));
     let share = alone.as_secs_f64() / ours.as_secs_f64();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (own, bare) = (ours.as_secs_f64() * 1e6, alone.as_secs_f64() * 1e6);
     say(&format!(
-        "{name}: {records} records, {share:.2} of the library alone (limit {EVENTS_LIMIT})"
+        "{name}: {records} records, {share:.2} of the library alone (limit {EVENTS_LIMIT}): {own:.0} µs against {bare:.0}"
     ));
     Ok(share >= EVENTS_LIMIT)
 }
