@@ -327,7 +327,11 @@ mod tests {
         }
         let conf = root.path().join("etc/dnf/automatic.conf");
         let set = |value: &str| {
-            fs::write(&conf, format!("[commands]\napply_updates = {value}\n")).expect("written");
+            fs::write(
+                &conf,
+                format!("[commands]\n# apply_updates = no\napply_updates = {value}\n"),
+            )
+            .expect("written");
         };
         set("yes");
         assert_eq!(of().0, UpdateAuthority::None, "no timer starts it");
@@ -357,28 +361,6 @@ mod tests {
         }
         assert_eq!(roles(root.path(), &running()), ["cluster", "database"]);
         assert_eq!(at_work(&running()), ["restic"]);
-    }
-
-    #[test]
-    fn a_host_of_dnf_says_what_updates_it() {
-        let root = tempfile::tempdir().expect("a folder");
-        let (found, proof) = authority(root.path(), &[]);
-        assert_eq!(
-            (found, proof.as_str()),
-            (UpdateAuthority::Unknown, "no dpkg and no dnf-automatic here")
-        );
-        let wants = root.path().join("etc/systemd/system/timers.target.wants");
-        fs::create_dir_all(&wants).expect("made");
-        fs::create_dir_all(root.path().join("etc/dnf")).expect("made");
-        let text = "[commands]\n# apply_updates = no\napply_updates = yes\n";
-        fs::write(root.path().join("etc/dnf/automatic.conf"), text).expect("written");
-        let proof = authority(root.path(), &[]).1;
-        assert_eq!(
-            proof,
-            "/etc/dnf/automatic.conf: apply_updates = yes; no timer of it is enabled"
-        );
-        fs::write(wants.join("dnf-automatic.timer"), "").expect("written");
-        assert!(authority(root.path(), &[]).1.ends_with("; dnf-automatic.timer is enabled"));
     }
 
     #[cfg(unix)]
