@@ -377,6 +377,26 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// Whether failures of a product can have a code. A number says nothing of who gave it, within
+    /// Windows. A name or an exit status that bindings know is of the products that they name; one
+    /// that none knows, of any product that it is not named after.
+    pub fn may_report(&self, product: Product, code: &FailureCode) -> bool {
+        let bound = || self.bindings.iter().filter(|b| b.code.as_ref() == Some(code));
+        if bound().any(|binding| binding.product == product) {
+            return true;
+        }
+        match code {
+            FailureCode::Hresult(_) => product.system() != Some(OsFamily::Linux),
+            FailureCode::Exit(_) => bound().next().is_none(),
+            FailureCode::Slug(name) => {
+                let other = |p: &&Product| {
+                    **p != product && name.as_str().split('.').next() == Some(p.as_str())
+                };
+                bound().next().is_none() && !Product::ALL.iter().any(|p| other(&p))
+            }
+        }
+    }
+
     /// What the catalogue calls a code: its kind, *failure* for what it does not know.
     pub fn kind_of(&self, code: Option<&FailureCode>) -> Kind {
         code.and_then(|c| self.codes.get(c)).map_or(Kind::Failure, |entry| entry.kind)

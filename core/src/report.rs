@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::FailureCode;
 use crate::evidence::Evidence;
+use crate::host::OsFamily;
 use crate::ids::ReportId;
 use crate::time::{SourceTime, Timestamp};
 use crate::update_class::UpdateClass;
@@ -48,6 +49,25 @@ words! {
         Agent = "agent",
         /// Anything else.
         Other = "other",
+    }
+}
+
+impl Product {
+    /// The system that it is part of; `None` where it runs on any.
+    pub const fn system(self) -> Option<OsFamily> {
+        match self {
+            Self::WindowsUpdate
+            | Self::Servicing
+            | Self::WindowsBackup
+            | Self::SystemImage
+            | Self::Vss
+            | Self::SystemRestore
+            | Self::Upgrade
+            | Self::StoreApps
+            | Self::Bits => Some(OsFamily::Windows),
+            Self::Apt | Self::Dnf | Self::Zypper | Self::Systemd => Some(OsFamily::Linux),
+            Self::Restic | Self::Borg | Self::Rsync | Self::Agent | Self::Other => None,
+        }
     }
 }
 

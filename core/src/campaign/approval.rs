@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::definition::{Definition, RebootPolicy, Remedy};
 use super::validate::UNPROVEN_CANARY;
 use crate::knowledge::{Catalogue, RebootNeed, Remediation, Risk};
+use crate::report::Product;
 use crate::step::Undo;
 use crate::words::Slug;
 
@@ -103,6 +104,7 @@ impl Definition {
             r.is_automatic()
                 && r.risk <= self.max_risk
                 && self.selector.os.is_none_or(|os| os == r.os)
+                && self.selector.product.and_then(Product::system).is_none_or(|os| os == r.os)
                 && (self.reboot != RebootPolicy::Never || r.reboot == RebootNeed::Never)
         };
         against.into_iter().filter_map(|id| catalogue.remediations.get(id)).filter(fits).collect()
@@ -134,12 +136,18 @@ impl Definition {
                 causes.extend(binding.causes.iter().map(|(cause, _)| cause));
             }
         }
-        let codes =
-            catalogue.codes.values().filter(|entry| match (&selector.code, &selector.cause) {
-                (Some(code), _) => entry.code == *code,
-                (None, Some(cause)) => entry.causes.contains(cause),
-                (None, None) => true,
-            });
+        let codes = catalogue.codes.values().filter(|entry| {
+            match (&selector.code, &selector.cause, selector.product) {
+                (Some(code), ..) => entry.code == *code,
+                (None, Some(cause), None) => entry.causes.contains(cause),
+                (None, Some(cause), Some(product)) => {
+                    entry.causes.contains(cause) && catalogue.may_report(product, &entry.code)
+                }
+                (None, None, Some(product)) => catalogue.may_report(product, &entry.code),
+                // Left above.
+                (None, None, None) => false,
+            }
+        });
         causes.extend(codes.flat_map(|entry| &entry.causes));
         causes
             .extend(selector.cause.as_ref().and_then(|id| catalogue.causes.get(id)).map(|c| &c.id));

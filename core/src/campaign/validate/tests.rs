@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use crate::campaign::{
     ApprovalFacts, ApprovalPolicy, Definition, RebootPolicy, StandardChange, needs_approval,
 };
+use crate::code::FailureCode;
 use crate::host::OsFamily;
 use crate::knowledge::{
-    Binding, Catalogue, Cause, NetworkCost, RebootNeed, Remediation, Risk, Text, Verification,
+    Binding, Catalogue, Cause, CodeEntry, Confidence, NetworkCost, RebootNeed, Remediation, Retry,
+    Risk, Text, Verification,
 };
-use crate::report::Product;
+use crate::report::{Kind, Product};
 use crate::step::{Action, Step};
 use crate::words::Slug;
 
@@ -390,4 +392,54 @@ fn what_it_may_do_is_what_its_hosts_plans_may_hold() {
     let named = json!({ "remedy": { "remediation": { "id": "apt.risky", "version": 2 } } });
     assert_eq!(names(&named), ["apt.risky"]);
     assert!(names(&json!({ "remedy": "verify_only" })).is_empty());
+}
+
+#[test]
+fn a_product_alone_takes_what_its_failures_can_have_and_nothing_else() {
+    let mut cat = catalogue();
+    let mut code = |text: &str, cause_of: &str| {
+        let code: FailureCode = text.parse().expect("a code");
+        let entry = CodeEntry {
+            code: code.clone(),
+            symbol: None,
+            area: "x".to_owned(),
+            kind: Kind::Failure,
+            confidence: Confidence::Official,
+            retry: Retry::Permanent,
+            meaning: Text::default(),
+            source: "expert".to_owned(),
+            causes: vec![slug(cause_of)],
+        };
+        cat.codes.insert(code, entry);
+    };
+    code("0x80070002", "win.missing");
+    code("apt.other", "apt.third");
+    code("exit:7", "borg.lock");
+    code("fs.full", "fs.full_disk");
+    for (id, os) in [
+        ("win.repair", OsFamily::Windows),
+        ("apt.third", OsFamily::Linux),
+        ("fs.clean", OsFamily::Linux),
+    ] {
+        let mut it = remediation(id, Risk::Safe, start("w"));
+        it.os = os;
+        cat.remediations.insert(it.id.clone(), it);
+    }
+    for it in [
+        cause("win.missing", &["win.repair"]),
+        cause("apt.third", &["apt.third"]),
+        cause("fs.full_disk", &["fs.clean"]),
+    ] {
+        cat.causes.insert(it.id.clone(), it);
+    }
+    let mut binding = cat.bindings[1].clone();
+    binding.code = Some("exit:7".parse().expect("a code"));
+    cat.bindings.push(binding);
+    let names = |product: &str| -> Vec<String> {
+        let it = definition(&json!({ "selector": { "product": product } }));
+        it.may_do(&cat).iter().map(|r| r.id.to_string()).collect()
+    };
+    assert_eq!(names("apt"), ["apt.configure", "apt.third", "fs.clean"]);
+    assert_eq!(names("borg"), ["borg.unproven", "fs.clean", "win.repair"]);
+    assert_eq!(names("windows_update"), ["win.repair"], "what Linux does is not done there");
 }
