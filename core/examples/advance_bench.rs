@@ -107,6 +107,7 @@ fn snapshot(hosts: usize, now: Timestamp, state: State) -> Snapshot {
             recalled: false,
             relapsed: None,
             regressed: None,
+            untold: None,
             excluded: false,
         }
     };

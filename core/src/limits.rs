@@ -164,6 +164,10 @@ pub const CHANGE_CHARS: usize = 80;
 pub const CAMPAIGN_HOSTS: u32 = 1_000_000;
 /// Jobs of one campaign in flight at once, or new in a minute.
 pub const CAMPAIGN_AT_ONCE: u32 = 10_000;
+/// How soon a campaign looks again at a host that has not told what its remediation needs.
+pub const EVIDENCE_LOOK: Duration = Duration::from_mins(15);
+/// How long a campaign waits for that before it leaves the host out.
+pub const EVIDENCE_WAIT: Duration = Duration::from_hours(24);
 /// Jobs that one step of a campaign makes.
 pub const CAMPAIGN_STEP_JOBS: usize = 500;
 /// Hosts or incidents that a selector names one by one.

@@ -5,10 +5,12 @@ mod http_support;
 use std::time::Duration;
 
 use fleetmend_core::campaign::CampaignState;
-use fleetmend_core::ids::{CampaignId, HostId, JobId, SpoolEpoch};
+use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::ids::{CampaignId, HostId, JobId, ReportId, SpoolEpoch};
 use fleetmend_core::job::{JobState, JobUpdate, ProofLevel};
+use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
-use fleetmend_core::time::Clock as _;
+use fleetmend_core::time::{Clock as _, SourceTime};
 use fleetmend_core::token::Role;
 use fleetmend_server::background::tasks::{Campaigns, Climb};
 use fleetmend_server::background::{BackgroundTask as _, Outcome};
@@ -56,7 +58,10 @@ async fn started(site: &Site, author: &str, definition: &Value) -> CampaignId {
 
 /// Looks until nothing more is decided.
 async fn look(site: &Site) {
-    let mut task = Campaigns::new(site.shared.clone()).without_pause();
+    carry_on(&mut Campaigns::new(site.shared.clone()).without_pause()).await;
+}
+
+async fn carry_on(task: &mut Campaigns) {
     loop {
         let status = task.activate().await;
         match status.outcome {
@@ -266,4 +271,85 @@ async fn an_approval_ends_with_the_remediations_that_it_was_given_for() {
     assert_eq!(site.post(&author, &path, &json!({})).await.status, 200);
     look(&site).await;
     assert_eq!(state(&site, waiting).await.state, CampaignState::Scheduled);
+}
+
+#[tokio::test]
+async fn a_host_that_has_not_told_what_is_needed_is_looked_at_again_and_left_out_after_a_day() {
+    let site = Site::new().await;
+    let author = site.token(Role::Author).await;
+    let mut hosts = Vec::new();
+    for n in 1..=2 {
+        let host = site.host(n, &format!("web-{n}"), false, false).await;
+        let at = site.clock.now().before(Duration::from_mins(90));
+        let failure = json!({
+            "id": id::<ReportId>(1_000 + n), "at": at, "evidence": [],
+            "failure": {
+                "product": "apt", "operation": "install", "code": "apt.half_installed", "kind": "failure",
+                "time": SourceTime::utc(at), "source": "apt", "message": "nginx must be installed again",
+            },
+        });
+        let failure = serde_json::from_value(failure).expect("a failure");
+        tells(&site, host, 1, SpoolItem::Failure(Box::new(failure))).await;
+        hosts.push(host);
+    }
+    site.triage().await;
+    let mut named = definition();
+    named["selector"] = json!({ "code": "apt.half_installed" });
+    named["remedy"] = json!({ "remediation": { "id": "apt.reinstall_package" } });
+    named["waves"] = json!([{ "share": "all" }]);
+    let campaign_id = started(&site, &author, &named).await;
+    // Since when it waits, the task remembers.
+    let mut task = Campaigns::new(site.shared.clone()).without_pause();
+    carry_on(&mut task).await;
+    assert_eq!(jobs(&site, campaign_id, JobState::Queued).await, []);
+    let waits = campaign(&site, campaign_id).await.waiting_for.expect("says why");
+    assert!(waits.contains("2 hosts wait: what the remediation needs to know"), "{waits}");
+    let path = format!("/api/v1/campaigns/{campaign_id}/hosts?outcome=");
+    let waiting = site.get(&author, &format!("{path}waiting")).await.json();
+    assert_eq!(waiting["total"], 2, "{waiting}");
+    let why = waiting["items"][0]["detail"].as_str().expect("a reason");
+    assert!(why.contains("dpkg_reinst_required"), "{why}");
+
+    // One tells it; it is begun at the next look.
+    site.clock.advance(limits::EVIDENCE_LOOK);
+    let told = Evidence {
+        id: id(2_000),
+        probe: "dpkg_reinst_required".parse().expect("a slug"),
+        subject: None,
+        answer: Answer::Yes,
+        proof: "nginx must be installed again".to_owned(),
+        value: Some("nginx".to_owned()),
+        at: site.clock.now(),
+    };
+    tells(&site, hosts[0], 2, SpoolItem::Evidence(vec![told])).await;
+    carry_on(&mut task).await;
+    let begun = jobs(&site, campaign_id, JobState::Queued).await;
+    assert_eq!(begun.iter().map(|(_, host)| *host).collect::<Vec<_>>(), [hosts[0]]);
+    ends(&site, begun[0], JobState::Fixed).await;
+
+    // The other is left out in the end.
+    site.clock.advance(limits::EVIDENCE_WAIT);
+    site.shared.db.touch_hosts(&[(hosts[1], site.clock.now())]).await.expect("is heard of");
+    carry_on(&mut task).await;
+    let left = site.get(&author, &format!("{path}left_out")).await.json();
+    assert_eq!(left["total"], 1, "{left}");
+    assert!(campaign(&site, campaign_id).await.state.is_final());
+}
+
+async fn tells(site: &Site, host: HostId, sequence: u64, item: SpoolItem) {
+    let batch =
+        [HostItems { host, epoch: SpoolEpoch(id(8_000)), items: vec![(sequence, item.into())] }];
+    let mut drawn = 0;
+    let mut random = || {
+        drawn += 1;
+        host.0.as_bytes()[6..]
+            .iter()
+            .map(|b| b ^ drawn)
+            .collect::<Vec<_>>()
+            .try_into()
+            .expect("ten")
+    };
+    let done = site.shared.db.ingest(&batch, site.clock.now(), &mut random).await.expect("ingests");
+    assert_eq!(done.outcomes[0].quarantined, 0, "{done:?}");
+    site.shared.db.touch_hosts(&[(host, site.clock.now())]).await.expect("is heard of");
 }

@@ -127,6 +127,95 @@ async fn what_a_job_did_is_shown_and_taken_back_once() {
 }
 
 #[tokio::test]
+async fn each_try_of_a_job_that_climbed_is_shown_and_taken_back_by_itself() {
+    let site = Site::new().await;
+    let token = site.token(Role::Operator).await;
+    let cookie = site.log_in(&token).await;
+    let (host, incident, ..) = site.fleet().await;
+    let entry = |id: &str| &site.shared.catalogue.remediations[&id.parse().expect("a slug")];
+    let (first, second) =
+        (entry("restore_service_start_types.apt_timers"), entry("apt.refresh_lists"));
+    let new = NewJob {
+        id: id(700),
+        host,
+        incident,
+        cause: "apt_timer_disabled".parse().expect("a slug"),
+        remediation: first.id.clone(),
+        version: first.version,
+        digest: first.digest(),
+        evidence: Vec::new(),
+        steps_time: Duration::from_mins(10),
+        verify_within: limits::VERIFY_WITHIN,
+        not_before: now(),
+        expires: now().after(limits::ORDER_LIFE),
+        reason: "a test".to_owned(),
+        terms: JobTerms { climbs: true, ..JobTerms::default() },
+    };
+    let job = site.shared.db.create_job(&new, "test", now()).await.expect("made").id;
+    site.shared.db.offer(job, now()).await.expect("offers").expect("an order");
+    let done = |entry: &fleetmend_core::knowledge::Remediation, attempt, end| -> Vec<JobUpdate> {
+        let step = |(index, step): (u32, &fleetmend_core::step::Step)| JobUpdate {
+            step: Some(StepReport {
+                index,
+                title: step.action.title(),
+                state: StepState::Done,
+                exit: None,
+                detail: String::new(),
+                output_dropped: 0,
+            }),
+            ..update(job, attempt, JobState::Running)
+        };
+        let steps = (0..).zip(&entry.steps).map(step);
+        steps.chain([update(job, attempt, end)]).collect()
+    };
+    says(&site, host, done(first, 1, JobState::Failed)).await;
+    let next = fleetmend_store::NextTry {
+        cause: "apt_lists_broken".parse().expect("a slug"),
+        remediation: second.id.clone(),
+        version: second.version,
+        digest: second.digest(),
+        evidence: Vec::new(),
+        known: Default::default(),
+        own_probe: None,
+        steps_time: Duration::from_mins(1),
+        not_before: now(),
+        why: "a test".to_owned(),
+    };
+    assert!(site.shared.db.climb_to((job, 1), &next, &next.known, now()).await.expect("climbs"));
+    site.shared.db.offer(job, now()).await.expect("offers").expect("an order");
+    says(&site, host, done(second, 2, JobState::Fixed)).await;
+
+    let path = format!("/api/v1/jobs/{job}/undo");
+    let of = async |query: &str| site.get(&token, &format!("{path}{query}")).await.json();
+    let last = of("").await;
+    assert_eq!((&last["attempt"], &last["remediation"]), (&json!(2), &json!("apt.refresh_lists")));
+    let earlier = of("?attempt=1").await;
+    assert_eq!(earlier["remediation"], first.id.as_str());
+    assert_eq!(earlier["steps"].as_array().map(Vec::len), Some(first.steps.len()));
+    let page = site.page(&cookie, &format!("/jobs/{job}/undo?attempt=1"), "en").await;
+    assert!(page.text.contains(&first.steps[0].action.title()), "{}", page.text);
+
+    let wish = json!({ "reason": "it was the wrong one" });
+    let made = site.post(&token, &path, &wish).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let undo: JobId = made.json()["id"].as_str().expect("an id").parse().expect("an id");
+    let order = site.shared.db.offer(undo, now()).await.expect("offers").expect("an order");
+    assert_eq!((order.remediation, order.digest), (second.id.clone(), second.digest()));
+    let again = of("?attempt=2").await;
+    assert_eq!(again["possible"], false, "{again}");
+    says(&site, host, vec![update(undo, 1, JobState::RolledBack)]).await;
+
+    // What the job did first is the job's too, with the text that its agent was sent then.
+    let page = site.page(&cookie, &format!("/jobs/{job}"), "en").await.text;
+    assert!(page.contains(&format!("href=\"/jobs/{job}/undo\"")), "{page}");
+    let wish = json!({ "reason": "this too", "attempt": 1 });
+    let made = site.post(&token, &path, &wish).await;
+    let undo: JobId = made.json()["id"].as_str().expect("an id").parse().expect("an id");
+    let order = site.shared.db.offer(undo, now()).await.expect("offers").expect("an order");
+    assert_eq!((order.remediation, order.digest), (first.id.clone(), first.digest()));
+}
+
+#[tokio::test]
 async fn whether_it_still_fails_is_found_out_without_a_change() {
     let site = Site::new().await;
     let token = site.token(Role::Operator).await;
@@ -215,13 +304,17 @@ async fn people_are_asked_and_tick_off_and_the_agent_tells_whether_it_helped() {
     site.post(&token, &path("note"), &json!({ "text": "<script>alert(1)</script>" })).await;
 
     let form = site.form_token(&cookie).await;
-    let fields = format!("form_token={form}&shown=0&shown=1&done=1");
-    let sent = site.form(&cookie, &format!("/guided/{task}/tick"), &fields).await;
-    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.text);
-    let shown = site.get(&token, &format!("/api/v1/guided/{task}")).await.json();
-    let done: Vec<bool> =
-        shown["steps"].as_array().expect("steps").iter().map(|s| !s["done_by"].is_null()).collect();
-    assert_eq!(done[..2], [false, true], "the boxes of the form are all that counts");
+    let ticks = async |fields: &str| -> Vec<bool> {
+        let fields = format!("form_token={form}{fields}");
+        let sent = site.form(&cookie, &format!("/guided/{task}/tick"), &fields).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.text);
+        let shown = site.get(&token, &format!("/api/v1/guided/{task}")).await.json();
+        let steps = shown["steps"].as_array().expect("steps").clone();
+        steps.iter().map(|step| !step["done_by"].is_null()).collect()
+    };
+    // A page that was read before the first step was ticked off does not take that back.
+    assert_eq!(ticks("&done=1").await[..2], [true, true]);
+    assert_eq!(ticks("&ticked=0&ticked=1&done=1").await[..2], [false, true]);
     for lang in ["en", "ru"] {
         let page = site.page(&cookie, &format!("/guided/{task}"), lang).await.text;
         assert!(!page.contains("<script>alert"), "inert");

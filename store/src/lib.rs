@@ -70,8 +70,8 @@
 //! reason, Who, now)`, `retry_campaign(id, &[HostId], reason, Who, now)`; carried on by the planner:
 //! `campaigns_due(now, limit)`, `campaigns_at_work(limit)`, `campaign_snapshot(id, costs_network, now) ->
 //! CampaignLook`, `apply_campaign(id, &NextStep, by, now) -> Option<Applied>` (`None`: it changed meanwhile),
-//! `join_campaign(id, revision, &Selection, by, now)`; told: `campaign_counts(id)`, `campaign_results(id,
-//! &ResultFilter, &PageRequest)`, `campaign_runs(id)`, `campaign_undo_set(id, now)`, `campaign_document(id)`.
+//! `join_campaign(id, revision, &Selection, by, now)`; `note_waiting(&Campaign, &[LeftOut])`; told: `campaign_counts(id, now)`, `campaign_results(id,
+//! &ResultFilter, &PageRequest, now)`, `campaign_incidents(&Campaign, &[HostId])`, `campaign_runs(id)`, `campaign_undo_set(id, now)`, `campaign_document(id, now)`.
 //! **Freezes**: `create_freeze(&NewFreeze, by, now)`, `freezes()`, `freeze_spans(now)`, `remove_freeze(id, by,
 //! now)`.
 //!
@@ -138,9 +138,9 @@ pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditRow};
 pub use backend::{Db, PoolSettings, PoolState, redacted};
 pub use campaigns::{
     Applied, Approval, Campaign, CampaignCounts, CampaignDocument, CampaignFilter, CampaignLook,
-    CampaignMove, CampaignRun, CampaignText, Exclusion, Freeze, HostCounts, HostResult, Left,
-    LeftOut, Member, NameCount, NewCampaign, NewFreeze, NextStep, NextWork, Preview, ResultFilter,
-    Selection, UndoStanding, Undoable, WaveCounts, Who,
+    CampaignMove, CampaignRun, CampaignText, Exclusion, Freeze, HostCounts, HostGroup, HostResult,
+    Left, LeftOut, Member, NameCount, NewCampaign, NewFreeze, NextStep, NextWork, Preview,
+    ResultFilter, Selection, Stands, UndoStanding, Undoable, WaveCounts, Who,
 };
 pub use error::{Result, StoreError};
 pub use guided::{GuidedDetail, GuidedFilter, GuidedNote, GuidedTask, GuidedTick, NewGuidedTask};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::config::AgentConfig;
 use crate::execute::ceiling::{Ceiling, halted};
-use crate::execute::{BOOK_FILE, Book};
+use crate::execute::{BOOK_FILE, Book, held};
 use crate::identity::{Identity, IdentityError};
 use crate::link::contact::Contact;
 use crate::spool;
@@ -52,6 +52,10 @@ pub struct Status {
     pub ceiling_problem: Option<String>,
     /// The kill switch, where it is set.
     pub halted_by: Option<String>,
+    /// Why the server halted the fleet, by its last word.
+    pub fleet_halted: Option<String>,
+    /// Freezes that hold now or later, by its last word.
+    pub freezes: Vec<String>,
 }
 
 /// Reads the state.
@@ -63,6 +67,7 @@ pub fn status(config: &AgentConfig, now: Timestamp) -> Result<Status, IdentityEr
     let book: Book = state.read_json(BOOK_FILE)?.unwrap_or_default();
     let stats = spool::peek(&state.join("spool"), now).unwrap_or_default();
     let ceiling = Ceiling::load(&config.ceiling_file);
+    let held = held(&state, now);
     let validity = identity.as_ref().and_then(|i| i.validity().ok());
     Ok(Status {
         enrolled: identity.is_some(),
@@ -84,6 +89,8 @@ pub fn status(config: &AgentConfig, now: Timestamp) -> Result<Status, IdentityEr
         ceiling: ceiling.ceiling.risk.to_string(),
         ceiling_problem: ceiling.problem,
         halted_by: halted(state.path(), &config.ceiling_file).map(|p| p.display().to_string()),
+        fleet_halted: held.halt,
+        freezes: held.freezes,
     })
 }
 
@@ -123,9 +130,11 @@ impl Status {
         let more = [
             ("ceiling problem", &self.ceiling_problem),
             ("halted by", &self.halted_by),
+            ("fleet halted", &self.fleet_halted),
             ("trouble", &self.trouble),
         ];
         rows.extend(more.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        rows.extend(self.freezes.iter().map(|freeze| ("freeze", freeze.clone())));
         super::table(&rows)
     }
 }

@@ -31,6 +31,33 @@ struct Kept {
     freezes: Vec<Freeze>,
 }
 
+/// What holds jobs back on this host by the server's last word, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Held {
+    /// Why the fleet is halted.
+    pub(crate) halt: Option<String>,
+    /// Freezes that hold now or later.
+    pub(crate) freezes: Vec<String>,
+}
+
+/// Reads what is on disk, with the agent running or not.
+pub(crate) fn held(state: &StateDir, now: Timestamp) -> Held {
+    let Ok(kept) = state.read_json::<Kept>(NAME) else {
+        let halt = "what the server said last is unreadable: nothing begins until it says it again";
+        return Held { halt: Some(halt.to_owned()), freezes: Vec::new() };
+    };
+    let Kept { halt, freezes } = kept.unwrap_or_default();
+    let reason = if halt.reason.is_empty() { "no reason given".to_owned() } else { halt.reason };
+    let named = |freeze: &Freeze| {
+        let Freeze { span, name } = freeze;
+        format!("{name}: from {} until {}", span.from, span.until)
+    };
+    Held {
+        halt: halt.on.then_some(reason),
+        freezes: freezes.iter().filter(|f| now < f.span.until).map(named).collect(),
+    }
+}
+
 impl Holds {
     /// Opens what is on disk. Where that is damaged nothing begins until the server says again
     /// what holds: it does so at the beginning of each session.

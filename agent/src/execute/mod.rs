@@ -46,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::book::{Book, NAME as BOOK_FILE};
 use self::ceiling::{Objection, halted};
 use self::holds::Holds;
+pub(crate) use self::holds::held;
 use self::journal::{Journal, Progress};
 pub use self::natural::NaturalRun;
 use self::pauses::Pauses;

@@ -92,6 +92,8 @@ pub struct HostStanding {
     pub relapsed: Option<Timestamp>,
     /// When another host-wide failure appeared after the job began: a regression.
     pub regressed: Option<Timestamp>,
+    /// It has not told what its remediation needs to know: when it is looked at again.
+    pub untold: Option<Timestamp>,
     /// Whether it was left out by hand or by policy after it was taken in.
     pub excluded: bool,
 }

@@ -395,6 +395,7 @@ pub(crate) fn standing(id: HostId, host: &Host, now: Timestamp) -> HostStanding 
         recalled: false,
         relapsed: None,
         regressed: None,
+        untold: None,
         excluded: false,
     }
 }

@@ -19,6 +19,11 @@ use crate::orders::{Bounds, Case, Chosen, NotChosen, steps_time};
 pub enum Work {
     /// A job.
     Job(Box<NewJob>),
+    /// Nothing yet: the host has not told what its remediation needs to know.
+    Later {
+        /// Why, in words.
+        why: String,
+    },
     /// Nothing automatic fits: the host is passed over.
     PassedOver {
         /// Why, in words. Where a person could act, triage has asked people already.
@@ -57,6 +62,8 @@ pub fn work_for(
         Bounds { named, max_risk: definition.max_risk, reboot: definition.reboot, approved: true };
     let chosen = match case.choose(&bounds) {
         Ok(chosen) => chosen,
+        // The next report of its failure may bring it.
+        Err(why @ NotChosen::NoEvidence { .. }) => return Work::Later { why: why.to_string() },
         Err(why) => return passed(why.to_string()),
     };
     if let Remedy::Remediation { id, version, digest } = &definition.remedy

@@ -7,13 +7,14 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetmend_core::campaign::{ApprovalFacts, Definition, Remedy, needs_approval};
-use fleetmend_core::ids::CampaignId;
-use fleetmend_core::knowledge::{Catalogue, NetworkCost};
+use fleetmend_core::ids::{CampaignId, HostId};
+use fleetmend_core::knowledge::{Catalogue, NetworkCost, Remediation};
 use fleetmend_core::limits;
+use fleetmend_core::step::Undo;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
 use fleetmend_store::{
-    Campaign, CampaignText, Member, NextWork, Selection, StoreError, UndoStanding,
+    Campaign, CampaignText, Member, NextWork, Selection, StoreError, UndoStanding, Undoable,
 };
 
 use crate::state::Shared;
@@ -95,22 +96,51 @@ pub fn costs_network(catalogue: &Catalogue, what: NextWork<'_>) -> bool {
     }
 }
 
-/// The hosts on which something of a campaign can still be taken back, one job each: the latest.
+/// How far what a try did can be taken back, by the catalogue. Of what the catalogue no longer knows in
+/// that version, the agent's journal may still know it; it says so itself.
+pub fn undo_of(catalogue: &Catalogue, tried: &Undoable) -> Undo {
+    let entry = catalogue.remediations.get(&tried.remediation);
+    let same = entry.filter(|entry| entry.version == tried.version);
+    same.map_or(Undo::Compensating, Remediation::undo)
+}
+
+/// What of a campaign is taken back now, one try a host: the latest that left something that can be. A
+/// host is left as it is while a job is at work on it there.
+pub fn undo_next(catalogue: &Catalogue, tries: Vec<Undoable>) -> BTreeMap<HostId, Undoable> {
+    let mut next = BTreeMap::new();
+    let mut held = BTreeSet::new();
+    // The latest first: a host is put back where the later one found it.
+    for tried in tries.into_iter().rev() {
+        match tried.standing {
+            _ if held.contains(&tried.host) => {}
+            UndoStanding::AtWork | UndoStanding::UnderWay => {
+                next.remove(&tried.host);
+                held.insert(tried.host);
+            }
+            UndoStanding::TakenBack | UndoStanding::TooOld => {}
+            UndoStanding::Possible => {
+                if undo_of(catalogue, &tried) != Undo::None {
+                    next.entry(tried.host).or_insert(tried);
+                }
+            }
+        }
+    }
+    next
+}
+
+/// The hosts on which something of a campaign can still be taken back.
 ///
 /// # Errors
 /// Where the database cannot be read.
 pub async fn undo_selection(
-    db: &fleetmend_store::Db,
+    shared: &Shared,
     undone: CampaignId,
     now: Timestamp,
 ) -> Result<Selection, StoreError> {
+    let db = &shared.db;
+    let next = undo_next(shared.catalogue, db.campaign_undo_set(undone, now).await?);
     let mut members: Vec<Member> = Vec::new();
-    let mut seen = BTreeSet::new();
-    // The latest first: a host that had two jobs is put back where the later one found it.
-    for job in db.campaign_undo_set(undone, now).await?.into_iter().rev() {
-        if job.standing != UndoStanding::Possible || !seen.insert(job.host) {
-            continue;
-        }
+    for job in next.into_values() {
         let Some(host) = db.host(job.host).await? else { continue };
         members.push(Member {
             host: job.host,

@@ -448,6 +448,7 @@ fn standing(catalogue: &'static Catalogue, patient: &Patient) -> HostStanding {
         recalled: false,
         relapsed: None,
         regressed: None,
+        untold: None,
         // For what only a person can do there is no job.
         excluded: first.is_none(),
     }

@@ -36,10 +36,11 @@ statements! {
     LEAVE_OUT = "UPDATE campaign_host SET left_out = TRUE, left_out_reason = $4 \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR recalled = TRUE \
             OR EXISTS (SELECT 1 FROM job j WHERE j.id = campaign_host.job_id AND j.state = 'not_reached' AND j.begun_ms IS NULL))";
-    TAKE = "UPDATE campaign_host SET job_id = $4, wave = $5, incident_id = $6, recalled = FALSE \
+    TAKE = "UPDATE campaign_host SET job_id = $4, wave = $5, incident_id = $6, recalled = FALSE, left_out_reason = '' \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR job_id = $7)";
     RECALL = "UPDATE campaign_host SET recalled = TRUE \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND job_id = $4";
+    WAITS = "UPDATE campaign_host SET left_out_reason = $4 WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE";
     HALTED = "SELECT COUNT(*) FROM setting WHERE name = 'halt'";
 }
 
@@ -88,6 +89,27 @@ pub struct Applied {
 }
 
 impl Db {
+    /// Notes why hosts that wait are not begun yet: shown with them, and gone with their job.
+    pub async fn note_waiting(&self, campaign: &Campaign, waiting: &[LeftOut]) -> Result<()> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        transaction!(self, |tx| {
+            for LeftOut { host, reason } in waiting {
+                let reason = fleetmend_core::words::cut(reason, limits::PROOF_BYTES);
+                run!(
+                    &mut *tx,
+                    sqlx::query(WAITS)
+                        .bind(campaign.id.0)
+                        .bind(i64::from(campaign.run))
+                        .bind(host.0)
+                        .bind(reason)
+                )?;
+            }
+            Ok::<_, StoreError>(())
+        })
+    }
+
     /// Does what was decided for a campaign. `None` where it is at another revision by now: then nothing
     /// was done, and it is to be looked at again.
     pub async fn apply_campaign(

@@ -36,9 +36,13 @@ pub struct CampaignDocument {
 
 impl Db {
     /// A campaign as one document.
-    pub async fn campaign_document(&self, id: CampaignId) -> Result<CampaignDocument> {
+    pub async fn campaign_document(
+        &self,
+        id: CampaignId,
+        now: Timestamp,
+    ) -> Result<CampaignDocument> {
         let campaign = self.campaign(id).await?.ok_or_else(|| missing(id))?;
-        let hosts = self.all_results(id).await?;
+        let hosts = self.all_results(&campaign, now).await?;
         let waves = self.all_waves(id).await?;
         let waves = waves.into_iter().map(|wave| counted(wave, &hosts)).collect();
         let (mut audit, mut cursor, mut total) = (Vec::new(), None, 0);
@@ -71,7 +75,7 @@ fn counted(
 ) -> WaveCounts {
     let mut counts = HostCounts::default();
     for host in hosts.iter().filter(|host| host.run == run && host.wave == Some(wave)) {
-        counts.add_one(host);
+        counts.add(host.stands, 1, u64::from(host.relapsed.is_some()));
     }
     WaveCounts { run, wave, opened, gate_held, counts }
 }

@@ -25,7 +25,9 @@ pub use approvals::Approval;
 pub use document::CampaignDocument;
 pub use freezes::{Freeze, NewFreeze};
 pub use moves::CampaignMove;
-pub use results::{CampaignCounts, HostCounts, HostResult, ResultFilter, WaveCounts};
+pub use results::{
+    CampaignCounts, HostCounts, HostGroup, HostResult, ResultFilter, Stands, WaveCounts,
+};
 pub use runs::CampaignRun;
 pub use select::{Exclusion, Left, Member, NameCount, Preview, Selection};
 pub use snapshot::{CampaignLook, NextWork};

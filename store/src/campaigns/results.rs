@@ -3,45 +3,132 @@
 
 use std::collections::BTreeMap;
 
+use fleetmend_core::campaign::Outcome;
 use fleetmend_core::ids::{CampaignId, HostId, IncidentId, JobId};
 use fleetmend_core::job::{JobState, ProofLevel};
+use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
 
+use super::Campaign;
 use super::get::missing;
 use crate::backend::{Db, on_read};
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 use crate::filter::{Filter, bind_all};
 use crate::page::{Cursor, Page, PageRequest};
 use crate::row::{At, count, some, time};
 use crate::sql::statements;
 
+/// How a host stands, by the rules of the core's `HostStanding::outcome`; `$cut` is the last moment at
+/// which one that is silent was heard of. The campaign is over or is not: that is for the reader to say.
+macro_rules! stands {
+    ($cut:literal) => {
+        concat!(
+            "CASE WHEN NOT ch.left_out AND (ch.job_id IS NULL OR (j.begun_ms IS NULL AND (j.state = 'not_reached' \
+                OR (j.state = 'cancelled' AND ch.recalled)))) THEN 'waiting' \
+             WHEN ch.job_id IS NULL THEN 'left_out' \
+             WHEN j.ended_ms IS NULL AND h.last_seen_ms <= ",
+            $cut,
+            " AND j.state_ms <= ",
+            $cut,
+            " AND (j.state IN ('running', 'rebooting') OR ((j.state IN ('reboot_pending', 'verifying') OR j.begun_ms IS NOT NULL) \
+                AND h.last_seen_ms - j.state_ms < 900000)) THEN 'silent' \
+             ELSE COALESCE(j.state, 'queued') END"
+        )
+    };
+}
+
 statements! {
-    /// A host whose job the campaign took back waits again, once that is over.
-    COUNTS = "SELECT COALESCE(ch.wave, -1) AS wave, CASE WHEN ch.left_out AND ch.job_id IS NULL THEN 'left_out' \
-        WHEN j.id IS NULL OR (ch.recalled AND j.ended_ms IS NOT NULL AND j.begun_ms IS NULL) THEN 'waiting' \
-        ELSE j.state END AS standing, COUNT(*) AS hosts, CAST(SUM(CASE WHEN j.relapsed_ms IS NULL THEN 0 ELSE 1 END) AS BIGINT) AS relapsed \
-        FROM campaign_host ch LEFT JOIN job j ON j.id = ch.job_id WHERE ch.campaign_id = $1 AND ch.run = $2 GROUP BY 1, 2 ORDER BY 1, 2";
+    /// A job that waits between two tries has begun.
+    COUNTS = concat!("SELECT ch.wave, ", stands!("$3"), " AS standing, j.state, \
+        (j.ended_ms IS NULL AND j.begun_ms IS NOT NULL) AS mid, COUNT(*) AS hosts, \
+        CAST(SUM(CASE WHEN j.relapsed_ms IS NULL THEN 0 ELSE 1 END) AS BIGINT) AS relapsed \
+        FROM campaign_host ch JOIN host h ON h.id = ch.host_id LEFT JOIN job j ON j.id = ch.job_id \
+        WHERE ch.campaign_id = $1 AND ch.run = $2 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4");
     WAVES = "SELECT wave, opened_ms, gate_held_ms FROM campaign_wave WHERE campaign_id = $1 AND run = $2 ORDER BY wave";
     ALL_WAVES = "SELECT run, wave, opened_ms, gate_held_ms FROM campaign_wave WHERE campaign_id = $1 ORDER BY run, wave";
 }
 
-/// What [`Row`] is read from.
-const HEAD: &str = "SELECT ch.run, ch.position, ch.host_id, h.name, h.simulated, ch.incident_id, ch.wave, ch.job_id, \
+/// What [`Row`] is read from. `$1` is the filter's first value.
+const HEAD: &str = concat!(
+    "SELECT ch.run, ch.position, ch.host_id, h.name, h.simulated, ch.incident_id, ch.wave, ch.job_id, \
     ch.recalled, ch.retries, ch.left_out, ch.left_out_reason, j.task, j.cause, j.remediation, j.version, j.digest, j.state, \
-    j.detail, j.proof, j.attempt, j.begun_ms, j.ended_ms, j.relapsed_ms FROM campaign_host ch JOIN host h ON h.id = ch.host_id \
-    LEFT JOIN job j ON j.id = ch.job_id";
+    j.detail, j.proof, j.attempt, j.begun_ms, j.ended_ms, j.relapsed_ms, ",
+    stands!("$1"),
+    " AS standing FROM campaign_host ch JOIN host h ON h.id = ch.host_id LEFT JOIN job j ON j.id = ch.job_id"
+);
+
+/// How a host stands in a run, by the same words everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// Has no job, or one that never began and that it may have again.
+    Waiting,
+    /// Was left out before it had a job.
+    LeftOut,
+    /// Its job began, and it was not heard of since.
+    Silent,
+    /// As its job does.
+    Job(JobState),
+}
+
+impl Stands {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::LeftOut => "left_out",
+            Self::Silent => "silent",
+            Self::Job(state) => state.as_str(),
+        }
+    }
+
+    /// As the core counts it.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Waiting => Outcome::Waiting,
+            Self::LeftOut => Outcome::Excluded,
+            Self::Silent => Outcome::Silent,
+            Self::Job(state) => state.into(),
+        }
+    }
+
+    /// The same where the run is over: who waits then is not reached any more.
+    const fn at_end(self, over: bool) -> Self {
+        match self {
+            Self::Waiting if over => Self::Job(JobState::NotReached),
+            other => other,
+        }
+    }
+}
+
+impl std::str::FromStr for Stands {
+    type Err = fleetmend_core::words::UnknownWord;
+    fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
+        Ok(match word {
+            "waiting" => Self::Waiting,
+            "left_out" => Self::LeftOut,
+            "silent" => Self::Silent,
+            state => Self::Job(state.parse()?),
+        })
+    }
+}
+
+impl serde::Serialize for Stands {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
 
 /// Hosts, by how they stand.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct HostCounts {
     /// All of them.
     pub hosts: u64,
-    /// Those that have no job yet.
+    /// Those that have no job yet, while the run goes on.
     pub waiting: u64,
     /// Those that were left out before they had one.
     pub left_out: u64,
-    /// Those with a job, by its state's word.
+    /// The others, by the word of how they stand: *silent*, or their job's state.
     pub states: BTreeMap<String, u64>,
     /// Those whose failure came back after the fix.
     pub relapsed: u64,
@@ -63,7 +150,7 @@ pub struct WaveCounts {
 }
 
 /// A run's hosts, counted.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct CampaignCounts {
     /// The run.
     pub run: u32,
@@ -71,6 +158,25 @@ pub struct CampaignCounts {
     pub all: HostCounts,
     /// By wave, of those that were opened.
     pub waves: Vec<WaveCounts>,
+    /// All hosts again, told apart by all that gates and thresholds count.
+    pub groups: Vec<HostGroup>,
+}
+
+/// Hosts of a run that stand alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct HostGroup {
+    /// The wave they were started in, from 0.
+    pub wave: Option<u32>,
+    /// How they stand.
+    pub stands: Stands,
+    /// Where their jobs stand; `None` where they wait for one, or have none.
+    pub state: Option<JobState>,
+    /// Whether their agents began.
+    pub begun: bool,
+    /// How many.
+    pub hosts: u64,
+    /// Those whose failure came back after the fix.
+    pub relapsed: u64,
 }
 
 /// How one host stands in a run.
@@ -104,6 +210,8 @@ pub struct HostResult {
     pub version: Option<u32>,
     /// Its digest.
     pub digest: Option<String>,
+    /// How it stands.
+    pub stands: Stands,
     /// Where the job stands.
     pub state: Option<JobState>,
     /// Why, in words.
@@ -122,6 +230,8 @@ pub struct HostResult {
     pub retries: u32,
     /// Why it was left out.
     pub left_out: Option<String>,
+    /// Why it waits, where that is its own reason.
+    pub waits_for: Option<String>,
 }
 
 /// Which hosts of a campaign are wanted. What is `None` or empty does not filter.
@@ -131,40 +241,43 @@ pub struct ResultFilter {
     pub run: Option<u32>,
     /// Of this wave.
     pub wave: Option<u32>,
-    /// With a job in any of these states.
-    pub state: Vec<JobState>,
-    /// Only those that have no job yet and were not left out.
-    pub waiting: bool,
-    /// Only those that were left out.
-    pub left_out: bool,
+    /// That stand so.
+    pub stands: Vec<Stands>,
 }
 
 impl Db {
     /// A campaign's hosts, counted, of its present or last run.
-    pub async fn campaign_counts(&self, id: CampaignId) -> Result<CampaignCounts> {
-        let run = self.campaign(id).await?.ok_or_else(|| missing(id))?.run;
+    pub async fn campaign_counts(&self, id: CampaignId, now: Timestamp) -> Result<CampaignCounts> {
+        let campaign = self.campaign(id).await?.ok_or_else(|| missing(id))?;
+        let (run, over) = (campaign.run, campaign.state.is_final());
         let key = (id.0, i64::from(run));
-        let rows: Vec<(i64, String, i64, i64)> =
-            on_read!(self, |c| sqlx::query_as(COUNTS).bind(key.0).bind(key.1).fetch_all(c).await)?;
+        let rows: Vec<GroupRow> = on_read!(self, |c| sqlx::query_as(COUNTS)
+            .bind(key.0)
+            .bind(key.1)
+            .bind(silent_at(now))
+            .fetch_all(c)
+            .await)?;
         let waves: Vec<(i64, i64, Option<i64>)> =
             on_read!(self, |c| sqlx::query_as(WAVES).bind(key.0).bind(key.1).fetch_all(c).await)?;
-        let mut counts = CampaignCounts { run, all: HostCounts::default(), waves: Vec::new() };
-        let at = At { table: "campaign_wave", id: &id };
+        let at = At { table: "campaign_host", id: &id };
+        let groups = rows.into_iter().map(|row| row.read(at, over)).collect::<Result<Vec<_>>>()?;
+        let mut counts = CampaignCounts { run, groups, ..CampaignCounts::default() };
         for (wave, opened, held) in waves {
+            let wave = at.number("wave", wave)?;
             let mut of_wave = HostCounts::default();
-            for row in rows.iter().filter(|row| row.0 == wave) {
-                of_wave.add(row);
+            for group in counts.groups.iter().filter(|group| group.wave == Some(wave)) {
+                of_wave.add(group.stands, group.hosts, group.relapsed);
             }
             counts.waves.push(WaveCounts {
                 run,
-                wave: at.number("wave", wave)?,
+                wave,
                 opened: time(opened),
                 gate_held: held.map(time),
                 counts: of_wave,
             });
         }
-        for row in &rows {
-            counts.all.add(row);
+        for group in &counts.groups {
+            counts.all.add(group.stands, group.hosts, group.relapsed);
         }
         Ok(counts)
     }
@@ -175,28 +288,26 @@ impl Db {
         id: CampaignId,
         wanted: &ResultFilter,
         page: &PageRequest,
+        now: Timestamp,
     ) -> Result<Page<HostResult>> {
-        let run = match wanted.run {
-            Some(run) => run,
-            None => self.campaign(id).await?.ok_or_else(|| missing(id))?.run,
-        };
+        let campaign = self.campaign(id).await?.ok_or_else(|| missing(id))?;
+        let run = wanted.run.unwrap_or(campaign.run);
+        let over = campaign.state.is_final() || run < campaign.run;
+        let words = wanted.stands.iter().flat_map(|stands| match stands {
+            Stands::Job(JobState::NotReached) if over => vec!["not_reached", "waiting"],
+            // Nobody waits any more.
+            Stands::Waiting if over => vec!["none"],
+            other => vec![other.as_str()],
+        });
         let mut filter = Filter::default();
         filter
+            .and("CAST(? AS BIGINT) IS NOT NULL", [silent_at(now).into()])
             .and("ch.campaign_id = ? AND ch.run = ?", [id.0.into(), i64::from(run).into()])
             .maybe("ch.wave = ?", wanted.wave.map(i64::from))
-            .any_of("j.state", wanted.state.iter().map(|s| s.as_str()));
-        if wanted.waiting {
-            filter.and(
-                "ch.left_out = FALSE AND (j.id IS NULL OR (ch.recalled = TRUE AND j.ended_ms IS NOT NULL AND j.begun_ms IS NULL))",
-                [],
-            );
-        }
-        if wanted.left_out {
-            filter.and("ch.left_out = TRUE", []);
-        }
+            .any_of(stands!("$1"), words);
         let total: i64 = on_read!(self, |c| {
             let sql = filter.sql(
-                "SELECT COUNT(*) FROM campaign_host ch LEFT JOIN job j ON j.id = ch.job_id",
+                "SELECT COUNT(*) FROM campaign_host ch JOIN host h ON h.id = ch.host_id LEFT JOIN job j ON j.id = ch.job_id",
                 "",
             );
             bind_all!(sqlx::query_scalar(sql), filter.args()).fetch_one(c).await
@@ -209,20 +320,57 @@ impl Db {
             let sql = filter.page_sql(HEAD, " ORDER BY ch.position");
             bind_all!(sqlx::query_as(sql), filter.args()).bind(limit + 1).fetch_all(c).await
         })?;
-        let results = rows.into_iter().map(HostResult::try_from).collect::<Result<Vec<_>>>()?;
+        let results = rows.into_iter().map(|row| row.read(over)).collect::<Result<Vec<_>>>()?;
         let place = |r: &HostResult| crate::row::big(r.position);
         Ok(Page::cut(results, limit, total, |r| Cursor::number(place(r), Uuid::nil())))
     }
 
+    /// The failures for which these hosts are in a campaign's present run.
+    pub async fn campaign_incidents(
+        &self,
+        campaign: &Campaign,
+        hosts: &[HostId],
+    ) -> Result<BTreeMap<HostId, IncidentId>> {
+        let mut found = BTreeMap::new();
+        for piece in hosts.chunks(limits::CAMPAIGN_STEP_JOBS) {
+            let mut filter = Filter::default();
+            filter
+                .and(
+                    "campaign_id = ? AND run = ? AND left_out = FALSE",
+                    [campaign.id.0.into(), i64::from(campaign.run).into()],
+                )
+                .any_id("host_id", piece.iter().map(|host| host.0));
+            let rows: Vec<(Uuid, Uuid)> = on_read!(self, |c| {
+                let sql = filter.sql("SELECT host_id, incident_id FROM campaign_host", "");
+                bind_all!(sqlx::query_as(sql), filter.args()).fetch_all(c).await
+            })?;
+            let pair = |(host, of)| (HostId::from(host), IncidentId::from(of));
+            found.extend(rows.into_iter().map(pair));
+        }
+        Ok(found)
+    }
+
     /// Every host of every run.
-    pub(super) async fn all_results(&self, id: CampaignId) -> Result<Vec<HostResult>> {
+    pub(super) async fn all_results(
+        &self,
+        campaign: &Campaign,
+        now: Timestamp,
+    ) -> Result<Vec<HostResult>> {
         let mut filter = Filter::default();
-        filter.and("ch.campaign_id = ?", [id.0.into()]);
+        filter
+            .and("CAST(? AS BIGINT) IS NOT NULL", [silent_at(now).into()])
+            .and("ch.campaign_id = ?", [campaign.id.0.into()]);
         let rows: Vec<Row> = on_read!(self, |c| {
             let sql = filter.sql(HEAD, " ORDER BY ch.run, ch.position");
             bind_all!(sqlx::query_as(sql), filter.args()).fetch_all(c).await
         })?;
-        rows.into_iter().map(HostResult::try_from).collect()
+        let (run, ended) = (i64::from(campaign.run), campaign.state.is_final());
+        rows.into_iter()
+            .map(|row| {
+                let over = ended || row.run < run;
+                row.read(over)
+            })
+            .collect()
     }
 
     /// Every wave of every run, without counts.
@@ -240,29 +388,49 @@ impl Db {
     }
 }
 
-impl HostCounts {
-    /// Counts one host, by the same rule.
-    pub(super) fn add_one(&mut self, host: &HostResult) {
-        let waits =
-            host.job.is_none() || (host.recalled && host.ended.is_some() && host.begun.is_none());
-        let standing = match host.state {
-            _ if host.job.is_none() && host.left_out.is_some() => "left_out",
-            Some(state) if !waits => state.as_str(),
-            _ => "waiting",
-        };
-        let relapsed = i64::from(host.relapsed.is_some());
-        self.add(&(0, standing.to_owned(), 1, relapsed));
-    }
+/// Who was heard of last at this moment or before is silent.
+fn silent_at(now: Timestamp) -> i64 {
+    let silence = i64::try_from(limits::SILENT_AFTER.as_millis()).unwrap_or(i64::MAX);
+    now.as_millis().saturating_sub(silence)
+}
 
-    fn add(&mut self, (_, standing, hosts, relapsed): &(i64, String, i64, i64)) {
-        let hosts = count(*hosts);
+impl HostCounts {
+    /// Counts hosts.
+    pub(super) fn add(&mut self, stands: Stands, hosts: u64, relapsed: u64) {
         self.hosts += hosts;
-        self.relapsed += count(*relapsed);
-        match standing.as_str() {
-            "waiting" => self.waiting += hosts,
-            "left_out" => self.left_out += hosts,
-            state => *self.states.entry(state.to_owned()).or_default() += hosts,
+        self.relapsed += relapsed;
+        match stands {
+            Stands::Waiting => self.waiting += hosts,
+            Stands::LeftOut => self.left_out += hosts,
+            other => *self.states.entry(other.as_str().to_owned()).or_default() += hosts,
         }
+    }
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct GroupRow {
+    wave: Option<i64>,
+    standing: String,
+    state: Option<String>,
+    mid: bool,
+    hosts: i64,
+    relapsed: i64,
+}
+
+impl GroupRow {
+    fn read(self, at: At<'_>, over: bool) -> Result<HostGroup> {
+        let stands: Stands = at.word("standing", &self.standing)?;
+        let state: Option<JobState> =
+            self.state.map(|state| at.word("state", &state)).transpose()?;
+        let state = state.filter(|_| !matches!(stands, Stands::Waiting | Stands::LeftOut));
+        Ok(HostGroup {
+            wave: self.wave.map(|wave| at.number("wave", wave)).transpose()?,
+            stands: stands.at_end(over),
+            state,
+            begun: state.is_some_and(|state| state.has_begun() || self.mid),
+            hosts: count(self.hosts),
+            relapsed: count(self.relapsed),
+        })
     }
 }
 
@@ -292,13 +460,16 @@ struct Row {
     begun_ms: Option<i64>,
     ended_ms: Option<i64>,
     relapsed_ms: Option<i64>,
+    standing: String,
 }
 
-impl TryFrom<Row> for HostResult {
-    type Error = StoreError;
-    fn try_from(row: Row) -> Result<Self> {
+impl Row {
+    fn read(self, over: bool) -> Result<HostResult> {
+        let row = self;
         let at = At { table: "campaign_host", id: &row.host_id };
-        Ok(Self {
+        let stands: Stands = at.word("standing", &row.standing)?;
+        Ok(HostResult {
+            stands: stands.at_end(over),
             run: at.number("run", row.run)?,
             position: count(row.position),
             host: row.host_id.into(),
@@ -321,6 +492,7 @@ impl TryFrom<Row> for HostResult {
             ended: row.ended_ms.map(time),
             relapsed: row.relapsed_ms.map(time),
             retries: at.number("retries", row.retries)?,
+            waits_for: some(row.left_out_reason.clone()).filter(|_| !row.left_out),
             left_out: row.left_out.then_some(row.left_out_reason),
         })
     }

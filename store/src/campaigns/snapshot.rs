@@ -20,11 +20,11 @@ statements! {
     WAVES = "SELECT opened_ms, gate_held_ms FROM campaign_wave WHERE campaign_id = $1 AND run = $2 ORDER BY wave";
     /// A failure of the host that was not there when the job began, other than the job's own, and was
     /// there within a day of its end, is a regression. What is overdue stands apart: no job makes a host
-    /// miss a backup at once.
+    /// miss a backup at once. What rules most out stands first: it is asked for each host that began.
     HOSTS = "SELECT ch.host_id, ch.wave, ch.job_id, ch.recalled, ch.left_out, h.labels, h.lifecycle, h.last_seen_ms, \
         i.cause, j.state, j.state_ms, j.remediation, j.begun_ms, j.ended_ms, j.relapsed_ms, a.id AS active, v.id AS verifying, \
         CASE WHEN j.begun_ms IS NULL THEN NULL ELSE (SELECT MIN(x.opened_ms) FROM incident x WHERE x.host_id = ch.host_id \
-            AND x.ended_ms IS NULL AND x.state <> 'ignored' AND x.first_seen_ms > j.begun_ms \
+            AND x.ended_ms IS NULL AND x.first_seen_ms > j.begun_ms AND x.state <> 'ignored' \
             AND x.code NOT IN ('wu.scan_stale', 'wu.build_behind', 'backup.stale', 'reboot.pending_aged', 'agent.silent') \
             AND x.opened_ms < COALESCE(j.ended_ms, $3) + 86400000 AND x.id <> ch.incident_id \
             AND COALESCE(x.previous_id, x.id) <> ch.incident_id) END AS regressed_ms \
@@ -211,6 +211,8 @@ impl Row {
             recalled: self.recalled,
             relapsed: self.relapsed_ms.map(time),
             regressed: self.regressed_ms.map(time),
+            // Who looks at it knows whom it asked.
+            untold: None,
             excluded: self.left_out,
         })
     }

@@ -13,22 +13,21 @@ use crate::row::{At, time};
 use crate::sql::statements;
 
 statements! {
-    /// Of a job that climbed, the last try that began and did not take itself back: what the job may name by
-    /// now was chosen after it, and perhaps never begun.
-    JOBS = "SELECT j.id, j.host_id, h.name, h.simulated, j.incident_id, a.cause, a.remediation, a.version, a.digest, j.state, a.attempt, a.state AS tried, \
-        j.ended_ms, u.id AS undo_id, u.state AS undo_state FROM job j JOIN host h ON h.id = j.host_id \
-        JOIN job_attempt a ON a.job_id = j.id AND a.attempt = COALESCE((SELECT MAX(x.attempt) FROM job_attempt x \
-            WHERE x.job_id = j.id AND x.begun_ms IS NOT NULL AND x.state <> 'rolled_back'), j.attempt) \
-        LEFT JOIN job u ON u.undoes = j.id AND (u.ended_ms IS NULL OR u.state = 'rolled_back') \
-        WHERE j.campaign_id = $1 AND j.task = 'remediate' AND j.begun_ms IS NOT NULL ORDER BY j.created_ms, j.id";
+    /// A job that climbed has several tries, each with a remediation of its own. One that found its cause
+    /// gone or was refused changed nothing, whatever it said on its way.
+    TRIES = "SELECT j.id, j.host_id, h.name, h.simulated, j.incident_id, a.cause, a.remediation, a.version, a.digest, a.state, a.attempt, \
+        a.ended_ms, j.ended_ms AS over_ms, u.id AS undo_id, u.state AS undo_state FROM job j JOIN host h ON h.id = j.host_id \
+        JOIN job_attempt a ON a.job_id = j.id AND a.begun_ms IS NOT NULL AND a.state NOT IN ('not_applicable', 'skipped', 'cancelled') \
+        LEFT JOIN job u ON u.undoes = j.id AND u.undoes_attempt = a.attempt AND (u.ended_ms IS NULL OR u.state = 'rolled_back') \
+        WHERE j.campaign_id = $1 AND j.task = 'remediate' AND j.begun_ms IS NOT NULL ORDER BY j.created_ms, j.id, a.attempt";
 }
 
 fleetmend_core::words! {
-    /// Whether a job can be taken back.
+    /// Whether a try can be taken back.
     pub enum UndoStanding ("undo standing") {
         /// It can, as far as its remediation has an undo.
         Possible = "possible",
-        /// It is still at work: cancel it first.
+        /// Its job is still at work: cancel it first.
         AtWork = "at_work",
         /// A job that takes it back is at work.
         UnderWay = "under_way",
@@ -39,12 +38,12 @@ fleetmend_core::words! {
     }
 }
 
-/// A job of a campaign that changed something, or may have.
+/// A try of a job of a campaign that changed something, or may have.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Undoable {
     /// The job.
     pub job: JobId,
-    /// Its last try that may have left something.
+    /// The try.
     pub attempt: u32,
     /// The host.
     pub host: HostId,
@@ -62,7 +61,7 @@ pub struct Undoable {
     pub version: u32,
     /// Its digest.
     pub digest: String,
-    /// Where the job stands.
+    /// How the try ended, or where it stands.
     pub state: JobState,
     /// When it ended.
     pub ended: Option<Timestamp>,
@@ -73,11 +72,11 @@ pub struct Undoable {
 }
 
 impl Db {
-    /// The jobs of a campaign that changed something, or may have, oldest first, each with whether it can
-    /// still be taken back.
+    /// The tries of a campaign's jobs that changed something, or may have, oldest first, each with whether
+    /// it can still be taken back.
     pub async fn campaign_undo_set(&self, id: CampaignId, now: Timestamp) -> Result<Vec<Undoable>> {
         let rows: Vec<Row> =
-            on_read!(self, |c| sqlx::query_as(JOBS).bind(id.0).fetch_all(c).await)?;
+            on_read!(self, |c| sqlx::query_as(TRIES).bind(id.0).fetch_all(c).await)?;
         rows.into_iter().map(|row| row.read(now)).collect()
     }
 }
@@ -95,8 +94,8 @@ struct Row {
     digest: String,
     state: String,
     attempt: i64,
-    tried: String,
     ended_ms: Option<i64>,
+    over_ms: Option<i64>,
     undo_id: Option<Uuid>,
     undo_state: Option<String>,
 }
@@ -105,15 +104,15 @@ impl Row {
     fn read(self, now: Timestamp) -> Result<Undoable> {
         let at = At { table: "job", id: &self.id };
         let state: JobState = at.word("state", &self.state)?;
-        let tried: JobState = at.word("tried", &self.tried)?;
         let undo: Option<JobState> =
             self.undo_state.map(|state| at.word("state", &state)).transpose()?;
         let ended = self.ended_ms.map(time);
         let standing = match (undo, ended) {
             (Some(JobState::RolledBack), _) => UndoStanding::TakenBack,
             (Some(_), _) => UndoStanding::UnderWay,
+            (None, _) if state == JobState::RolledBack => UndoStanding::TakenBack,
+            (None, _) if self.over_ms.is_none() => UndoStanding::AtWork,
             (None, None) => UndoStanding::AtWork,
-            (None, _) if tried == JobState::RolledBack => UndoStanding::TakenBack,
             (None, Some(ended)) if now.since(ended) >= limits::UNDO_KEPT => UndoStanding::TooOld,
             (None, Some(_)) => UndoStanding::Possible,
         };

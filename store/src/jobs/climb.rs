@@ -27,9 +27,11 @@ use crate::sql::statements;
 
 statements! {
     WAITING = "SELECT j.id, j.host_id, j.incident_id, i.product, i.operation, i.code, i.subject, i.update_class, \
-        h.os, h.os_build, h.simulated, j.max_risk, j.reboot, j.expires_ms, j.attempt, j.cause, j.campaign_id \
+        h.os, h.os_build, h.simulated, j.max_risk, j.reboot, j.expires_ms, j.attempt, j.cause, j.campaign_id, \
+        COALESCE(c.state = 'aborted', FALSE) AS aborted \
         FROM job j JOIN host h ON h.id = j.host_id JOIN incident i ON i.id = j.incident_id \
-        WHERE j.plan_wanted AND j.ended_ms IS NULL ORDER BY j.news_ms, j.id LIMIT $1";
+        LEFT JOIN campaign c ON c.id = j.campaign_id \
+        WHERE j.plan_wanted AND j.ended_ms IS NULL AND COALESCE(c.state, '') <> 'paused' ORDER BY j.news_ms, j.id LIMIT $1";
     /// What began in an incident and is over, of every job of it; what met no cause too: it was known.
     TRIED = "SELECT a.remediation, a.version, a.cause, a.known, a.known_after FROM job_attempt a JOIN job j ON j.id = a.job_id \
         WHERE j.incident_id = $1 AND a.task = 'remediate' AND a.ended_ms IS NOT NULL AND a.remediation <> '' \
@@ -73,6 +75,8 @@ pub struct Climbing {
     pub attempt: u32,
     /// The campaign that it is of.
     pub campaign: Option<CampaignId>,
+    /// Whether its campaign was aborted: nothing more is tried.
+    pub aborted: bool,
 }
 
 /// The next remediation of a job.
@@ -101,7 +105,8 @@ pub struct NextTry {
 }
 
 impl Db {
-    /// Jobs that wait for their next remediation, those that have waited longest first.
+    /// Jobs that wait for their next remediation, those that have waited longest first. Those of a paused
+    /// campaign wait until somebody resumes it.
     pub async fn jobs_to_climb(&self, limit: u32) -> Result<Vec<Climbing>> {
         let rows: Vec<Row> =
             on_read!(self, |c| sqlx::query_as(WAITING).bind(i64::from(limit)).fetch_all(c).await)?;
@@ -239,6 +244,7 @@ struct Row {
     attempt: i64,
     cause: String,
     campaign_id: Option<Uuid>,
+    aborted: bool,
 }
 
 impl TryFrom<Row> for Climbing {
@@ -260,6 +266,7 @@ impl TryFrom<Row> for Climbing {
             attempt: at.number("attempt", row.attempt)?,
             cause: at.word("cause", &row.cause)?,
             campaign: row.campaign_id.map(Into::into),
+            aborted: row.aborted,
         })
     }
 }

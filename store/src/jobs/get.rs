@@ -28,8 +28,11 @@ pub(super) use job_head;
 
 statements! {
     GET = concat!(job_head!(), " WHERE j.id = $1");
-    ATTEMPTS = "SELECT attempt, offered_ms, begun_ms, ended_ms, state, detail, cause, remediation, version, digest, proof, cleared FROM job_attempt \
-        WHERE job_id = $1 ORDER BY attempt LIMIT 100";
+    /// What takes a try back counts until it failed to.
+    ATTEMPTS = "SELECT a.attempt, a.offered_ms, a.begun_ms, a.ended_ms, a.state, a.detail, a.cause, a.remediation, a.version, a.digest, \
+        a.proof, a.cleared, (SELECT u.id FROM job u WHERE u.undoes = a.job_id AND u.undoes_attempt = a.attempt \
+            AND (u.ended_ms IS NULL OR u.state = 'rolled_back') ORDER BY u.created_ms DESC, u.id DESC LIMIT 1) AS undone_by \
+        FROM job_attempt a WHERE a.job_id = $1 ORDER BY a.attempt LIMIT 100";
     STEPS = "SELECT attempt, step, title, state, exit_status, detail, output_dropped, started_ms, updated_ms \
         FROM job_step WHERE job_id = $1 ORDER BY attempt, step LIMIT 6400";
     LOG = "SELECT arrival, attempt, step, at_ms, text FROM job_log WHERE job_id = $1 AND arrival > $2 \
@@ -179,6 +182,7 @@ struct AttemptRow {
     digest: String,
     proof: String,
     cleared: String,
+    undone_by: Option<Uuid>,
 }
 
 impl AttemptRow {
@@ -195,6 +199,7 @@ impl AttemptRow {
             remediation: at.word("remediation", &self.remediation)?,
             version: at.number("version", self.version)?,
             digest: self.digest,
+            undone_by: self.undone_by.map(Into::into),
             proof: at.maybe("proof", &self.proof)?,
             cleared: some(self.cleared).map(|word| word == "yes"),
             steps,

@@ -148,8 +148,10 @@ pub struct Attempt {
     pub remediation: Slug,
     /// In which version.
     pub version: u32,
-    /// With which contents.
+    /// The digest of that version.
     pub digest: String,
+    /// The job that took it back, or is about to.
+    pub undone_by: Option<JobId>,
     /// How its fix was proved.
     pub proof: Option<ProofLevel>,
     /// Whether the cause's own probe says that the cause is gone; `None` where it was not asked.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{Cancelled, Db, Job, JobTerms, NewJob, NextTry, StoreError};
 
-fn known(answer: &str) -> Known {
+pub(super) fn known(answer: &str) -> Known {
     let text = BTreeMap::from([("apt.dpkg_interrupted", answer)]);
     serde_json::from_value(serde_json::json!(text)).expect("known")
 }
@@ -38,7 +38,7 @@ fn climbs(n: u128, host: HostId, incident: IncidentId) -> NewJob {
     NewJob { terms, ..job(n, host, incident) }
 }
 
-fn next(remediation: &str, not_before: Timestamp) -> NextTry {
+pub(super) fn next(remediation: &str, not_before: Timestamp) -> NextTry {
     NextTry {
         cause: "apt.disk_full".parse().expect("a slug"),
         remediation: remediation.parse().expect("a slug"),
@@ -203,6 +203,44 @@ contract! {
         }
         send(db, host, [ends(made, limits::TRIES, JobState::Failed, Answer::Yes, at(5))], at(5)).await;
         assert_eq!(get(db, made).await.state, JobState::Failed);
+    }
+
+    async fn a_paused_campaign_holds_further_tries_and_an_aborted_one_ends_them(db) {
+        use crate::tests::campaigns::{ANNA, look, plan, running};
+        crate::tests::campaigns::broken(db, 2).await;
+        let fields = serde_json::json!({"waves": [{"share": "all"}], "thresholds": {"abort": "off"}});
+        let campaign = running(db, 1, &fields, at(2)).await;
+        plan(db, campaign.id, at(2)).await.expect("opens the wave");
+        let mut jobs = crate::tests::campaigns::jobs_for(db, campaign.id, &look(db, campaign.id, at(2)).await.snapshot.hosts.iter().map(|h| h.host).collect::<Vec<_>>(), at(2)).await;
+        for job in &mut jobs {
+            job.terms.climbs = true;
+        }
+        let decisions = fleetmend_core::campaign::Decisions { start: jobs.iter().map(|j| j.host).collect(), ..Default::default() };
+        let revision = db.campaign(campaign.id).await.expect("reads").expect("there").revision;
+        let step = crate::NextStep { revision, decisions: &decisions, jobs: &jobs, left_out: &[], selection: None };
+        db.apply_campaign(campaign.id, &step, "planner", at(2)).await.expect("applies").expect("now");
+        let [waits, chosen] = [jobs[0].clone(), jobs[1].clone()];
+        for job in [&waits, &chosen] {
+            crate::tests::campaigns::works(db, job.host, job.id, JobState::Failed, at(3)).await;
+        }
+        assert!(db.climb_to((chosen.id, 1), &next("apt.clean", at(4)), &known("yes"), at(4)).await.expect("climbs"));
+        db.move_campaign(campaign.id, crate::CampaignMove::Pause, "lunch", ANNA, at(5)).await.expect("pauses");
+        plan(db, campaign.id, at(5)).await.expect("now");
+        assert!(db.jobs_to_climb(10).await.expect("reads").is_empty(), "nothing is chosen");
+        assert_eq!(db.orders_for(chosen.host, at(6)).await.expect("reads"), [], "nothing begins");
+        assert!(db.hosts_with_orders(at(6)).await.expect("reads").is_empty());
+        assert!(db.offer(chosen.id, at(6)).await.expect("asks").is_none());
+        db.move_campaign(campaign.id, crate::CampaignMove::Resume, "", ANNA, at(7)).await.expect("resumes");
+        assert_eq!(db.jobs_to_climb(10).await.expect("reads").iter().map(|c| (c.job, c.aborted)).collect::<Vec<_>>(), [(waits.id, false)]);
+        assert_eq!(db.orders_for(chosen.host, at(8)).await.expect("reads"), [chosen.id]);
+
+        db.move_campaign(campaign.id, crate::CampaignMove::Abort, "enough", ANNA, at(9)).await.expect("aborts");
+        assert!(db.jobs_to_climb(10).await.expect("reads")[0].aborted);
+        let applied = plan(db, campaign.id, at(9)).await.expect("now");
+        assert_eq!(applied.recalled.len(), 2);
+        for job in [waits.id, chosen.id] {
+            assert_eq!(get(db, job).await.state, JobState::Failed, "as its last try ended");
+        }
     }
 
     async fn what_was_done_is_taken_back_by_a_job_of_its_own(db) {

@@ -18,6 +18,7 @@ mod parity;
 mod passing;
 mod retention;
 mod speed;
+mod speed_campaigns;
 mod statements;
 mod tokens;
 mod transfer;

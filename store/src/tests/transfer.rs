@@ -182,7 +182,10 @@ async fn seen(db: &Db) -> String {
     lines.push(format!("{:?}", db.audit_log(&AuditFilter::default(), &page).await.expect("audit")));
     let campaigns = db.campaigns(&CampaignFilter::default(), &page).await.expect("campaigns").items;
     for campaign in &campaigns {
-        lines.push(format!("{:?}", db.campaign_document(campaign.id).await.expect("document")));
+        lines.push(format!(
+            "{:?}",
+            db.campaign_document(campaign.id, at(9)).await.expect("document")
+        ));
     }
     lines.push(format!("{:?}", db.freezes().await.expect("freezes")));
     lines.push(format!("{:?}", db.quarantine(&page).await.expect("quarantine")));

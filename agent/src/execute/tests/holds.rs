@@ -90,6 +90,23 @@ async fn a_halt_that_cannot_be_read_holds_until_the_server_says_otherwise() {
 }
 
 #[tokio::test]
+async fn the_status_tells_what_the_server_holds_back() {
+    let world = world();
+    let executor = world.executor();
+    let held = || crate::execute::held(&world.state(), NOW);
+    assert_eq!(held(), crate::execute::holds::Held::default());
+    executor.halt(halt(true));
+    let freeze =
+        |name: &str, until| Freeze { span: span(NOW.before(HOUR), until), name: name.into() };
+    executor.freeze(vec![freeze("old", NOW), freeze("year end", NOW.after(HOUR))]);
+    assert_eq!(held().halt.as_deref(), Some("a bad update"));
+    assert_eq!(held().freezes.len(), 1, "what is over is not told: {:?}", held());
+    assert!(held().freezes[0].starts_with("year end: from "), "{:?}", held());
+    std::fs::write(world.state().join("holds.json"), "{\ncrc32 00000000\n").expect("written");
+    assert!(held().halt.expect("halted").contains("unreadable"));
+}
+
+#[tokio::test]
 async fn what_began_before_a_halt_goes_on() {
     let world = World::with(|r| {
         r.steps = vec![tool(Tool::DpkgConfigureAll)];

@@ -27,7 +27,8 @@ pub fn advance(s: &Snapshot, now: Timestamp) -> Decisions {
         CampaignState::Running => running(s, now),
         CampaignState::Paused => paused(s, now),
         CampaignState::Aborted => {
-            Decisions { recall: Tally::of(s, now).unbegun, ..Decisions::default() }
+            let recall = Tally::of(s, now).recall(CampaignState::Aborted);
+            Decisions { recall, ..Decisions::default() }
         }
         CampaignState::Completed | CampaignState::CompletedWithErrors => over(s, now),
     }
@@ -83,10 +84,12 @@ fn paused(s: &Snapshot, now: Timestamp) -> Decisions {
     let waiting_for = transition
         .is_none()
         .then(|| format!("it is paused: somebody must resume or abort it; {}", tally.at_work()));
+    let to = transition.as_ref().map_or(CampaignState::Paused, |transition| transition.to);
+    let next_look = tally.next_silence;
     Decisions {
         transition,
-        recall: tally.unbegun,
-        next_look: tally.next_silence,
+        recall: tally.recall(to),
+        next_look,
         waiting_for,
         ..Decisions::default()
     }
@@ -106,11 +109,8 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
         .or_else(|| thresholds::pause(s, &tally))
         .or_else(|| gate::relapsed(s, &tally));
     if let Some(transition) = stop {
-        return Decisions {
-            transition: Some(transition),
-            recall: tally.unbegun,
-            ..Decisions::default()
-        };
+        let recall = tally.recall(transition.to);
+        return Decisions { transition: Some(transition), recall, ..Decisions::default() };
     }
     let expires = s.expires();
     let expired = expires.is_some_and(|at| now >= at);

@@ -27,6 +27,8 @@ enum Hours {
 struct Held<'s> {
     unreachable: usize,
     busy: usize,
+    /// How many have not told what their remediation needs, and when the first is looked at again.
+    untold: (usize, Option<Timestamp>),
     groups: usize,
     sites: BTreeMap<&'s str, usize>,
     freezes: BTreeMap<&'s str, (usize, Timestamp)>,
@@ -68,6 +70,9 @@ pub(super) fn pick(
             held.unreachable += 1;
         } else if host.busy {
             held.busy += 1;
+        } else if let Some(at) = host.untold.filter(|at| now < *at) {
+            let (count, first) = held.untold;
+            held.untold = (count + 1, Some(first.map_or(at, |first| first.min(at))));
         } else if let Some(freeze) = freeze_on(&freezes, host) {
             let frozen = held.freezes.entry(&freeze.name).or_insert((0, freeze.until));
             frozen.0 += 1;
@@ -102,6 +107,7 @@ pub(super) fn pick(
             }
         }
     }
+    look_at(decisions, held.untold.1);
     for (_, until) in held.freezes.values() {
         look_at(decisions, Some(*until));
     }
@@ -180,6 +186,10 @@ impl Held<'_> {
         };
         part(self.unreachable, "not reachable".to_owned());
         part(self.busy, "another job is active on the host".to_owned());
+        if let (count, Some(at)) = self.untold {
+            let why = "what the remediation needs to know is not told yet, looked at again";
+            part(count, format!("{why} {}", clock(s, at)));
+        }
         for (name, (count, until)) in &self.freezes {
             part(*count, format!("frozen by \"{name}\" until {}", clock(s, *until)));
         }

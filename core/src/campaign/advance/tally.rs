@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::campaign::CampaignState;
 use crate::campaign::counters::{Counters, Outcome};
 use crate::campaign::snapshot::{HostStanding, Snapshot};
 use crate::ids::JobId;
@@ -33,6 +34,8 @@ pub(super) struct Tally<'s> {
     pub waves: Vec<Wave<'s>>,
     /// Jobs that no agent has begun and that were not recalled yet.
     pub unbegun: Vec<JobId>,
+    /// Jobs whose last try is over and that wait for another, which no agent has begun.
+    pub between: Vec<JobId>,
     /// Values of the group label that have a job in flight.
     pub groups: HashSet<&'s str>,
     /// Jobs in flight that cost the network, by site.
@@ -117,6 +120,7 @@ impl<'s> Tally<'s> {
             campaign: Errors::default(),
             waves: s.waves.iter().map(|_| Wave::default()).collect(),
             unbegun: Vec::new(),
+            between: Vec::new(),
             groups: s.groups_busy.iter().map(String::as_str).collect(),
             sites: s.sites_busy.iter().map(|(site, jobs)| (site.as_str(), *jobs)).collect(),
             next_silence: None,
@@ -135,6 +139,16 @@ impl<'s> Tally<'s> {
         tally.is_capped = had_job >= most;
         tally.may_start = tally.waiting.min(most.saturating_sub(had_job - again));
         tally
+    }
+
+    /// What a campaign takes back that comes to this state. One that is aborted tries nothing more on any
+    /// host; a paused one holds further tries, for somebody may resume it.
+    pub(super) fn recall(self, to: CampaignState) -> Vec<JobId> {
+        let Self { mut unbegun, between, .. } = self;
+        if to == CampaignState::Aborted {
+            unbegun.extend(between);
+        }
+        unbegun
     }
 
     /// What is still at work, in words.
@@ -165,6 +179,9 @@ impl<'s> Tally<'s> {
         }
         if is_open && !host.has_begun() && !host.recalled {
             self.unbegun.extend(host.job);
+        }
+        if state == JobState::Queued && host.has_begun() && !host.recalled {
+            self.between.extend(host.job);
         }
         if let Some(due) = host.silence_due().filter(|due| *due > now || host.reachable) {
             // One that is there is not silent; it may go at any time.

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use fleetmend_core::campaign::{CampaignState, Decisions, Membership, Schedule, Snapshot, advance};
-use fleetmend_core::ids::{CampaignId, HostId, IncidentId, JobId};
+use fleetmend_core::ids::{CampaignId, HostId, JobId};
 use fleetmend_core::limits;
 use fleetmend_core::order::Task;
 use fleetmend_core::time::Timestamp;
 use fleetmend_store::{
     Applied, Campaign, CampaignLook, CampaignMove, JobTerms, LeftOut, NewJob, NextStep, NextWork,
-    PageRequest, ResultFilter, Selection, StoreError, UndoStanding, Undoable, Who,
+    Selection, StoreError, Undoable, Who,
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -43,13 +43,23 @@ pub struct Campaigns {
     /// The texts that may go on by the settings and the catalogue of today, which change with a restart
     /// only.
     current: HashSet<(CampaignId, String)>,
+    /// Hosts that have not told what their remediation needs. Nothing is lost with it: they are asked
+    /// for again.
+    untold: HashMap<(CampaignId, HostId), Untold>,
+}
+
+/// Since when a host has not told what is needed, and when it is looked at again.
+#[derive(Debug, Clone, Copy)]
+struct Untold {
+    since: Timestamp,
+    again: Timestamp,
 }
 
 impl Campaigns {
     /// A task over what the server shares.
     pub fn new(shared: Shared) -> Self {
-        let (joined, current) = (HashMap::new(), HashSet::new());
-        Self { shared, pause: PAUSE, last: None, joined, current }
+        let (joined, current, untold) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Self { shared, pause: PAUSE, last: None, joined, current, untold }
     }
 
     /// The same without a pause between two activations.
@@ -67,6 +77,7 @@ impl Campaigns {
         ids.extend(self.shared.db.campaigns_due(now, PORTION).await?);
         self.joined.retain(|id, _| ids.contains(id));
         self.current.retain(|(id, _)| ids.contains(id));
+        self.untold.retain(|(id, _), _| ids.contains(id));
         let (mut acted, mut more, mut failed) = (0, false, None);
         for id in ids {
             let span = tracing::info_span!("campaign", campaign.id = %id);
@@ -116,13 +127,16 @@ impl Campaigns {
         if self.join(&campaign, &snapshot, now).await? {
             return Ok(true);
         }
+        for host in snapshot.hosts.iter_mut().filter(|host| host.job.is_none()) {
+            host.untold = self.untold.get(&(id, host.host)).map(|untold| untold.again);
+        }
         let decisions = advance(&snapshot, now);
         if is_idle(&decisions) && same_look(&campaign, &decisions) {
             return Ok(false);
         }
         let selection =
             if decisions.new_run { Some(self.hosts_of_run(&campaign, now).await?) } else { None };
-        let (jobs, left_out) = self.work(&campaign, &decisions, now).await?;
+        let Tasks { jobs, left_out, later } = self.work(&campaign, &decisions, now).await?;
         let step = NextStep {
             revision: campaign.revision,
             decisions: &decisions,
@@ -136,7 +150,11 @@ impl Campaigns {
             return Ok(true);
         };
         self.tell(&campaign, &decisions, &applied);
-        Ok(moved(&decisions, &applied))
+        for (host, _) in &applied.started {
+            self.untold.remove(&(id, *host));
+        }
+        self.shared.db.note_waiting(&applied.campaign, &later).await?;
+        Ok(moved(&decisions, &applied) || !later.is_empty())
     }
 
     /// Whether a campaign needed the word of a second person to go on, by the settings and the catalogue of
@@ -215,34 +233,34 @@ impl Campaigns {
         now: Timestamp,
     ) -> Result<Selection, StoreError> {
         if let Some(undone) = campaign.undoes {
-            return campaigns::undo_selection(&self.shared.db, undone, now).await;
+            return campaigns::undo_selection(&self.shared, undone, now).await;
         }
         campaigns::select(&self.shared, &campaign.definition, Some(campaign.id), now).await
     }
 
-    /// A job for each host that is to be started, as far as one step takes; or why it has none.
+    /// A job for each host that is to be started, as far as one step takes; or why it has none, now or
+    /// ever.
     async fn work(
-        &self,
+        &mut self,
         campaign: &Campaign,
         decisions: &Decisions,
         now: Timestamp,
-    ) -> Result<(Vec<NewJob>, Vec<LeftOut>), StoreError> {
-        let (mut jobs, mut left_out) = (Vec::new(), Vec::new());
+    ) -> Result<Tasks, StoreError> {
+        let mut tasks = Tasks::default();
         let hosts: Vec<HostId> =
             decisions.start.iter().copied().take(limits::CAMPAIGN_STEP_JOBS).collect();
         if hosts.is_empty() {
-            return Ok((jobs, left_out));
+            return Ok(tasks);
         }
         let expires = campaign.expires.unwrap_or_else(|| now.after(limits::ORDER_LIFE));
         let undo: BTreeMap<HostId, Undoable> = match campaign.undoes {
             Some(undone) => {
-                let set = self.shared.db.campaign_undo_set(undone, now).await?;
-                let possible = set.into_iter().filter(|u| u.standing == UndoStanding::Possible);
-                possible.map(|undoable| (undoable.host, undoable)).collect()
+                let tries = self.shared.db.campaign_undo_set(undone, now).await?;
+                campaigns::undo_next(self.shared.catalogue, tries)
             }
             None => BTreeMap::new(),
         };
-        let incidents = self.incidents(campaign, &hosts).await?;
+        let incidents = self.shared.db.campaign_incidents(campaign, &hosts).await?;
         let allowed = campaigns::allowed(self.shared.catalogue, campaign);
         for host in hosts {
             let id = entropy::id(JobId::at, &*self.shared.clock);
@@ -263,34 +281,24 @@ impl Campaigns {
                 (None, None) => continue,
             };
             match work {
-                Work::Job(job) => jobs.push(*job),
-                Work::PassedOver { why } => left_out.push(LeftOut { host, reason: why }),
+                Work::Job(job) => tasks.jobs.push(*job),
+                Work::PassedOver { why } => tasks.left_out.push(LeftOut { host, reason: why }),
+                Work::Later { why } => {
+                    let again = now.after(limits::EVIDENCE_LOOK);
+                    let key = (campaign.id, host);
+                    let untold = self.untold.entry(key).or_insert(Untold { since: now, again });
+                    untold.again = again;
+                    let waits = LeftOut { host, reason: why };
+                    if now.since(untold.since) < limits::EVIDENCE_WAIT {
+                        tasks.later.push(waits);
+                    } else {
+                        self.untold.remove(&key);
+                        tasks.left_out.push(waits);
+                    }
+                }
             }
         }
-        Ok((jobs, left_out))
-    }
-
-    /// The failures of hosts in the campaign.
-    async fn incidents(
-        &self,
-        campaign: &Campaign,
-        hosts: &[HostId],
-    ) -> Result<BTreeMap<HostId, IncidentId>, StoreError> {
-        let wanted: BTreeSet<HostId> = hosts.iter().copied().collect();
-        let mut found = BTreeMap::new();
-        // Those that wait come first to hand; one whose job ended unreached is among the others.
-        for waiting in [true, false] {
-            let filter = ResultFilter { waiting, ..ResultFilter::default() };
-            let mut page = PageRequest::first(limits::PAGE_MAX);
-            while found.len() < wanted.len() {
-                let got = self.shared.db.campaign_results(campaign.id, &filter, &page).await?;
-                let mine = got.items.iter().filter(|result| wanted.contains(&result.host));
-                found.extend(mine.map(|result| (result.host, result.incident)));
-                let Some(next) = got.next else { break };
-                page.cursor = Some(next);
-            }
-        }
-        Ok(found)
+        Ok(tasks)
     }
 
     /// The job that takes back what another did.
@@ -304,6 +312,7 @@ impl Campaigns {
             return passed("nothing can be taken back on it any more");
         };
         let entry = self.shared.catalogue.remediations.get(&undone.remediation);
+        let entry = entry.filter(|entry| entry.version == undone.version);
         Work::Job(Box::new(NewJob {
             id,
             host: undone.host,
@@ -350,6 +359,15 @@ impl Campaigns {
         }
         shared.events.tell(Event::Campaign { id: campaign.id });
     }
+}
+
+/// What becomes of the hosts that are to be started.
+#[derive(Debug, Default)]
+struct Tasks {
+    jobs: Vec<NewJob>,
+    left_out: Vec<LeftOut>,
+    /// Not now: looked at again later.
+    later: Vec<LeftOut>,
 }
 
 #[async_trait::async_trait]

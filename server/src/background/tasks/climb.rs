@@ -48,16 +48,28 @@ impl Climb {
     async fn look(&self) -> Result<Status, StoreError> {
         let now = self.clock.now();
         let waiting = self.db.jobs_to_climb(PORTION).await?;
-        let mut acted = 0;
+        let (mut acted, mut failed) = (0, None);
         for job in &waiting {
-            if self.one(job, now).await? {
-                acted += 1;
-                self.events.tell(Event::Job { id: job.job });
-                self.events.tell(Event::Incident { id: Some(job.incident) });
-                self.registry.nudge(job.host);
+            match self.one(job, now).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    acted += 1;
+                    self.events.tell(Event::Job { id: job.job });
+                    self.events.tell(Event::Incident { id: Some(job.incident) });
+                    self.registry.nudge(job.host);
+                }
+                Err(error) if error.is_unavailable() => return Err(error),
+                // One that cannot be judged does not hold up the others.
+                Err(error) => {
+                    tracing::error!(job = %job.job, %error, "what a job tries next could not be chosen");
+                    failed = Some(error);
+                }
             }
         }
         let dropped = self.db.drop_needless_guided_tasks(now, PORTION).await?;
+        if let Some(error) = failed {
+            return Ok(Status::failed(&error));
+        }
         let most = waiting.len().max(dropped.len());
         let outcome = if most >= PORTION as usize { Outcome::More } else { Outcome::Done };
         Ok(Status { outcome, acted: acted + dropped.len() as u64 })
@@ -83,6 +95,10 @@ impl Climb {
         }
         let allowed = self.allowed(job).await?;
         let place = (job.job, job.attempt);
+        if job.aborted {
+            let why = "its campaign was aborted: nothing more is tried";
+            return self.db.climb_ends(place, why, &after, now).await;
+        }
         let (plan, why) = loop {
             let ask = Ask {
                 os: job.os,

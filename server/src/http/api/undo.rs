@@ -26,6 +26,10 @@ pub(crate) struct UndoPreview {
     pub(crate) job: String,
     /// The try that would be taken back.
     pub(crate) attempt: u32,
+    /// What it did: a job that climbed tried several remediations.
+    pub(crate) remediation: String,
+    /// In which version.
+    pub(crate) version: u32,
     /// Whether anything of it can be taken back now.
     pub(crate) possible: bool,
     /// Why not, or what is not sure.
@@ -84,7 +88,7 @@ pub(crate) fn look(
     attempt: Option<u32>,
     lang: Lang,
 ) -> Result<UndoPreview, Problem> {
-    let tried = choose(call.shared().catalogue, detail, attempt)?;
+    let tried = choose(call.shared().catalogue, (&detail.job, &detail.attempts), attempt)?;
     Ok(describe(call.shared().catalogue, &detail.job, tried, call.now, lang))
 }
 
@@ -104,16 +108,16 @@ pub(crate) async fn order(
     }
     let job = detail.job;
     let host = hosts::find(call, job.host).await?;
-    let tried = detail.attempts.iter().find(|a| a.attempt == preview.attempt);
-    let entry = tried.and_then(|a| call.shared().catalogue.remediations.get(&a.remediation));
+    let tried = choose(call.shared().catalogue, (&job, &detail.attempts), Some(preview.attempt))?;
+    let entry = entry_of(call.shared().catalogue, tried);
     let new = NewJob {
         id: entropy::id(JobId::at, &*call.shared().clock),
         host: host.id,
         incident: job.incident,
-        cause: tried.map_or(job.cause, |a| a.cause.clone()),
-        remediation: tried.map_or(job.remediation, |a| a.remediation.clone()),
-        version: tried.map_or(job.version, |a| a.version),
-        digest: tried.map_or(job.digest, |a| a.digest.clone()),
+        cause: tried.cause.clone(),
+        remediation: tried.remediation.clone(),
+        version: tried.version,
+        digest: tried.digest.clone(),
         evidence: Vec::new(),
         steps_time: entry.map_or(limits::JOB_GRACE, crate::orders::steps_time),
         verify_within: limits::VERIFY_WITHIN,
@@ -140,23 +144,34 @@ pub(crate) async fn order(
 /// last that began.
 fn choose<'a>(
     catalogue: &Catalogue,
-    detail: &'a JobDetail,
+    (job, attempts): (&Job, &'a [Attempt]),
     attempt: Option<u32>,
 ) -> Result<&'a Attempt, Problem> {
     if let Some(number) = attempt {
-        return detail.attempts.iter().find(|a| a.attempt == number).ok_or_else(|| {
-            let tries = detail.attempts.len();
+        return attempts.iter().find(|a| a.attempt == number).ok_or_else(|| {
+            let tries = attempts.len();
             Problem::bad("attempt", format!("attempt: from 1 to {tries}, the tries of this job"))
         });
     }
-    let begun = || detail.attempts.iter().rev().filter(|a| a.begun.is_some());
-    let leaves = |a: &&Attempt| {
-        let entry = entry_of(catalogue, a);
-        a.steps.iter().any(|step| step_undo(entry, step, Lang::En).0 != "nothing")
-    };
-    begun().find(leaves).or_else(|| begun().next()).ok_or_else(|| {
-        Problem::conflict("not_undoable", "the job changed nothing: there is nothing to take back")
-    })
+    let begun = || attempts.iter().rev().filter(|a| a.begun.is_some());
+    begun().find(|tried| leaves(catalogue, job, tried)).or_else(|| begun().next()).ok_or_else(
+        || {
+            Problem::conflict(
+                "not_undoable",
+                "the job changed nothing: there is nothing to take back",
+            )
+        },
+    )
+}
+
+/// Whether a try of a job left something that can be taken back, and that nobody takes back.
+pub(crate) fn leaves(catalogue: &Catalogue, job: &Job, tried: &Attempt) -> bool {
+    let entry = entry_of(catalogue, tried);
+    let can = |step: &JobStep| !matches!(step_undo(entry, step, Lang::En).0, "nothing" | "none");
+    job.terms.task.kind() == TaskKind::Remediate
+        && tried.begun.is_some()
+        && tried.undone_by.is_none()
+        && tried.steps.iter().any(can)
 }
 
 fn entry_of<'a>(catalogue: &'a Catalogue, tried: &Attempt) -> Option<&'a Remediation> {
@@ -192,6 +207,11 @@ fn describe(
         )
     } else if !job.state.is_final() {
         Some(lang.pick("it is not over: cancel it instead", "задание не завершено: остановите его"))
+    } else if tried.undone_by.is_some() {
+        let text = "it is taken back already, or being taken back";
+        Some(lang.pick(text, "эта попытка уже отменена или отменяется"))
+    } else if tried.begun.is_none() {
+        Some(lang.pick("this try never began", "эта попытка не начиналась"))
     } else if kept_until.is_none_or(|until| until <= now) {
         let text = "what it takes to take it back is kept for 30 days, and is gone";
         Some(lang.pick(text, "данные для отмены хранятся 30 дней и уже удалены"))
@@ -203,6 +223,8 @@ fn describe(
     UndoPreview {
         job: job.id.to_string(),
         attempt: tried.attempt,
+        remediation: tried.remediation.to_string(),
+        version: tried.version,
         possible: why.is_none(),
         why: why.map(str::to_owned),
         kept_until: kept_until.map(time),

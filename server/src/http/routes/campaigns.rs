@@ -13,7 +13,7 @@ const CAMPAIGNS: &[Param] = &[
     Param::one("host", "The id of a host that is in it."),
 ];
 const CAMPAIGN_HOSTS: &[Param] = &[
-    Param::many("outcome", "waiting, left_out or a job state; may repeat."),
+    Param::many("outcome", "waiting, left_out, silent or a job state; may repeat."),
     Param::one("wave", "The wave, from 0."),
     Param::one("run", "The run, from 1; the last unless given."),
 ];

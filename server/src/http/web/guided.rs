@@ -120,16 +120,18 @@ pub(crate) async fn take(call: Call) -> Answer {
     Ok(back(id))
 }
 
-/// Keeps which boxes are ticked: those that are shown are all the form tells of.
+/// Keeps what the person changed: which boxes were ticked when the page was read goes with the form, so
+/// that what another person ticked off meanwhile stays so.
 pub(crate) async fn tick(call: Call) -> Answer {
-    let form = call.form(&[Param::many("shown", ""), Param::many("done", "")])?;
+    let form = call.form(&[Param::many("ticked", ""), Param::many("done", "")])?;
     let id: GuidedTaskId = call.id()?;
     let steps = |name: &str| -> Result<Vec<u32>, Problem> {
         let bad = |_| Problem::bad("done", "done: the places of steps, from 0");
         form.texts(name).map(|text| text.parse().map_err(bad)).collect()
     };
-    let done = steps("done")?;
-    let not_done: Vec<u32> = steps("shown")?.into_iter().filter(|n| !done.contains(n)).collect();
+    let (marked, before) = (steps("done")?, steps("ticked")?);
+    let done: Vec<u32> = marked.iter().copied().filter(|n| !before.contains(n)).collect();
+    let not_done: Vec<u32> = before.into_iter().filter(|n| !marked.contains(n)).collect();
     guided::tick_off(&call, id, &done, &not_done).await?;
     Ok(back(id))
 }

@@ -8,7 +8,7 @@ use fleetmend_store::{Attempt, Job, JobFilter, JobStep, PageRequest};
 
 use super::list::Foot;
 use super::{Choice, Frame, choices, html, see};
-use crate::http::api::{jobs, words};
+use crate::http::api::{jobs, undo, words};
 use crate::http::call::Call;
 use crate::http::route::{Answer, Param};
 
@@ -81,7 +81,8 @@ pub(crate) async fn page(call: Call) -> Answer {
     let id: JobId = call.id()?;
     let detail = jobs::find(&call, id).await?;
     let p = Frame::new(&call, "jobs");
-    let entry = call.shared().catalogue.remediations.get(&detail.job.remediation);
+    let catalogue = call.shared().catalogue;
+    let entry = catalogue.remediations.get(&detail.job.remediation);
     let name =
         entry.map_or_else(|| detail.job.remediation.to_string(), |r| r.name.get(p.t.0).to_owned());
     let pieces = jobs::pieces(&call, id).await?;
@@ -89,10 +90,8 @@ pub(crate) async fn page(call: Call) -> Answer {
         name,
         can_cancel: p.may_remediate && !detail.job.state.is_final() && !detail.job.cancel_requested,
         can_undo: p.may_remediate
-            && detail.job.terms.task == Task::Remediate
             && detail.job.state.is_final()
-            && detail.job.undone_by.is_none()
-            && detail.attempts.iter().any(|a| a.begun.is_some() && !a.steps.is_empty()),
+            && detail.attempts.iter().any(|a| undo::leaves(catalogue, &detail.job, a)),
         task: detail.job.terms.task.as_str(),
         undoes: match detail.job.terms.task {
             Task::Undo { job, .. } => Some(job),

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use fleetmend_core::ids::JobId;
+use fleetmend_core::words::Slug;
 use fleetmend_store::Job;
 
 use super::{Frame, html, see};
@@ -30,9 +31,10 @@ pub(crate) async fn page(call: Call) -> Answer {
     let preview = undo::look(&call, &detail, attempt, p.t.0)?;
     let begun = detail.attempts.iter().filter(|a| a.begun.is_some()).map(|a| a.attempt);
     let tries: Vec<u32> = begun.collect();
-    let entry = call.shared().catalogue.remediations.get(&detail.job.remediation);
-    let name =
-        entry.map_or_else(|| detail.job.remediation.to_string(), |r| r.name.get(p.t.0).to_owned());
+    // The name of what that try did, which need not be the job's last.
+    let entry = preview.remediation.parse().ok();
+    let entry = entry.and_then(|id: Slug| call.shared().catalogue.remediations.get(&id));
+    let name = entry.map_or_else(|| preview.remediation.clone(), |r| r.name.get(p.t.0).to_owned());
     html(&UndoPage {
         name,
         preview,

@@ -1,6 +1,7 @@
 //! Campaigns: what is written and approved, which hosts are found, and that each step happens whole,
 //! once, and on hosts that are free.
 
+mod counts;
 mod races;
 mod steps;
 mod written;
@@ -42,7 +43,7 @@ pub(in crate::tests) fn new(n: u128, fields: &Value) -> NewCampaign {
 }
 
 /// Hosts 1 to `n` with one open incident each.
-pub(super) async fn broken(db: &Db, n: u128) -> Vec<(HostId, IncidentId)> {
+pub(in crate::tests) async fn broken(db: &Db, n: u128) -> Vec<(HostId, IncidentId)> {
     for (i, host) in hosts(db, n).await.into_iter().enumerate() {
         send(db, host, [fails(failure(100 + i as u128, CODE, None, at(1)))], at(1)).await;
     }
@@ -58,18 +59,23 @@ pub(in crate::tests) async fn found(db: &Db, campaign: &Campaign, now: Timestamp
 }
 
 /// A campaign that runs on all hosts that it finds.
-pub(super) async fn running(db: &Db, n: u128, fields: &Value, now: Timestamp) -> Campaign {
+pub(in crate::tests) async fn running(
+    db: &Db,
+    n: u128,
+    fields: &Value,
+    now: Timestamp,
+) -> Campaign {
     let made = db.create_campaign(&new(n, fields), ANNA, now).await.expect("creates");
     let hosts = found(db, &made, now).await;
     db.start_campaign((made.id, &made.digest), &hosts, "tonight", ANNA, now).await.expect("starts")
 }
 
-pub(super) async fn look(db: &Db, id: CampaignId, now: Timestamp) -> CampaignLook {
+pub(in crate::tests) async fn look(db: &Db, id: CampaignId, now: Timestamp) -> CampaignLook {
     db.campaign_snapshot(id, &|_| false, now).await.expect("looks")
 }
 
 /// Jobs for hosts of a campaign, with ids that nobody has.
-pub(super) async fn jobs_for(
+pub(in crate::tests) async fn jobs_for(
     db: &Db,
     id: CampaignId,
     hosts: &[HostId],
@@ -92,7 +98,7 @@ pub(super) async fn jobs_for(
 
 pub(super) async fn results(db: &Db, id: CampaignId) -> Vec<crate::HostResult> {
     let page = PageRequest::first(1_000);
-    db.campaign_results(id, &ResultFilter::default(), &page).await.expect("lists").items
+    db.campaign_results(id, &ResultFilter::default(), &page, at(9)).await.expect("lists").items
 }
 
 /// One look and what follows from it, as the planner does it.
@@ -126,7 +132,13 @@ pub(super) async fn settle(db: &Db, id: CampaignId, now: Timestamp) -> Vec<(Host
 }
 
 /// The agent's whole work on a job.
-pub(super) async fn works(db: &Db, host: HostId, job: JobId, to: JobState, now: Timestamp) {
+pub(in crate::tests) async fn works(
+    db: &Db,
+    host: HostId,
+    job: JobId,
+    to: JobState,
+    now: Timestamp,
+) {
     db.offer(job, now).await.expect("offers").expect("an order");
     let mut news = vec![job_says(job, 1, JobState::Running, now)];
     if to != JobState::Running {

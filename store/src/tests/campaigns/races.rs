@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{ANNA, broken, found, jobs_for, look, new, plan, results, running, works};
 use crate::tests::{at, contract, meddle};
-use crate::{AuditCheck, CampaignMove, Db, JobFilter, NextStep, PageRequest};
+use crate::{AuditCheck, CampaignMove, Db, JobFilter, NextStep, PageRequest, Stands};
 
 /// One look and step of a planner among several; what it made.
 async fn try_to_plan(db: &Db, id: CampaignId, minute: u64) -> Vec<(HostId, JobId)> {
@@ -50,16 +50,17 @@ async fn must_be_sound(db: &Db, id: CampaignId) {
         assert_eq!(result.job, Some(jobs[0]));
     }
     assert_eq!(listed.iter().filter(|r| r.job.is_some()).count(), made.len());
-    let counts = db.campaign_counts(id).await.expect("counts");
+    let counts = db.campaign_counts(id, at(9)).await.expect("counts");
     let mut states: BTreeMap<String, u64> = BTreeMap::new();
-    for result in &listed {
-        if let Some(state) = result.state {
-            *states.entry(state.to_string()).or_default() += 1;
-        }
+    for result in listed.iter().filter(|r| r.stands != Stands::Waiting) {
+        *states.entry(result.stands.as_str().to_owned()).or_default() += 1;
     }
     assert_eq!(counts.all.states, states);
     assert_eq!(counts.all.hosts, listed.len() as u64);
-    assert_eq!(counts.all.waiting, listed.iter().filter(|r| r.job.is_none()).count() as u64);
+    assert_eq!(
+        counts.all.waiting,
+        listed.iter().filter(|r| r.stands == Stands::Waiting).count() as u64
+    );
     let in_waves: u64 = counts.waves.iter().map(|w| w.counts.hosts).sum();
     assert_eq!(in_waves, made.len() as u64);
     assert!(matches!(db.verify_audit().await.expect("walks"), AuditCheck::Whole { .. }));

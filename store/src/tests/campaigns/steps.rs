@@ -12,7 +12,8 @@ use super::{
 };
 use crate::tests::{at, contract, fails, failure, job, job_says, meddle, recovers, send};
 use crate::{
-    CampaignMove, Db, Keep, LeftOut, NextStep, PageRequest, ResultFilter, StoreError, UndoStanding,
+    CampaignMove, Db, Keep, LeftOut, NextStep, PageRequest, ResultFilter, Stands, StoreError,
+    UndoStanding,
 };
 
 async fn state(db: &Db, job: JobId) -> JobState {
@@ -44,7 +45,7 @@ contract! {
         let made = db.job(job).await.expect("reads").expect("there").job;
         assert_eq!(made.terms.campaign, Some((campaign.id, 0)));
         assert_eq!(made.created_by, format!("campaign {}", campaign.id));
-        let counts = db.campaign_counts(campaign.id).await.expect("counts");
+        let counts = db.campaign_counts(campaign.id, at(9)).await.expect("counts");
         assert_eq!((counts.all.hosts, counts.all.waiting, counts.all.states["queued"]), (5, 4, 1));
         works(db, host, job, JobState::Fixed, at(3)).await;
         let rest = settle(db, campaign.id, at(4)).await;
@@ -57,7 +58,7 @@ contract! {
         let ended = db.campaign(campaign.id).await.expect("reads").expect("there");
         assert_eq!((ended.state, ended.run_ended), (CampaignState::Completed, Some(at(6))));
         assert_eq!(ended.next_look, None);
-        let counts = db.campaign_counts(campaign.id).await.expect("counts");
+        let counts = db.campaign_counts(campaign.id, at(9)).await.expect("counts");
         assert_eq!((counts.all.states["fixed"], counts.all.states["not_applicable"]), (4, 1));
         assert_eq!((counts.waves.len(), counts.waves[0].counts.hosts, counts.waves[1].counts.hosts), (2, 1, 4));
         assert!(counts.waves[0].gate_held.is_some());
@@ -67,12 +68,12 @@ contract! {
         hosts.sort_unstable();
         assert_eq!(hosts, all.iter().map(|(host, _)| *host).collect::<Vec<_>>());
         let page = PageRequest::first(2);
-        let wanted = ResultFilter { state: vec![JobState::Fixed], wave: Some(1), ..ResultFilter::default() };
-        let fixed = db.campaign_results(campaign.id, &wanted, &page).await.expect("lists");
+        let wanted = ResultFilter { stands: vec![Stands::Job(JobState::Fixed)], wave: Some(1), ..ResultFilter::default() };
+        let fixed = db.campaign_results(campaign.id, &wanted, &page, at(9)).await.expect("lists");
         assert_eq!((fixed.items.len(), fixed.total), (2, 3));
         let next = PageRequest { limit: 2, cursor: fixed.next };
-        assert_eq!(db.campaign_results(campaign.id, &wanted, &next).await.expect("lists").items.len(), 1);
-        let document = db.campaign_document(campaign.id).await.expect("exports");
+        assert_eq!(db.campaign_results(campaign.id, &wanted, &next, at(9)).await.expect("lists").items.len(), 1);
+        let document = db.campaign_document(campaign.id, at(9)).await.expect("exports");
         assert_eq!(document.waves, counts.waves, "counted twice by one rule");
         let actors: Vec<_> = document.audit.iter().skip(2).map(|row| row.actor.clone()).collect();
         assert!(actors.iter().all(|actor| *actor == format!("campaign {}", campaign.id)));
@@ -136,7 +137,7 @@ contract! {
             (all[6].0, "nothing automatic helps"), (all[2].0, "the host is retired"),
             (all[3].0, "its failure was resolved before its turn came"),
         ]);
-        let counts = db.campaign_counts(campaign.id).await.expect("counts").all;
+        let counts = db.campaign_counts(campaign.id, at(9)).await.expect("counts").all;
         assert_eq!((counts.hosts, counts.left_out, counts.waiting, counts.states["queued"]), (7, 3, 2, 2));
         let snapshot = look(db, campaign.id, at(3)).await.snapshot;
         assert_eq!(snapshot.hosts.iter().filter(|h| h.excluded).count(), 3);
@@ -195,7 +196,7 @@ contract! {
         assert!(db.job(offered.1).await.expect("reads").expect("there").job.cancel_requested);
         assert_eq!(state(db, begun.1).await, JobState::Running);
         send(db, offered.0, [job_says(offered.1, 1, JobState::Cancelled, at(5))], at(5)).await;
-        let counts = db.campaign_counts(campaign.id).await.expect("counts").all;
+        let counts = db.campaign_counts(campaign.id, at(9)).await.expect("counts").all;
         assert_eq!((counts.waiting, counts.states["running"]), (2, 1));
         db.move_campaign(campaign.id, CampaignMove::Resume, "", ANNA, at(6)).await.expect("resumes");
         let mut again: Vec<HostId> = settle(db, campaign.id, at(6)).await.into_iter().map(|(host, _)| host).collect();
@@ -293,7 +294,7 @@ contract! {
         let runs = db.campaign_runs(campaign.id).await.expect("lists");
         assert_eq!(runs.iter().map(|r| r.outcome).collect::<Vec<_>>(), [Some(CampaignState::Completed), None]);
         let first = ResultFilter { run: Some(1), ..ResultFilter::default() };
-        let first = db.campaign_results(campaign.id, &first, &PageRequest::default()).await.expect("lists");
+        let first = db.campaign_results(campaign.id, &first, &PageRequest::default(), at(9)).await.expect("lists");
         assert_eq!(first.total, 2);
     }
 
@@ -349,6 +350,43 @@ contract! {
         assert_eq!(set, all, "it is the try that is taken back");
     }
 
+    async fn of_a_job_that_climbed_each_try_is_taken_back_by_itself(db) {
+        broken(db, 1).await;
+        let fields = json!({"waves": [{"share": "all"}], "thresholds": {"abort": "off"}});
+        let campaign = running(db, 1, &fields, at(2)).await;
+        plan(db, campaign.id, at(2)).await.expect("opens the wave");
+        let hosts = super::look(db, campaign.id, at(2)).await.snapshot.hosts;
+        let mut jobs = jobs_for(db, campaign.id, &[hosts[0].host], at(2)).await;
+        jobs[0].terms.climbs = true;
+        let (host, made) = (jobs[0].host, jobs[0].id);
+        let revision = db.campaign(campaign.id).await.expect("reads").expect("there").revision;
+        let decisions = Decisions { start: vec![host], ..Decisions::default() };
+        let step = NextStep { revision, decisions: &decisions, jobs: &jobs, left_out: &[], selection: None };
+        db.apply_campaign(campaign.id, &step, "planner", at(2)).await.expect("applies").expect("now");
+        works(db, host, made, JobState::Failed, at(3)).await;
+        let next = crate::tests::climbing::next("apt.clean", at(4));
+        let known = crate::tests::climbing::known("yes");
+        assert!(db.climb_to((made, 1), &next, &known, at(4)).await.expect("climbs"));
+        db.offer(made, at(4)).await.expect("offers").expect("an order");
+        let seen = async |now| {
+            let all = db.campaign_undo_set(campaign.id, now).await.expect("reads");
+            all.into_iter().map(|u| (u.attempt, u.remediation.to_string(), u.digest, u.standing)).collect::<Vec<_>>()
+        };
+        let first = |standing| (1, jobs[0].remediation.to_string(), jobs[0].digest.clone(), standing);
+        assert_eq!(seen(at(4)).await, [first(UndoStanding::AtWork)], "the second has not begun");
+        send(db, host, [job_says(made, 2, JobState::Running, at(5)), job_says(made, 2, JobState::Fixed, at(5))], at(5)).await;
+        let second = |standing| (2, "apt.clean".to_owned(), next.digest.clone(), standing);
+        assert_eq!(seen(at(6)).await, [first(UndoStanding::Possible), second(UndoStanding::Possible)]);
+        let mut undo = jobs[0].clone();
+        undo.id = JobId(crate::tests::id(900));
+        undo.terms.task = Task::Undo { job: made, attempt: 2 };
+        db.create_job(&undo, "ops", at(6)).await.expect("made");
+        assert_eq!(seen(at(6)).await, [first(UndoStanding::Possible), second(UndoStanding::UnderWay)]);
+        let tries = db.job(made).await.expect("reads").expect("there").attempts;
+        let undone: Vec<_> = tries.iter().map(|t| (t.digest.clone(), t.undone_by)).collect();
+        assert_eq!(undone, [(jobs[0].digest.clone(), None), (next.digest.clone(), Some(undo.id))]);
+    }
+
     async fn a_snapshot_tells_relapses_regressions_groups_and_sites(db) {
         let all = broken(db, 3).await;
         let label = |site: &str| [("site".to_owned(), site.to_owned()), ("cluster".to_owned(), format!("c{site}"))];
@@ -393,7 +431,7 @@ contract! {
             while db.drop_old(&keep, at(days * 24 * 60), 100).await.expect("drops").more {}
         };
         drop_all(410).await;
-        assert_eq!(db.campaign_document(campaign.id).await.expect("exports").hosts.len(), 2);
+        assert_eq!(db.campaign_document(campaign.id, at(9)).await.expect("exports").hosts.len(), 2);
         assert_eq!(crate::tests::incidents(db).await.len(), 2, "the campaign tells of them");
         drop_all(425).await;
         assert_eq!(db.campaign(campaign.id).await.expect("reads"), None);

@@ -87,7 +87,7 @@ contract! {
         assert_eq!(given.iter().map(|a| (a.by.as_str(), a.void)).collect::<Vec<_>>(),
             [("user boris", Some(at(3))), ("user clara", Some(at(5))), ("user clara", None)]);
         assert_eq!(db.approvals(1).await.expect("lists")[0].by, "user clara");
-        let document = db.campaign_document(made.id).await.expect("exports");
+        let document = db.campaign_document(made.id, at(9)).await.expect("exports");
         assert_eq!((document.approvals.len(), document.runs.len(), document.audit_omitted), (3, 1, 0));
         let told: Vec<_> = document.audit.iter().map(|row| row.action.as_str()).collect();
         assert_eq!(told, ["campaign.create", "campaign.approve", "campaign.edit", "campaign.edit",

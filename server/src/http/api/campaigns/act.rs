@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use fleetmend_core::campaign::{CampaignState, Membership, Schedule};
 use fleetmend_core::ids::CampaignId;
-use fleetmend_core::step::Undo;
 use fleetmend_core::token::Permission;
 use fleetmend_store::{Campaign, CampaignMove, CampaignText, NewCampaign, UndoStanding, Undoable};
 use serde::{Deserialize, Serialize};
@@ -114,7 +113,7 @@ pub(crate) async fn start_as(
     as_of_today(call, &campaign).await?;
     let started = if definition.schedule == Schedule::ByHand || now {
         let hosts = match campaign.undoes {
-            Some(undone) => campaigns::undo_selection(call.db(), undone, call.now).await?,
+            Some(undone) => campaigns::undo_selection(call.shared(), undone, call.now).await?,
             None => campaigns::select(call.shared(), definition, Some(id), call.now).await?,
         };
         if hosts.members.is_empty() && definition.membership == Membership::Static {
@@ -185,12 +184,12 @@ pub(crate) async fn undo_preview(call: Call) -> Answer {
     let mut jobs: BTreeMap<String, u64> = BTreeMap::new();
     for job in &set {
         let word = match job.standing {
-            UndoStanding::Possible => undo_of(&call, job).as_str(),
+            UndoStanding::Possible => campaigns::undo_of(call.shared().catalogue, job).as_str(),
             other => other.as_str(),
         };
         *jobs.entry(word.to_owned()).or_default() += 1;
     }
-    let hosts = campaigns::undo_selection(call.db(), id, call.now).await?.members.len() as u64;
+    let hosts = campaigns::undo_selection(call.shared(), id, call.now).await?.members.len() as u64;
     ok(&UndoView { jobs, hosts, first: set.into_iter().take(100).collect() })
 }
 
@@ -206,7 +205,7 @@ pub(crate) async fn undo(call: Call) -> Answer {
 pub(crate) async fn undo_as(call: &Call, id: CampaignId, why: &str) -> Result<Campaign, Problem> {
     let why = reason(why)?.to_owned();
     let undone = find(call, id).await?;
-    let hosts = campaigns::undo_selection(call.db(), id, call.now).await?;
+    let hosts = campaigns::undo_selection(call.shared(), id, call.now).await?;
     if hosts.members.is_empty() {
         let text = "nothing of it can be taken back now: GET its undo says why";
         return Err(Problem::conflict("nothing_to_undo", text));
@@ -236,12 +235,6 @@ fn undoing(call: &Call, undone: &Campaign, why: &str, hosts: usize) -> NewCampai
         text: CampaignText { definition, needs: Vec::new() },
         undoes: Some(undone.id),
     }
-}
-
-fn undo_of(call: &Call, job: &Undoable) -> Undo {
-    let entry = call.shared().catalogue.remediations.get(&job.remediation);
-    // What the catalogue no longer knows, the agent's journal may still; it says so itself.
-    entry.map_or(Undo::Compensating, fleetmend_core::knowledge::Remediation::undo)
 }
 
 async fn step(call: Call, to: CampaignMove) -> Answer {

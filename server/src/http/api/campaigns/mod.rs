@@ -9,7 +9,7 @@ use fleetmend_core::campaign::{CampaignState, Definition, Membership, Schedule};
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::job::JobState;
 use fleetmend_store::{
-    Campaign, CampaignFilter, CampaignText, JobFilter, NewCampaign, Page, ResultFilter, Who,
+    Campaign, CampaignFilter, CampaignText, JobFilter, NewCampaign, Page, ResultFilter, Stands, Who,
 };
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +153,7 @@ pub(crate) async fn detail(
     call: &Call,
     campaign: &Campaign,
 ) -> Result<CampaignDetailView, Problem> {
-    let counts = call.db().campaign_counts(campaign.id).await?;
+    let counts = call.db().campaign_counts(campaign.id, call.now).await?;
     let runs = call.db().campaign_runs(campaign.id).await?;
     Ok(CampaignDetailView::new(campaign, &counts, runs))
 }
@@ -260,16 +260,11 @@ pub(crate) async fn hosts(call: Call) -> Answer {
         ..ResultFilter::default()
     };
     for word in call.query.texts("outcome") {
-        match word {
-            "waiting" => filter.waiting = true,
-            "left_out" => filter.left_out = true,
-            state => filter
-                .state
-                .push(state.parse::<JobState>().map_err(|e| Problem::from(e).field("outcome"))?),
-        }
+        let stands = word.parse::<Stands>().map_err(|e| Problem::from(e).field("outcome"))?;
+        filter.stands.push(stands);
     }
     paging::list(call, HOST_COLUMNS, (id, filter), |call, with, page| async move {
-        let page = call.db().campaign_results(with.0, &with.1, &page).await?;
+        let page = call.db().campaign_results(with.0, &with.1, &page, call.now).await?;
         let items = page.items.into_iter().map(CampaignHostView::from).collect();
         Ok(Page { items, next: page.next, total: page.total })
     })
@@ -293,7 +288,7 @@ pub(crate) async fn jobs(call: Call) -> Answer {
 /// The whole campaign as one document.
 pub(crate) async fn document(call: Call) -> Answer {
     let id = find(&call, call.id()?).await?.id;
-    let document = call.db().campaign_document(id).await?;
+    let document = call.db().campaign_document(id, call.now).await?;
     let campaign = serde_json::to_value(&document).map_err(Problem::internal)?;
     ok(&DocumentView { made_at: time(call.now), server: env!("CARGO_PKG_VERSION"), campaign })
 }

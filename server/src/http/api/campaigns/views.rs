@@ -81,7 +81,7 @@ pub(crate) struct CampaignDetailView {
     /// What is written.
     #[schema(value_type = Object)]
     pub(crate) definition: serde_json::Value,
-    /// Hosts by how they stand: `waiting`, `left_out`, or the state of their job.
+    /// Hosts by how they stand: `waiting`, `left_out`, `silent`, or the state of their job.
     pub(crate) counts: BTreeMap<String, u64>,
     /// Hosts whose failure came back after the fix.
     pub(crate) relapsed: u64,
@@ -136,7 +136,7 @@ pub(crate) struct CampaignHostView {
     pub(crate) incident: String,
     /// The wave it was started in, from 0.
     pub(crate) wave: Option<u32>,
-    /// `waiting`, `left_out`, or the state of its job.
+    /// `waiting`, `left_out`, `silent`, or the state of its job.
     pub(crate) outcome: &'static str,
     /// Why, in words.
     pub(crate) detail: Option<String>,
@@ -270,13 +270,7 @@ impl From<CampaignRun> for RunView {
 impl From<HostResult> for CampaignHostView {
     fn from(result: HostResult) -> Self {
         let store::HostResult { left_out, detail, .. } = result;
-        let waits = result.job.is_none()
-            || (result.recalled && result.ended.is_some() && result.begun.is_none());
-        let outcome = match result.state {
-            _ if result.job.is_none() && left_out.is_some() => "left_out",
-            Some(state) if !waits => state.as_str(),
-            _ => "waiting",
-        };
+        let outcome = result.stands.as_str();
         Self {
             host: HostRef {
                 id: result.host.to_string(),
@@ -287,7 +281,7 @@ impl From<HostResult> for CampaignHostView {
             incident: result.incident.to_string(),
             wave: result.wave,
             outcome,
-            detail: left_out.or(detail),
+            detail: left_out.or(result.waits_for).or(detail),
             job: result.job.map(|id| id.to_string()),
             task: result.task,
             cause: result.cause,

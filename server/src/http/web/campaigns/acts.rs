@@ -1,11 +1,13 @@
 //! What a person does to a campaign. Each act has a page that says first what will happen to how many
 //! hosts.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use fleetmend_core::campaign::{CampaignState, Outcome, Remedy, Schedule, retry};
 use fleetmend_core::ids::{CampaignId, JobId};
 use fleetmend_core::job::JobState;
-use fleetmend_core::knowledge::{Remediation, Risk};
+use fleetmend_core::knowledge::Risk;
 use fleetmend_core::step::Undo;
 use fleetmend_core::token::Permission;
 use fleetmend_core::words::Slug;
@@ -14,6 +16,7 @@ use fleetmend_store::{Campaign, CampaignLook, CampaignMove, UndoStanding, Undoab
 use super::does;
 use super::page::look;
 use super::words::{self, Line};
+use crate::campaigns;
 use crate::http::api::{campaigns as doing, reason};
 use crate::http::auth::Caller;
 use crate::http::call::Call;
@@ -60,6 +63,8 @@ struct ActPage {
     needs: Vec<String>,
     will: Vec<String>,
     is_approval: bool,
+    /// Whether it can be done at all now: else there is no button.
+    doable: bool,
     /// The number to be typed, where it is dangerous.
     count: Option<u64>,
     danger: bool,
@@ -244,6 +249,10 @@ async fn asked(call: &Call, act: Act, refused: &str) -> Result<ActPage, Problem>
     if act == Act::Undo {
         said = undoing(call, &look, t).await?;
     }
+    if act == Act::Retry {
+        said.count = Some(retry(&look.snapshot, call.now).len() as u64);
+    }
+    let idle = matches!(act, Act::Undo | Act::Retry) && said.count == Some(0);
     let irreversible =
         if begins { does::irreversible(definition, catalogue, t) } else { Vec::new() };
     // What is dangerous is asked for by number.
@@ -255,6 +264,7 @@ async fn asked(call: &Call, act: Act, refused: &str) -> Result<ActPage, Problem>
         refused.to_owned()
     };
     Ok(ActPage {
+        doable: !idle && act.fits(&look.campaign),
         word,
         title: t.f(&format!("act.title.{word}"), &definition.name),
         needs: if begins { look.campaign.needs.clone() } else { Vec::new() },
@@ -298,8 +308,7 @@ fn button(act: Act, said: &Said, t: Words) -> String {
 /// What begins with a start, now or later.
 async fn beginning(call: &Call, look: &CampaignLook, t: Words) -> Result<Said, Problem> {
     let c = &look.campaign;
-    let found =
-        crate::campaigns::select(call.shared(), &c.definition, Some(c.id), call.now).await?;
+    let found = campaigns::select(call.shared(), &c.definition, Some(c.id), call.now).await?;
     let count = found.members.len() as u64;
     let first = does::wave_sizes(&c.definition, count).first().copied().unwrap_or(0);
     let mut will = vec![t.f2("act.will_start", t.n("count.hosts", count), t.num(first))];
@@ -353,17 +362,16 @@ fn standing_said(look: &CampaignLook, act: Act, call: &Call, t: Words) -> Vec<St
 async fn undoing(call: &Call, look: &CampaignLook, t: Words) -> Result<Said, Problem> {
     let set = call.db().campaign_undo_set(look.campaign.id, call.now).await?;
     let catalogue = call.shared().catalogue;
-    let undo_of =
-        |job: &Undoable| catalogue.remediations.get(&job.remediation).map(Remediation::undo);
-    let can = |job: &&Undoable| {
-        job.standing == UndoStanding::Possible && undo_of(job).is_some_and(|u| u != Undo::None)
-    };
-    let count = |undo: Undo| set.iter().filter(can).filter(|j| undo_of(j) == Some(undo)).count();
-    let possible = set.iter().filter(can).count();
+    let undo_of = |tried: &Undoable| campaigns::undo_of(catalogue, tried);
+    let next = campaigns::undo_next(catalogue, set.clone());
+    let count = |undo: Undo| next.values().filter(|tried| undo_of(tried) == undo).count();
+    let possible = next.len();
+    let jobs: BTreeSet<JobId> = set.iter().map(|tried| tried.job).collect();
+    let kept = jobs.len() - jobs.iter().filter(|id| next.values().any(|u| u.job == **id)).count();
     let mut will = vec![
         t.n("act.undo_exact", count(Undo::Exact)),
         t.n("act.undo_compensating", count(Undo::Compensating)),
-        t.n("act.undo_not", set.len() - possible),
+        t.n("act.undo_not", kept),
         t.s("act.then.undo").to_owned(),
     ];
     if set.is_empty() {
@@ -371,8 +379,7 @@ async fn undoing(call: &Call, look: &CampaignLook, t: Words) -> Result<Said, Pro
     }
     let rows = set.into_iter().take(SHOWN).map(|job| UndoRow {
         said: match (job.standing, undo_of(&job)) {
-            (UndoStanding::Possible, Some(undo)) => t.word("undo", undo),
-            (UndoStanding::Possible, None) => t.word("undo", Undo::None),
+            (UndoStanding::Possible, undo) => t.word("undo", undo),
             (standing, _) => t.word("undo_standing", standing),
         },
         job: job.job,

@@ -1,12 +1,10 @@
 //! The list of campaigns: where each stands, how far it is, who, since when, and why it waits.
 
 use askama::Template;
-use fleetmend_core::campaign::{CampaignState, Outcome, Remedy};
-use fleetmend_core::job::JobState;
-use fleetmend_store::{Campaign, CampaignFilter, HostCounts, PageRequest};
+use fleetmend_core::campaign::CampaignState;
+use fleetmend_store::{Campaign, CampaignFilter, PageRequest};
 
-use super::bars::{Group, Groups};
-use super::words;
+use super::{standing, words};
 use crate::http::api;
 use crate::http::call::Call;
 use crate::http::route::Answer;
@@ -56,8 +54,8 @@ pub(crate) async fn page(call: Call) -> Answer {
     let catalogue = call.shared().catalogue;
     let mut rows = Vec::new();
     for c in page.items {
-        let counts = call.db().campaign_counts(c.id).await?.all;
-        let groups = groups(&counts, &c);
+        let counts = call.db().campaign_counts(c.id, call.now).await?;
+        let groups = standing::groups(&c, &counts);
         rows.push(Row {
             problem: words::problem(&c.definition.selector, catalogue, p.t),
             why: why(&c),
@@ -94,18 +92,4 @@ fn why(c: &Campaign) -> String {
         | CampaignState::Cancelled => c.state_reason.clone(),
         CampaignState::Draft => String::new(),
     }
-}
-
-/// Hosts by group, from their jobs. That a host fell silent is told on the campaign's own page.
-fn groups(counts: &HostCounts, c: &Campaign) -> Groups {
-    let verify_only = c.definition.remedy == Remedy::VerifyOnly;
-    let over = c.state.is_final();
-    let mut groups = Groups::default();
-    groups.add(if over { Group::NotReached } else { Group::Waiting }, counts.waiting);
-    groups.add(Group::of(Outcome::Excluded, verify_only), counts.left_out);
-    for (state, hosts) in &counts.states {
-        let Ok(state) = state.parse::<JobState>() else { continue };
-        groups.add(Group::of(state.into(), verify_only), *hosts);
-    }
-    groups
 }

@@ -3,11 +3,14 @@
 use askama::Template;
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::job::JobState;
-use fleetmend_store::{Approval, Campaign, CampaignLook, HostResult, PageRequest, ResultFilter};
+use fleetmend_store::{
+    Approval, Campaign, CampaignLook, HostResult, PageRequest, ResultFilter, Stands,
+};
 
 use super::acts::{Act, ActLink};
 use super::standing::{Standing, standing};
 use super::words::{self, Line};
+use crate::http::api::campaigns::find;
 use crate::http::call::Call;
 use crate::http::params::encode;
 use crate::http::problem::Problem;
@@ -46,19 +49,11 @@ struct Pick {
 }
 
 impl CampaignPage {
-    /// Where a host's job stands. One that the campaign took back before it began is as good as none.
-    #[expect(clippy::unused_self, reason = "templates reach it through the page")]
-    fn stands(&self, host: &HostResult) -> Option<JobState> {
-        let taken_back = host.recalled && host.ended.is_some() && host.begun.is_none();
-        host.state.filter(|_| !taken_back)
-    }
-
-    /// How a host stands that has no job.
-    fn waits(&self, host: &HostResult) -> &'static str {
-        match (&host.left_out, self.c.state.is_final()) {
-            (Some(_), _) => "excluded",
-            (None, true) => "not_reached",
-            (None, false) => "waiting",
+    /// How a host stands, as a badge.
+    fn badge(&self, host: &HostResult) -> String {
+        match host.stands {
+            Stands::Job(state) => self.p.badge("job", state),
+            other => self.p.badge("outcome", other.outcome()),
         }
     }
 }
@@ -74,21 +69,24 @@ pub(super) async fn look(call: &Call, id: CampaignId) -> Result<CampaignLook, Pr
 /// The page.
 pub(crate) async fn page(call: Call) -> Answer {
     let id: CampaignId = call.id()?;
-    let look = look(&call, id).await?;
+    let campaign = find(&call, id).await?;
+    let counts = call.db().campaign_counts(id, call.now).await?;
     let p = Frame::new(&call, "campaigns");
     let outcome = call.query.text("outcome").unwrap_or_default().to_owned();
     let filter = filter(&call, &outcome)?;
     let cursor = call.query.parse("cursor")?;
-    let page =
-        call.db().campaign_results(id, &filter, &PageRequest { limit: ROWS, cursor }).await?;
+    let page = call
+        .db()
+        .campaign_results(id, &filter, &PageRequest { limit: ROWS, cursor }, call.now)
+        .await?;
     let next = page.next.map(|cursor| {
         let query = if outcome.is_empty() { String::new() } else { format!("&outcome={outcome}") };
         format!("/campaigns/{id}?cursor={}{query}#hosts", encode(&cursor.to_string()))
     });
     html(&CampaignPage {
-        standing: standing(&look.snapshot, call.now, p.t),
-        lines: words::lines(&look.campaign.definition, call.shared().catalogue, p.t),
-        acts: Act::possible(&look.campaign, &call, p.t),
+        standing: standing(&campaign, &counts, p.t),
+        lines: words::lines(&campaign.definition, call.shared().catalogue, p.t),
+        acts: Act::possible(&campaign, &call, p.t),
         hosts: page.items,
         hosts_total: page.total,
         next: next.unwrap_or_default(),
@@ -96,31 +94,35 @@ pub(crate) async fn page(call: Call) -> Answer {
         kept: kept(&call, &["outcome"]),
         filtered: !outcome.is_empty(),
         approvals: call.db().campaign_approvals(id).await?,
-        c: look.campaign,
+        c: campaign,
         p,
     })
 }
 
 /// Which hosts are wanted.
 fn filter(call: &Call, outcome: &str) -> Result<ResultFilter, Problem> {
-    let mut filter = ResultFilter::default();
-    match outcome {
-        "" => {}
-        "waiting" => filter.waiting = true,
-        "excluded" => filter.left_out = true,
-        "errors" => filter.state = ERRORS.to_vec(),
-        "flight" => {
-            filter.state = JobState::ALL.iter().copied().filter(|s| !s.is_final()).collect();
-        }
-        _ => filter.state = call.query.word::<JobState>("outcome")?.into_iter().collect(),
+    let of = |which: &dyn Fn(JobState) -> bool| -> Vec<Stands> {
+        JobState::ALL.iter().copied().filter(|s| which(*s)).map(Stands::Job).collect()
+    };
+    let mut stands = match outcome {
+        "" => Vec::new(),
+        "excluded" => vec![Stands::LeftOut],
+        "errors" => of(&|state| ERRORS.contains(&state)),
+        "flight" => of(&|state| !state.is_final()),
+        _ => call.query.word::<Stands>("outcome")?.into_iter().collect(),
+    };
+    // Who fell silent is in error, and still at work.
+    if matches!(outcome, "errors" | "flight") {
+        stands.push(Stands::Silent);
     }
-    Ok(filter)
+    Ok(ResultFilter { stands, ..ResultFilter::default() })
 }
 
 fn picks(chosen: &str, t: Words) -> Vec<Pick> {
     let several = [
         ("errors", t.s("camps.all_errors").to_owned()),
         ("flight", t.s("camps.all_flight").to_owned()),
+        ("silent", t.word("outcome", "silent")),
         ("waiting", t.word("outcome", "waiting")),
         ("excluded", t.word("outcome", "excluded")),
     ];

@@ -1,9 +1,9 @@
 //! How a campaign stands: its hosts by wave, how near its gate and its limits are.
 
-use fleetmend_core::campaign::{
-    CampaignState, Counters, Definition, Outcome, Remedy, Snapshot, WaveStanding,
-};
+use fleetmend_core::campaign::{CampaignState, Definition, Remedy};
+use fleetmend_core::job::JobState;
 use fleetmend_core::time::Timestamp;
+use fleetmend_store::{Campaign, CampaignCounts, HostGroup, Stands};
 
 use super::bars::{Gauge, Group, Groups, gauge, meter};
 use super::words;
@@ -82,7 +82,6 @@ pub(crate) struct Standing {
 /// What is counted of a wave, or of the whole.
 #[derive(Debug, Default, Clone, Copy)]
 struct Count {
-    counters: Counters,
     started: u64,
     errors: u64,
     reached: u64,
@@ -90,43 +89,56 @@ struct Count {
     proved: u64,
 }
 
-/// How a campaign stands.
-pub(crate) fn standing(s: &Snapshot, now: Timestamp, t: Words) -> Standing {
-    let definition = &s.definition;
+/// How a campaign stands, from its counts: nothing here grows with its hosts.
+pub(crate) fn standing(c: &Campaign, counts: &CampaignCounts, t: Words) -> Standing {
+    let definition = &c.definition;
     let verify_only = definition.remedy == Remedy::VerifyOnly;
-    let over = s.state.is_final();
     let mut whole = Count::default();
     let mut waves = vec![Count::default(); definition.waves.len()];
-    let mut without_wave = Counters::default();
-    for host in &s.hosts {
-        let outcome = host.outcome(over, now);
-        let state = host.job_state.filter(|_| !host.waits());
-        let add = |count: &mut Count| {
-            count.counters.add(outcome);
-            let Some(state) = state else { return };
-            let proved = state == fleetmend_core::job::JobState::Fixed
-                || (verify_only && state == fleetmend_core::job::JobState::Failed);
-            count.started += u64::from(state.has_begun());
-            count.reached +=
-                u64::from(state.has_begun() || state == fleetmend_core::job::JobState::Blocked);
-            count.ended += u64::from(state.has_begun() && state.is_final());
-            count.errors += u64::from(outcome.is_error(verify_only));
-            count.proved += u64::from(proved);
-        };
-        add(&mut whole);
-        let index = host.wave.filter(|_| !host.waits()).and_then(|at| usize::try_from(at).ok());
-        match index.and_then(|at| waves.get_mut(at)) {
-            Some(wave) => add(wave),
-            None => without_wave.add(outcome),
+    for group in &counts.groups {
+        whole.add(group, verify_only);
+        if let Some(wave) = place(group).and_then(|at| waves.get_mut(at)) {
+            wave.add(group, verify_only);
         }
     }
-    let groups = Groups::of(&whole.counters, verify_only);
+    let groups = groups(c, counts);
     Standing {
         bar: groups.bar(t),
         badges: groups.badges(t),
         gauges: gauges(definition, &whole, &waves, t),
-        gate: gate(s, &waves, t),
-        waves: rows(s, &waves, without_wave, verify_only, t),
+        gate: gate(c, counts, &waves, t),
+        waves: rows(c, counts, verify_only, t),
+    }
+}
+
+/// All hosts by group.
+pub(crate) fn groups(c: &Campaign, counts: &CampaignCounts) -> Groups {
+    let verify_only = c.definition.remedy == Remedy::VerifyOnly;
+    let mut groups = Groups::default();
+    for group in &counts.groups {
+        groups.add(Group::of(group.stands.outcome(), verify_only), group.hosts);
+    }
+    groups
+}
+
+/// The wave that hosts stand in; `None` where they wait for one, or wait again.
+fn place(group: &HostGroup) -> Option<usize> {
+    group.state?;
+    usize::try_from(group.wave?).ok()
+}
+
+impl Count {
+    fn add(&mut self, group: &HostGroup, verify_only: bool) {
+        let Some(state) = group.state else { return };
+        let add = |count: &mut u64, counts: bool| *count += if counts { group.hosts } else { 0 };
+        add(&mut self.started, group.begun);
+        add(&mut self.reached, group.begun || state == JobState::Blocked);
+        add(&mut self.ended, state.has_begun() && state.is_final());
+        add(&mut self.errors, group.stands.outcome().is_error(verify_only));
+        add(
+            &mut self.proved,
+            state == JobState::Fixed || (verify_only && state == JobState::Failed),
+        );
     }
 }
 
@@ -151,12 +163,12 @@ fn gauges(d: &Definition, whole: &Count, waves: &[Count], t: Words) -> Vec<Gauge
 }
 
 /// The gate of the last opened wave. The last wave of all has none.
-fn gate(s: &Snapshot, waves: &[Count], t: Words) -> Option<GateView> {
-    let at = s.waves.len().checked_sub(1)?;
-    if at + 1 >= s.definition.waves.len() || s.state.is_final() {
+fn gate(c: &Campaign, counts: &CampaignCounts, waves: &[Count], t: Words) -> Option<GateView> {
+    let at = counts.waves.len().checked_sub(1)?;
+    if at + 1 >= c.definition.waves.len() || c.state.is_final() {
         return None;
     }
-    let (wave, gate) = (waves.get(at)?, &s.definition.gate);
+    let (wave, gate) = (waves.get(at)?, &c.definition.gate);
     let wanted = (wave.reached * u64::from(gate.success_percent)).div_ceil(100);
     let proved = t.f2("camp.gate_now", t.num(wave.proved), t.n("camp.reached", wave.reached));
     let rule = t.f2(
@@ -164,7 +176,7 @@ fn gate(s: &Snapshot, waves: &[Count], t: Words) -> Option<GateView> {
         t.percent(f64::from(gate.success_percent) / 100.0),
         t.n("count.hosts", gate.least_sample),
     );
-    let soak = s.waves.get(at).and_then(|w| w.gate_held).map(|held| {
+    let soak = counts.waves.get(at).and_then(|w| w.gate_held).map(|held| {
         let until = held.after(gate.soak.duration());
         t.f("camp.soaks", t.exact(until))
     });
@@ -175,24 +187,29 @@ fn gate(s: &Snapshot, waves: &[Count], t: Words) -> Option<GateView> {
     })
 }
 
-fn rows(
-    s: &Snapshot,
-    waves: &[Count],
-    without_wave: Counters,
-    verify_only: bool,
-    t: Words,
-) -> Vec<WaveRow> {
-    let members = s.hosts.iter().filter(|host| !host.excluded || host.job.is_some()).count();
-    let most = s.definition.max_hosts.map_or(usize::MAX, |most| most as usize);
-    let mut waiting = u64::from(without_wave.get(Outcome::Waiting));
-    let mut missed = u64::from(without_wave.get(Outcome::NotReached));
-    let last = s.definition.waves.len().saturating_sub(1);
+fn rows(c: &Campaign, counts: &CampaignCounts, verify_only: bool, t: Words) -> Vec<WaveRow> {
+    let planned = &c.definition.waves;
+    let mut of_waves = vec![Groups::default(); planned.len()];
+    let (mut members, mut waiting, mut missed) = (0_u64, 0_u64, 0_u64);
+    for group in &counts.groups {
+        members += if group.stands == Stands::LeftOut { 0 } else { group.hosts };
+        match (place(group).and_then(|at| of_waves.get_mut(at)), group.stands) {
+            (Some(groups), stands) => {
+                groups.add(Group::of(stands.outcome(), verify_only), group.hosts);
+            }
+            (None, Stands::Waiting) => waiting += group.hosts,
+            (None, Stands::Job(JobState::NotReached)) => missed += group.hosts,
+            (None, _) => {}
+        }
+    }
+    let members = usize::try_from(members).unwrap_or(usize::MAX);
+    let most = c.definition.max_hosts.map_or(usize::MAX, |most| most as usize);
+    let last = planned.len().saturating_sub(1);
     let mut taken = 0_u64;
     let mut rows = Vec::new();
-    for (at, (planned, count)) in s.definition.waves.iter().zip(waves).enumerate() {
-        let opened = s.waves.get(at);
-        let mut groups = Groups::of(&count.counters, verify_only);
-        let is_done = at + 1 < s.waves.len();
+    for (at, (planned, mut groups)) in planned.iter().zip(of_waves).enumerate() {
+        let opened = counts.waves.get(at);
+        let is_done = at + 1 < counts.waves.len();
         // What has no wave yet will come into those that are still to be filled, in order.
         let places = planned.share.of(members.min(most)) as u64;
         let free = if is_done { 0 } else { places.saturating_sub(taken + groups.sum()) };
@@ -211,7 +228,7 @@ fn rows(
                 .as_ref()
                 .map(|(key, value)| format!("{key}={value}"))
                 .unwrap_or_default(),
-            state: state(s, at, opened),
+            state: state(c, counts, at),
             hosts: groups.sum(),
             bar: groups.bar(t),
             badges: groups.badges(t),
@@ -221,10 +238,10 @@ fn rows(
     rows
 }
 
-fn state(s: &Snapshot, at: usize, opened: Option<&WaveStanding>) -> WaveState {
-    let is_last_opened = at + 1 == s.waves.len();
-    let finished = matches!(s.state, CampaignState::Completed | CampaignState::CompletedWithErrors);
-    match opened {
+fn state(c: &Campaign, counts: &CampaignCounts, at: usize) -> WaveState {
+    let is_last_opened = at + 1 == counts.waves.len();
+    let finished = matches!(c.state, CampaignState::Completed | CampaignState::CompletedWithErrors);
+    match counts.waves.get(at) {
         None => WaveState::Waiting,
         Some(_) if !is_last_opened || finished => WaveState::Done,
         Some(wave) if wave.gate_held.is_some() => WaveState::Soaking,
@@ -234,13 +251,9 @@ fn state(s: &Snapshot, at: usize, opened: Option<&WaveStanding>) -> WaveState {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use fleetmend_core::campaign::HostStanding;
-    use fleetmend_core::host::Labels;
-    use fleetmend_core::ids::{HostId, JobId};
-    use fleetmend_core::job::JobState;
+    use fleetmend_core::ids::CampaignId;
     use fleetmend_core::knowledge::Lang;
+    use fleetmend_store::{HostCounts, WaveCounts};
     use uuid::Uuid;
 
     use super::*;
@@ -251,50 +264,66 @@ mod tests {
         Timestamp::from_millis(1_800_000_000_000 + minute * 60_000)
     }
 
-    fn host(n: u128, wave: Option<u32>, state: Option<JobState>) -> HostStanding {
-        HostStanding {
-            host: HostId::from(Uuid::from_u128(n)),
-            labels: Labels::new(),
-            reachable: true,
-            last_seen: at(0),
-            busy: false,
-            network: false,
-            wave,
-            job: state.map(|_| JobId::from(Uuid::from_u128(n))),
-            job_state: state,
-            state_since: Some(at(0)),
-            begun: None,
-            ended: None,
-            recalled: false,
-            relapsed: None,
-            regressed: None,
-            excluded: false,
+    fn campaign(state: CampaignState) -> Campaign {
+        Campaign {
+            id: CampaignId::from(Uuid::from_u128(1)),
+            definition: super::super::form::blank(),
+            digest: String::new(),
+            needs: Vec::new(),
+            approved_by: None,
+            state,
+            state_since: at(0),
+            state_by: String::new(),
+            state_reason: String::new(),
+            created_by: String::new(),
+            created: at(0),
+            edited_by: String::new(),
+            edited: at(0),
+            run: 1,
+            started_by: None,
+            started: Some(at(0)),
+            run_ended: None,
+            expires: None,
+            next_look: None,
+            waiting_for: None,
+            undoes: None,
+            hosts: 0,
+            revision: 1,
         }
     }
 
-    fn snapshot(hosts: Vec<HostStanding>, opened: usize) -> Snapshot {
-        let wave = WaveStanding { opened: at(0), gate_held: None };
-        Snapshot {
-            definition: super::super::form::blank(),
-            state: CampaignState::Running,
-            state_since: at(0),
-            started: Some(at(0)),
-            halted: false,
-            freezes: Vec::new(),
-            waves: vec![wave; opened],
-            hosts,
-            started_last_minute: 0,
-            groups_busy: BTreeSet::new(),
-            sites_busy: BTreeMap::new(),
-        }
+    fn group(wave: Option<u32>, stands: Stands, hosts: u64) -> HostGroup {
+        let state = match stands {
+            Stands::Job(state) => Some(state).filter(|s| *s != JobState::NotReached),
+            Stands::Silent => Some(JobState::Running),
+            Stands::Waiting | Stands::LeftOut => None,
+        };
+        let begun = state.is_some_and(JobState::has_begun);
+        HostGroup { wave, stands, state, begun, hosts, relapsed: 0 }
+    }
+
+    fn counts(groups: Vec<HostGroup>, opened: u32) -> CampaignCounts {
+        let wave = |wave| WaveCounts {
+            run: 1,
+            wave,
+            opened: at(0),
+            gate_held: None,
+            counts: HostCounts::default(),
+        };
+        let waves = (0..opened).map(wave).collect();
+        CampaignCounts { run: 1, waves, groups, ..CampaignCounts::default() }
     }
 
     #[test]
     fn every_host_stands_in_one_wave_and_those_that_wait_fill_the_next_ones() {
-        let mut hosts = vec![host(0, Some(0), Some(JobState::Fixed))];
-        hosts.extend((1..3).map(|n| host(n, Some(2), Some(JobState::Running))));
-        hosts.extend((3..100).map(|n| host(n, None, None)));
-        let standing = standing(&snapshot(hosts, 3), at(1), EN);
+        let groups = vec![
+            group(None, Stands::Waiting, 96),
+            // One whose job was taken back waits again, for whatever wave comes.
+            group(Some(2), Stands::Waiting, 1),
+            group(Some(0), Stands::Job(JobState::Fixed), 1),
+            group(Some(2), Stands::Job(JobState::Running), 2),
+        ];
+        let standing = standing(&campaign(CampaignState::Running), &counts(groups, 3), EN);
         let rows: Vec<_> = standing.waves.iter().map(|w| (w.hosts, w.state.as_str())).collect();
         assert_eq!(rows, [(1, "done"), (0, "done"), (9, "open"), (90, "waiting")]);
         assert!(standing.waves[2].badges.contains("7 waiting"), "{}", standing.waves[2].badges);
@@ -303,12 +332,23 @@ mod tests {
     }
 
     #[test]
+    fn who_fell_silent_is_an_error_on_the_gauge_too() {
+        let groups = vec![
+            group(Some(0), Stands::Silent, 1),
+            group(Some(0), Stands::Job(JobState::Fixed), 9),
+        ];
+        let standing = standing(&campaign(CampaignState::Running), &counts(groups, 1), EN);
+        assert!(standing.badges.contains("1 error"), "{}", standing.badges);
+        assert!(standing.gauges[0].crossed, "1 of 10 is more than 5 %");
+    }
+
+    #[test]
     fn what_was_never_reached_is_shown_in_the_waves_it_never_came_to() {
-        let mut hosts = vec![host(0, Some(0), Some(JobState::Failed))];
-        hosts.extend((1..10).map(|n| host(n, None, None)));
-        let mut s = snapshot(hosts, 1);
-        s.state = CampaignState::Aborted;
-        let standing = standing(&s, at(1), EN);
+        let groups = vec![
+            group(Some(0), Stands::Job(JobState::Failed), 1),
+            group(None, Stands::Job(JobState::NotReached), 9),
+        ];
+        let standing = standing(&campaign(CampaignState::Aborted), &counts(groups, 1), EN);
         assert_eq!(standing.waves.iter().map(|w| w.hosts).sum::<u64>(), 10);
         assert!(standing.badges.contains("9 not reached"), "{}", standing.badges);
         assert!(standing.gauges[0].crossed);
