@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use crate::collect::live::fuzz as live;
 use crate::collect::utf16::Utf8;
-use crate::execute::journal;
+use crate::execute::{holds, journal};
 use crate::spool::format;
 
 /// Decodes text of any encoding to the end.
@@ -90,4 +90,17 @@ pub fn spool_frames() -> Vec<u8> {
 /// A journal of one order, as an agent writes it. For the corpus.
 pub fn journal_lines(order: &fleetmend_core::order::Order) -> Vec<u8> {
     journal::written(order)
+}
+
+/// What the server held back, as a disk or a person left it.
+pub fn holds(bytes: &[u8]) {
+    holds::read_through(bytes);
+}
+
+/// A file of what the server held back, as an agent writes it. For the corpus.
+pub fn holds_file(
+    freezes: Vec<fleetmend_core::hold::Freeze>,
+    halt: fleetmend_core::hold::Halt,
+) -> Vec<u8> {
+    holds::written(freezes, halt)
 }

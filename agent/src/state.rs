@@ -116,18 +116,14 @@ impl StateDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::io("cannot read", &path)(error)),
         };
-        let damaged = |why: String| StateError::Damaged { path: path.clone(), why };
-        let body = unsealed(&bytes).ok_or_else(|| damaged("its checksum is another".to_owned()))?;
-        serde_json::from_slice(body).map(Some).map_err(|error| damaged(error.to_string()))
+        parse(&bytes).map(Some).map_err(|why| StateError::Damaged { path, why })
     }
 
     /// Replaces a JSON file of ours: whole or not at all, on disk when this returns.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StateError> {
         let path = self.join(name);
-        let mut bytes = serde_json::to_vec_pretty(value)
+        let bytes = sealed(value)
             .map_err(|error| StateError::Damaged { path: path.clone(), why: error.to_string() })?;
-        let seal = format!("{SEAL}{:08x}\n", crc32fast::hash(&bytes));
-        bytes.extend_from_slice(seal.as_bytes());
         replace(&path, &bytes).map_err(StateError::io("cannot write", &path))
     }
 
@@ -168,6 +164,20 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     drop(file);
     fs::rename(&beside, path)?;
     sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Reads a JSON file of ours, with the checksum behind it, or without any; else says why not.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let body = unsealed(bytes).ok_or("its checksum is another")?;
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+/// A JSON file of ours, with its checksum behind it.
+pub(crate) fn sealed<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    let seal = format!("{SEAL}{:08x}\n", crc32fast::hash(&bytes));
+    bytes.extend_from_slice(seal.as_bytes());
+    Ok(bytes)
 }
 
 /// The JSON of a file without the checksum behind it; `None` where that is another one. A file

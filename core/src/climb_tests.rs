@@ -55,6 +55,11 @@ fn remediation(id: &str, risk: Risk, minutes: u32, reboot: RebootNeed) -> Remedi
 
 /// Three causes, each with a probe of its own; the first has two remediations.
 fn catalogue() -> Catalogue {
+    catalogue_where(Strength::DecisiveAgainst)
+}
+
+/// The same, by how much a *no* of the causes' own probes says.
+fn catalogue_where(no: Strength) -> Catalogue {
     let mut cat = Catalogue::default();
     let remediations: [(&str, &[&str]); 3] =
         [("lock", &["unlock", "restart"]), ("full", &["clean"]), ("store", &["repair", "by_hand"])];
@@ -63,7 +68,7 @@ fn catalogue() -> Catalogue {
         let indication = Indication {
             probe: probe.clone(),
             yes: Strength::Decisive,
-            no: Strength::DecisiveAgainst,
+            no,
             source: "expert".to_owned(),
         };
         let cause = Cause {
@@ -103,6 +108,12 @@ struct Bed {
     truth: Vec<(&'static str, &'static [&'static str])>,
     /// Probes that answer nothing.
     mute: Vec<&'static str>,
+    /// Causes whose own probe does not see them.
+    unseen: Vec<&'static str>,
+    /// What a *no* says.
+    no: Strength,
+    /// What remediations bring.
+    brings: Vec<(&'static str, (&'static str, &'static [&'static str]))>,
     risk: Risk,
     restarts: bool,
     retry: Option<Retry>,
@@ -114,6 +125,9 @@ impl Bed {
         Self {
             truth: truth.to_vec(),
             mute: Vec::new(),
+            unseen: Vec::new(),
+            no: Strength::DecisiveAgainst,
+            brings: Vec::new(),
             risk: Risk::Disruptive,
             restarts: true,
             retry: None,
@@ -124,7 +138,7 @@ impl Bed {
     fn look(&self, minute: i64) -> Vec<Evidence> {
         let one = |(n, id): (u8, &str)| {
             let at = Timestamp::from_millis(minute * 60_000);
-            let is = self.truth.iter().any(|(cause, _)| *cause == id);
+            let is = self.truth.iter().any(|(cause, _)| *cause == id) && !self.unseen.contains(&id);
             let answer = if self.mute.contains(&id) {
                 Answer::Unknown
             } else if is {
@@ -147,7 +161,7 @@ impl Bed {
 
     /// Climbs to the end; each line is a try and what became of it.
     fn climb(mut self) -> (String, Vec<(PlannedStep, Vec<Evidence>)>) {
-        let cat = catalogue();
+        let cat = catalogue_where(self.no);
         let (mut log, mut done) = (String::new(), Vec::new());
         let mut tried: Vec<Tried> = Vec::new();
         let mut minute = 0;
@@ -183,6 +197,8 @@ impl Bed {
                     let before = Known::of(cause, None, &evidence);
                     minute = not_before.as_millis() / 60_000 + i64::from(5_u8);
                     self.truth.retain(|(_, cures)| !cures.contains(&step.remediation.as_str()));
+                    let by = |(by, _): &&(&str, _)| *by == step.remediation.as_str();
+                    self.truth.extend(self.brings.iter().filter(by).map(|(_, fault)| *fault));
                     let after = Known::of(cause, None, &self.look(minute));
                     let waits = not_before.since(now).as_secs() / 60;
                     let _ = writeln!(
@@ -258,6 +274,35 @@ fn golden() -> Vec<(&'static str, Bed)> {
                 restarts: false,
                 mute: vec!["lock", "full", "store"],
                 ..Bed::of(&[("store", &["repair"])])
+            },
+        ),
+        (
+            "the probe of the true cause does not see it, and its no is decisive: it is left alone",
+            Bed { unseen: vec!["full"], ..Bed::of(&[("full", &["clean"])]) },
+        ),
+        (
+            "the same, where its no is weak: it is tried all the same",
+            Bed {
+                unseen: vec!["full"],
+                no: Strength::WeakAgainst,
+                ..Bed::of(&[("full", &["clean"])])
+            },
+        ),
+        (
+            "a later try brings the first cause back: it is tried again",
+            Bed {
+                brings: vec![("repair", ("lock", &["unlock"]))],
+                ..Bed::of(&[("lock", &["unlock"]), ("store", &["repair"])])
+            },
+        ),
+        (
+            "it comes back each time: it is tried twice at most",
+            Bed {
+                brings: vec![
+                    ("unlock", ("store", &["repair"])),
+                    ("repair", ("lock", &["unlock", "restart"])),
+                ],
+                ..Bed::of(&[("lock", &["unlock"])])
             },
         ),
         ("a policy stands in the way", Bed { retry: Some(Retry::Policy), ..lock() }),

@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::code::FailureCode;
 use crate::host::{OsFamily, UpdateAuthority};
+use crate::overdue::OverdueKind;
 use crate::probe::Question;
-use crate::report::{Kind, Operation, Product};
+use crate::report::{IncidentKey, Kind, Operation, Product};
 use crate::step::{Step, Undo};
 use crate::update_class::UpdateClass;
 use crate::words;
@@ -186,8 +187,8 @@ pub struct Cause {
     pub explanation: Text,
     /// The probes that speak for or against it.
     pub indications: Vec<Indication>,
-    /// The probe that is the cause itself: *no* means that the cause is gone. Looked at before a
-    /// job's first step, and after its last.
+    /// The probe that is nearest to the cause itself. Looked at before a job's first step, and after
+    /// its last: *yes* then means that it is not cured. What *no* means, [`Cause::gone_by`] tells.
     pub own_probe: Option<Slug>,
     /// Remediations against it, in the order of the sources.
     pub remediations: Vec<Slug>,
@@ -196,6 +197,26 @@ pub struct Cause {
     pub retries: Vec<Slug>,
     /// The seed rows (S1…S50) it carries.
     pub seeds: Vec<String>,
+}
+
+impl Cause {
+    /// The own probe, where its *no* tells that the cause is gone: it speaks at least strongly against
+    /// it. A weaker *no* (of one service among many, of one folder of two, of a log that may not reach
+    /// back) makes the cause less likely and settles nothing: no job ends by it, nothing is proved by it.
+    pub fn gone_by(&self) -> Option<&Slug> {
+        self.own().filter(|i| i.no.ratio() <= Strength::StrongAgainst.ratio()).map(|i| &i.probe)
+    }
+
+    /// The own probe, where its *yes* tells as much that the cause is there, and its *no* that it is gone.
+    pub fn told_by(&self) -> Option<&Slug> {
+        let yes = self.own().is_some_and(|i| i.yes.ratio() >= Strength::Strong.ratio());
+        self.gone_by().filter(|_| yes)
+    }
+
+    fn own(&self) -> Option<&Indication> {
+        let own = self.own_probe.as_ref()?;
+        self.indications.iter().find(|i| i.probe == *own)
+    }
 }
 
 /// A probe: a question with a stable name.
@@ -344,6 +365,16 @@ impl Remediation {
     /// How far it can be taken back: as far as its weakest step.
     pub fn undo(&self) -> Undo {
         self.steps.iter().map(|s| s.action.undo()).max().unwrap_or(Undo::Exact)
+    }
+
+    /// How a fix of this failure is proved. A restart that is long due is a state of the host and no
+    /// operation: no run of it is ever seen, and the probe that reads the state is the proof.
+    pub fn proof_of(&self, failure: &IncidentKey) -> Verification {
+        let kind = OverdueKind::of(failure.code.as_ref());
+        match (self.verification, kind) {
+            (Verification::NextRun, Some(OverdueKind::RebootPendingAged)) => Verification::OwnProbe,
+            (verification, _) => verification,
+        }
     }
 
     /// Whether an agent can run it at all.

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::evidence::{Answer, Evidence};
 use crate::knowledge::Cause;
+use crate::words::Slug;
 
 /// The answers of a cause's probes, as far as they say anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -38,6 +39,10 @@ impl Known {
     pub fn has_changed(&self, now: &Self) -> bool {
         now.0.iter().any(|(probe, answer)| self.0.get(probe) != Some(answer))
     }
+
+    fn answer_of(&self, probe: &Slug) -> Option<Answer> {
+        self.0.get(probe.as_str())?.split(' ').next()?.parse().ok()
+    }
 }
 
 /// The answer, and of the value as much as tells it from another.
@@ -51,11 +56,20 @@ fn answer(evidence: &Evidence) -> String {
     }
 }
 
-/// Whether the cause's own probe says that it is gone.
+/// Whether the cause is known to be gone: by its own probe, where a *no* of it settles that.
 pub fn is_cleared(cause: &Cause, subject: Option<&str>, evidence: &[Evidence]) -> bool {
     let known = Known::of(cause, subject, evidence);
-    let own = cause.own_probe.as_ref().and_then(|probe| known.0.get(probe.as_str()));
-    own.is_some_and(|answer| answer.starts_with(Answer::No.as_str()))
+    cause.gone_by().and_then(|probe| known.answer_of(probe)) == Some(Answer::No)
+}
+
+/// Whether the cause came back: its own probe said that it was gone after it was last tried against,
+/// and says now that it is there, both in a way that settles it. `then` is what was known before the
+/// try and after it.
+pub fn came_back(cause: &Cause, then: &[Known], now: &Known) -> bool {
+    cause.told_by().is_some_and(|probe| {
+        let last = then.iter().rev().find_map(|known| known.answer_of(probe));
+        last == Some(Answer::No) && now.answer_of(probe) == Some(Answer::Yes)
+    })
 }
 
 #[cfg(test)]
@@ -112,6 +126,44 @@ mod tests {
         let other =
             [seen(1, "disk.low", Answer::Yes, Some("/")), seen(2, "dns.fails", Answer::Yes, None)];
         assert!(!before.has_changed(&known(&other)), "another cause's probe");
+    }
+
+    #[test]
+    fn only_a_no_that_settles_it_says_that_the_cause_is_gone() {
+        let cleared = |no: Strength, answer: Answer| {
+            let mut cause = cause();
+            cause.indications[0].no = no;
+            is_cleared(&cause, None, &[seen(1, "disk.low", answer, None)])
+        };
+        let settles: Vec<Strength> =
+            Strength::ALL.iter().copied().filter(|no| cleared(*no, Answer::No)).collect();
+        assert_eq!(settles, [Strength::StrongAgainst, Strength::DecisiveAgainst]);
+        assert!(!cleared(Strength::DecisiveAgainst, Answer::Yes));
+        assert!(!cleared(Strength::DecisiveAgainst, Answer::Unknown));
+        let mut unnamed = cause();
+        unnamed.own_probe = None;
+        assert!(!is_cleared(&unnamed, None, &[seen(1, "disk.low", Answer::No, None)]));
+    }
+
+    #[test]
+    fn what_came_back_was_gone_after_the_try() {
+        let back = |cause: &Cause, then: &[Answer], now: Answer| {
+            let known = |answer| Known::of(cause, None, &[seen(1, "disk.low", answer, Some("/"))]);
+            let then: Vec<Known> = then.iter().copied().map(known).collect();
+            came_back(cause, &then, &known(now))
+        };
+        let mut settled = cause();
+        settled.indications[0].no = Strength::StrongAgainst;
+        assert!(back(&settled, &[Answer::Yes, Answer::No], Answer::Yes));
+        assert!(back(&settled, &[Answer::Yes, Answer::No, Answer::Unknown], Answer::Yes));
+        assert!(!back(&settled, &[Answer::Yes, Answer::Yes], Answer::Yes), "never gone");
+        assert!(!back(&settled, &[Answer::Yes, Answer::Unknown], Answer::Yes), "nobody knows");
+        assert!(!back(&settled, &[Answer::No, Answer::Yes], Answer::Yes), "the try brought it");
+        assert!(!back(&settled, &[Answer::Yes, Answer::No], Answer::No), "still gone");
+        assert!(!back(&settled, &[], Answer::Yes));
+        assert!(!back(&cause(), &[Answer::Yes, Answer::No], Answer::Yes), "a weak no");
+        settled.indications[0].yes = Strength::Weak;
+        assert!(!back(&settled, &[Answer::Yes, Answer::No], Answer::Yes), "a weak yes");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::efficacy::{Against, Efficacy};
 use crate::evidence::{Answer, Evidence};
 use crate::host::OsFamily;
 use crate::knowledge::{Catalogue, Cause, RebootNeed, Remediation, Risk};
-use crate::known::{Known, is_cleared};
+use crate::known::{Known, came_back, is_cleared};
 use crate::step::Undo;
 use crate::triage::{Certainty, RankedCause, Verdict};
 use crate::words::Slug;
@@ -17,6 +17,8 @@ use crate::words::Slug;
 const CURES: f64 = 0.7;
 /// The same for one that has not yet run on a real system.
 const CURES_UNPROVEN: f64 = 0.5;
+/// How often one remediation is tried in an incident against a cause that comes back.
+const AGAIN: usize = 2;
 /// Causes with a smaller share are not planned for.
 const SHARE_AT_LEAST: f64 = 0.02;
 
@@ -252,13 +254,18 @@ fn blocker<'r>(remediation: &'r Remediation, ask: &Ask<'_>) -> Option<&'r Slug> 
 }
 
 /// Whether this version was tried already, and what is known of the cause it was tried against is
-/// the same as then. A try of which nothing was kept stands for ever.
+/// the same as before the try, or as after it. A try of which nothing was kept stands for ever. What
+/// is gone after the try and there again is not the same, once: what comes back a second time is
+/// brought by something that this does not take away.
 fn was_tried(cat: &Catalogue, (remediation, version): (&Slug, u32), ask: &Ask<'_>) -> bool {
     let same = |t: &&Tried| t.remediation == *remediation && t.version == version;
+    let tries = ask.tried.iter().filter(same).filter(|tried| !tried.known.is_empty()).count();
     ask.tried.iter().filter(same).any(|tried| {
         let Some(cause) = cat.causes.get(&tried.cause) else { return true };
         let now = Known::of(cause, ask.subject, ask.evidence);
-        tried.known.is_empty() || tried.known.iter().any(|then| !then.has_changed(&now))
+        let unchanged = tried.known.iter().any(|then| !then.has_changed(&now));
+        let again = tries < AGAIN && came_back(cause, &tried.known, &now);
+        tried.known.is_empty() || unchanged && !again
     })
 }
 

@@ -83,6 +83,10 @@ pub(crate) fn spool(bytes: &[u8]) {
     fuzz::spool(bytes);
 }
 
+pub(crate) fn holds(bytes: &[u8]) {
+    fuzz::holds(bytes);
+}
+
 pub(crate) fn journal(bytes: &[u8]) {
     fuzz::journal(bytes);
 }

@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "dnf_logs", run: agent::dnf_logs },
     Target { name: "dpkg", run: agent::dpkg },
     Target { name: "evtx", run: agent::evtx },
+    Target { name: "holds", run: agent::holds },
     Target { name: "journal", run: agent::journal },
     Target { name: "order", run: wire::order },
     Target { name: "question", run: knowledge::question },

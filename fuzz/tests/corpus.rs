@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fleetmend_core::campaign::RebootPolicy;
+use fleetmend_core::hold::{Freeze, Halt, Interval};
 use fleetmend_core::ids::{HostId, IncidentId, JobId};
 use fleetmend_core::order::{Order, Task};
 use fleetmend_core::report::{IncidentKey, Operation, Product, Recovery};
@@ -142,6 +143,24 @@ fn events() -> Vec<u8> {
     evtx_file::file(&[vec![failed, snapshot]])
 }
 
+fn halted() -> Vec<u8> {
+    let halt = Halt { on: true, reason: "a bad update went out".to_owned() };
+    fleetmend_agent::fuzz::holds_file(Vec::new(), halt)
+}
+
+/// Without its checksum, as an agent took it before there was any: an engine does not guess those.
+fn frozen() -> Vec<u8> {
+    let at = |hours: i64| Timestamp::from_millis(1_767_323_045_000 + hours * 3_600_000);
+    let freeze = |from, until, name: &str| Freeze {
+        span: Interval { from: at(from), until: at(until) },
+        name: name.to_owned(),
+    };
+    let freezes = vec![freeze(0, 72, "end of the quarter"), freeze(48, 96, "audit")];
+    let file = fleetmend_agent::fuzz::holds_file(freezes, Halt::default());
+    let text = String::from_utf8(file).expect("text");
+    text.rsplit_once("\ncrc32 ").expect("a checksum").0.as_bytes().to_vec()
+}
+
 /// Inputs of forms that only our own code writes: they follow it.
 #[test]
 fn what_our_own_code_writes_is_in_the_corpus() {
@@ -152,6 +171,8 @@ fn what_our_own_code_writes_is_in_the_corpus() {
         ("journal/given-up", fleetmend_agent::fuzz::journal_lines(&order())),
         ("journal/bodies", bodies()),
         ("evtx/two", events()),
+        ("holds/halted", halted()),
+        ("holds/frozen", frozen()),
     ];
     for (name, bytes) in made {
         let path = corpus().join(name);

@@ -10,6 +10,8 @@ use fleetmend_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+#[cfg(feature = "fuzz")]
+use crate::state;
 use crate::state::StateDir;
 
 /// The file's name in the state directory.
@@ -42,11 +44,8 @@ pub(crate) struct Held {
 
 /// Reads what is on disk, with the agent running or not.
 pub(crate) fn held(state: &StateDir, now: Timestamp) -> Held {
-    let Ok(kept) = state.read_json::<Kept>(NAME) else {
-        let halt = "what the server said last is unreadable: nothing begins until it says it again";
-        return Held { halt: Some(halt.to_owned()), freezes: Vec::new() };
-    };
-    let Kept { halt, freezes } = kept.unwrap_or_default();
+    let Kept { halt, freezes } =
+        state.read_json(NAME).map_or_else(|_| Kept::unreadable(), Option::unwrap_or_default);
     let reason = if halt.reason.is_empty() { "no reason given".to_owned() } else { halt.reason };
     let named = |freeze: &Freeze| {
         let Freeze { span, name } = freeze;
@@ -58,6 +57,29 @@ pub(crate) fn held(state: &StateDir, now: Timestamp) -> Held {
     }
 }
 
+impl Kept {
+    fn unreadable() -> Self {
+        let reason =
+            "whether it is halted cannot be read on this host; its server says it with the next session"
+                .to_owned();
+        Self { halt: Halt { on: true, reason }, freezes: Vec::new() }
+    }
+
+    fn obstacle(&self, now: Timestamp, changes: bool) -> Option<String> {
+        if self.halt.on {
+            let reason = &self.halt.reason;
+            return Some(if reason.is_empty() {
+                "the fleet is halted".to_owned()
+            } else {
+                format!("the fleet is halted: {reason}")
+            });
+        }
+        let freezes = self.freezes.iter().filter(|freeze| changes && freeze.span.holds(now));
+        let freeze = freezes.max_by_key(|freeze| freeze.span.until)?;
+        Some(format!("a freeze until {}: {}", freeze.span.until, freeze.name))
+    }
+}
+
 impl Holds {
     /// Opens what is on disk. Where that is damaged nothing begins until the server says again
     /// what holds: it does so at the beginning of each session.
@@ -66,8 +88,7 @@ impl Holds {
             Ok(kept) => kept.unwrap_or_default(),
             Err(error) => {
                 tracing::error!(%error, "what the server held back is unreadable: nothing begins until it says so again");
-                let reason = "whether it is halted cannot be read on this host; its server says it with the next session".to_owned();
-                Kept { halt: Halt { on: true, reason }, freezes: Vec::new() }
+                Kept::unreadable()
             }
         };
         Self {
@@ -108,18 +129,7 @@ impl Holds {
 
     /// Why nothing begins now. A freeze holds back what changes the host; the halt holds back all.
     pub(super) fn obstacle(&self, now: Timestamp, changes: bool) -> Option<String> {
-        let kept = self.kept();
-        if kept.halt.on {
-            let reason = &kept.halt.reason;
-            return Some(if reason.is_empty() {
-                "the fleet is halted".to_owned()
-            } else {
-                format!("the fleet is halted: {reason}")
-            });
-        }
-        let freezes = kept.freezes.iter().filter(|freeze| changes && freeze.span.holds(now));
-        let freeze = freezes.max_by_key(|freeze| freeze.span.until)?;
-        Some(format!("a freeze until {}: {}", freeze.span.until, freeze.name))
+        self.kept().obstacle(now, changes)
     }
 
     /// Ends when something was changed.
@@ -144,4 +154,29 @@ impl Holds {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The file as anything may have left it, for a fuzz target: what cannot be read holds everything back,
+/// what can be read holds back by its own word, and is written as it was read.
+#[cfg(feature = "fuzz")]
+pub(crate) fn read_through(bytes: &[u8]) {
+    let Ok(kept) = state::parse::<Kept>(bytes) else {
+        assert!(Kept::unreadable().obstacle(Timestamp::from_millis(0), false).is_some());
+        return;
+    };
+    let spans = kept.freezes.iter().flat_map(|freeze| [freeze.span.from, freeze.span.until]);
+    let ends = [i64::MIN, 0, i64::MAX].map(Timestamp::from_millis);
+    for now in ends.into_iter().chain(spans.take(64)) {
+        let frozen = kept.freezes.iter().any(|freeze| freeze.span.holds(now));
+        assert_eq!(kept.obstacle(now, true).is_some(), kept.halt.on || frozen, "at {now:?}");
+        assert_eq!(kept.obstacle(now, false).is_some(), kept.halt.on, "at {now:?}");
+    }
+    let again = state::sealed(&kept).ok().and_then(|bytes| state::parse::<Kept>(&bytes).ok());
+    assert_eq!(again.as_ref(), Some(&kept), "written and read again");
+}
+
+/// A file with a halt, and one with freezes, as an agent writes them. For the corpus.
+#[cfg(feature = "fuzz")]
+pub(crate) fn written(freezes: Vec<Freeze>, halt: Halt) -> Vec<u8> {
+    state::sealed(&Kept { halt, freezes }).unwrap_or_default()
 }

@@ -7,7 +7,7 @@
 
 mod book;
 pub mod ceiling;
-mod holds;
+pub(crate) mod holds;
 pub(crate) mod journal;
 mod natural;
 mod next;

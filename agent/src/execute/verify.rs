@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::job::ProofLevel;
-use fleetmend_core::knowledge::{Cause, Remediation, Verification};
+use fleetmend_core::knowledge::{Cause, Verification};
 use fleetmend_core::step::Tool;
 use fleetmend_core::words::Slug;
 
@@ -52,8 +52,8 @@ pub(crate) struct Court<'a> {
     pub log: &'a StepLog,
 }
 
-/// Repeats what failed.
-pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Court<'_>) -> Proof {
+/// Repeats what failed, by a method of proof.
+pub(crate) async fn verify(method: Verification, cause: &Cause, court: &Court<'_>) -> Proof {
     let own = match &cause.own_probe {
         Some(probe) => Some(court.prober.ask(probe, About::again(court.values.get(probe))).await),
         None => None,
@@ -61,7 +61,6 @@ pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Cou
     if let Some(seen) = own.as_ref().filter(|seen| seen.answer == Answer::Yes) {
         return Proof::NotCured(format!("the cause is still there: {}", seen.proof));
     }
-    let method = remediation.verification;
     let repeated = match method {
         Verification::AptCheck => apt_check(court).await,
         Verification::AptUpdate => apt_update(court).await,
@@ -69,7 +68,7 @@ pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Cou
         Verification::DnfCheck => dnf_check(court).await,
         Verification::ZypperRefresh => zypper_refresh(court).await,
         Verification::SystemdUnit => systemd_unit(court).await,
-        Verification::OwnProbe => return own_probe(own.as_ref()),
+        Verification::OwnProbe => return own_probe(cause, own.as_ref()),
         Verification::UpdateScan => update_scan(court).await,
         Verification::NextRun => Err(Proof::NextRun),
     };
@@ -82,9 +81,9 @@ pub(crate) async fn verify(remediation: &Remediation, cause: &Cause, court: &Cou
     }
 }
 
-fn own_probe(own: Option<&Evidence>) -> Proof {
+fn own_probe(cause: &Cause, own: Option<&Evidence>) -> Proof {
     match own {
-        Some(seen) if seen.answer == Answer::No => {
+        Some(seen) if seen.answer == Answer::No && cause.gone_by().is_some() => {
             Proof::Fixed(ProofLevel::ProbeOnly, format!("the cause is gone: {}", seen.proof))
         }
         Some(seen) => {

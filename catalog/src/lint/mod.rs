@@ -353,12 +353,13 @@ impl Lint<'_> {
         if system.is_some_and(|os| os != r.os) {
             self.say(place, format!("{} cannot verify on {}", r.verification, r.os));
         }
-        let unprobed = |c: &&Cause| c.own_probe.is_none() && c.remediations.contains(&r.id);
+        let unprobed = |c: &&Cause| c.gone_by().is_none() && c.remediations.contains(&r.id);
         if r.is_automatic()
             && r.verification == Verification::OwnProbe
             && let Some(cause) = self.cat.causes.values().find(unprobed)
         {
-            self.say(place, format!("nothing verifies it: {} has no own_probe", cause.id));
+            let why = "has no own_probe whose no settles it";
+            self.say(place, format!("nothing verifies it: {} {why}", cause.id));
         }
     }
 

@@ -388,6 +388,13 @@ fn verification_by_the_causes_own_probe_needs_one() {
     );
     let found = problems(&text);
     assert!(found.iter().any(|p| p.message.contains("nothing verifies it")), "{found:#?}");
+    // A no that settles nothing proves nothing.
+    let by_own = RIGHT.replacen("verification = \"next_run\"", "verification = \"own_probe\"", 1);
+    assert_eq!(problems(&by_own), []);
+    let weak = by_own.replacen("no = \"strong_against\"", "no = \"weak_against\"", 1);
+    let found = problems(&weak);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].message.contains("no own_probe whose no settles it"), "{found:#?}");
 }
 
 #[test]

@@ -400,7 +400,7 @@ impl<'e> Patient<'e> {
                 self.clock.advance(LOOK_AGAIN);
             }
         }
-        match &cause.own_probe {
+        match cause.gone_by() {
             Some(probe) if self.answer(probe, About::Host).await.answer == Answer::No => {
                 Door::CauseGone
             }

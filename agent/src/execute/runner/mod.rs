@@ -169,10 +169,15 @@ impl<'a> Runner<'a> {
             let Some(probe) = own else { break String::new() };
             let seen = self.desk.ask(probe).await;
             let note = match seen.answer {
-                Answer::No => {
+                Answer::No if self.cause.gone_by().is_some() => {
                     let why = format!("the cause is not there any more: {}", seen.proof);
                     return self.finish(JobState::NotApplicable, why, None).await.map(Some);
                 }
+                // The plan knew as much, and weighed it.
+                Answer::No => format!(
+                    "its own probe does not see the cause, which settles nothing: {}",
+                    seen.proof
+                ),
                 Answer::Unknown => {
                     format!("whether the cause is still there is not known: {}", seen.proof)
                 }

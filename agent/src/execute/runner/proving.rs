@@ -29,7 +29,8 @@ impl Runner<'_> {
             self.desk.note(Entry::Verifying { at: self.desk.shop.clock.now() })?;
         }
         self.desk.state = JobState::Verifying;
-        let detail = match self.remediation.verification {
+        let method = self.method();
+        let detail = match method {
             Verification::NextRun => "the next natural run of the failing operation is awaited",
             _ => "the failing operation is repeated",
         };
@@ -41,7 +42,7 @@ impl Runner<'_> {
             values: &self.desk.values,
             log: &log,
         };
-        Ok(verify::verify(self.remediation, self.cause, &court).await)
+        Ok(verify::verify(method, self.cause, &court).await)
     }
 
     /// Ends the job by its proof; `None` where it goes on to be taken back.
@@ -70,10 +71,15 @@ impl Runner<'_> {
         }
     }
 
+    /// How this order's failure is proved to be gone.
+    fn method(&self) -> Verification {
+        self.remediation.proof_of(&self.desk.order().key)
+    }
+
     /// Whether the steps are done, and only a natural run is awaited.
     pub(super) fn awaits_run(&self) -> bool {
         let progress = &self.desk.journal.progress;
-        let natural = self.remediation.verification == Verification::NextRun;
+        let natural = self.method() == Verification::NextRun;
         natural && progress.verifying && progress.failure.is_none()
     }
 

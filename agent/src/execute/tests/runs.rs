@@ -1,7 +1,7 @@
 use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::ids::EvidenceId;
 use fleetmend_core::job::{JobState, ProofLevel, StepState};
-use fleetmend_core::knowledge::Verification;
+use fleetmend_core::knowledge::{Strength, Verification};
 use fleetmend_core::order::Order;
 use fleetmend_core::report::Product;
 use fleetmend_core::spool_item::SpoolItem;
@@ -137,6 +137,45 @@ async fn a_cause_that_is_gone_is_left_alone() {
     assert_eq!(end(&updates).0, JobState::Unverified);
     assert!(updates.iter().any(|u| u.detail.contains("still there is not known")));
     assert_eq!(world.calls().len(), 1);
+}
+
+/// What the cause's own probe says settles nothing where its *no* is weak: neither at the door nor as
+/// the proof.
+#[tokio::test]
+async fn a_weak_no_ends_nothing_and_proves_nothing() {
+    let mut world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    let mut catalogue = world.catalogue.clone();
+    for cause in catalogue.causes.values_mut() {
+        cause.indications[0].no = Strength::WeakAgainst;
+    }
+    world.catalogue = Box::leak(Box::new(catalogue));
+    world.answer("test.fault", &[Answer::No]);
+    let updates = world.run(&world.order(1)).await;
+    let (state, why) = end(&updates);
+    assert!(state == JobState::Unverified && why.contains("is not known"), "{state} {why}");
+    assert!(updates.iter().any(|u| u.detail.contains("does not see the cause")), "{updates:#?}");
+    assert_eq!(world.calls().len(), 1, "done all the same");
+    // Its yes still means that it is not cured.
+    world.answer("test.fault", &[Answer::No, Answer::Yes]);
+    assert_eq!(end(&world.run(&world.order(2)).await).0, JobState::Failed);
+}
+
+/// A restart that is long due is no operation: no run of it is ever seen.
+#[tokio::test]
+async fn a_state_of_the_host_is_proved_by_its_probe_where_else_a_run_is_awaited() {
+    let world = World::with(|remediation| {
+        remediation.steps = vec![tool(Tool::DpkgConfigureAll)];
+        remediation.verification = Verification::NextRun;
+    });
+    let mut order = world.order(1);
+    order.key.code = "reboot.pending_aged".parse().ok();
+    let updates = world.run(&order).await;
+    assert_eq!(end(&updates).0, JobState::Fixed);
+    assert_eq!(updates.last().and_then(|u| u.proof), Some(ProofLevel::ProbeOnly));
+    // Any other failure waits for its run.
+    world.answer("test.fault", &[Answer::Yes, Answer::No]);
+    let updates = world.run(&world.order(2)).await;
+    assert_eq!(updates.last().map(|u| u.state), Some(JobState::Verifying));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use fleetmend_core::host::OsFamily;
 use fleetmend_core::ids::{EvidenceId, HostId, IncidentId, JobId};
 use fleetmend_core::job::{JobState, JobUpdate};
 use fleetmend_core::knowledge::{
-    Catalogue, Cause, RebootNeed, Remediation, Risk, Text, Verification,
+    Catalogue, Cause, Indication, RebootNeed, Remediation, Risk, Strength, Text, Verification,
 };
 use fleetmend_core::order::{Order, Task};
 use fleetmend_core::report::{IncidentKey, Operation, Product};
@@ -292,7 +292,12 @@ fn catalogue(change: impl FnOnce(&mut Remediation)) -> Catalogue {
         id: slug("test.cause"),
         name: Text::default(),
         explanation: Text::default(),
-        indications: Vec::new(),
+        indications: vec![Indication {
+            probe: slug("test.fault"),
+            yes: Strength::Decisive,
+            no: Strength::DecisiveAgainst,
+            source: String::new(),
+        }],
         own_probe: Some(slug("test.fault")),
         remediations: vec![remediation.id.clone()],
         retries: Vec::new(),
