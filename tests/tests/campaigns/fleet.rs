@@ -3,10 +3,10 @@
 use std::thread;
 
 use fleetmend_tests::PATIENCE;
-use fleetmend_tests::agent::{Agent, job_log};
+use fleetmend_tests::agent::{Agent, job_log, wait_host};
 use fleetmend_tests::api::Api;
 use fleetmend_tests::people::Person;
-use fleetmend_tests::root::Root;
+use fleetmend_tests::root::{Machine, Root};
 use fleetmend_tests::server::Server;
 use fleetmend_tests::wait_for;
 use serde_json::{Value, json};
@@ -39,6 +39,18 @@ impl Fleet {
             fleet.agents.push(((*name).to_owned(), Agent::run(root)));
         }
         fleet
+    }
+
+    /// Enrols a booted machine as well, and gives its name.
+    pub(crate) fn add_machine(&mut self, machine: &Machine) -> String {
+        Agent::lay(machine.root());
+        Agent::allow(machine.root(), "disruptive");
+        Agent::enroll_in(machine, &self.server, &self.server.enrollment_token(&[]));
+        let agent = Agent::run_in(machine);
+        let host = wait_host(&self.api, "active");
+        let name = host["name"].as_str().expect("a name").to_owned();
+        self.agents.push((name.clone(), agent));
+        name
     }
 
     /// The agent of a host.

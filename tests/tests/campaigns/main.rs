@@ -7,3 +7,4 @@ mod fleet;
 mod mirror;
 mod others;
 mod stops;
+mod undone;
