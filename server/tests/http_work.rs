@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::ids::{HostId, IncidentId, JobId, SpoolEpoch};
 use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport, StepState};
+use fleetmend_core::known::Known;
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::token::Role;
@@ -175,7 +176,7 @@ async fn each_try_of_a_job_that_climbed_is_shown_and_taken_back_by_itself() {
         version: second.version,
         digest: second.digest(),
         evidence: Vec::new(),
-        known: Default::default(),
+        known: Known::default(),
         own_probe: None,
         steps_time: Duration::from_mins(1),
         not_before: now(),
