@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use fleetmend_core::campaign::{
-    CampaignState, Definition, FreezeSpan, HostStanding, Snapshot, WaveStanding, advance,
+    Aim, CampaignState, Definition, FreezeSpan, HostStanding, Snapshot, WaveStanding, advance,
 };
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
@@ -113,6 +113,7 @@ fn snapshot(hosts: usize, now: Timestamp, state: State) -> Snapshot {
     };
     Snapshot {
         definition,
+        aim: Aim::Cure,
         state: CampaignState::Running,
         state_since: since,
         started: Some(since),

@@ -1,6 +1,7 @@
 //! How each host stands, and how many stand so: every host counts once.
 
 use super::CampaignState;
+use super::definition::{Definition, Remedy};
 use super::snapshot::{HostStanding, Snapshot};
 use crate::job::JobState;
 use crate::limits;
@@ -45,13 +46,46 @@ words! {
     }
 }
 
+/// What the jobs of a campaign are for: it says which of their ends is a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Aim {
+    /// To mend hosts: *fixed* is a success.
+    #[default]
+    Cure,
+    /// To prove or refute that they are mended: either answer is a success.
+    Proof,
+    /// To take back what another campaign did: *rolled back* is a success.
+    Undo,
+}
+
+impl Aim {
+    /// The aim of a definition, in a campaign that takes another one back or does not.
+    pub fn of(definition: &Definition, undoes: bool) -> Self {
+        match definition.remedy {
+            _ if undoes => Self::Undo,
+            Remedy::VerifyOnly => Self::Proof,
+            _ => Self::Cure,
+        }
+    }
+}
+
 impl Outcome {
-    /// Whether it counts against the thresholds. What a campaign that only verifies refutes is its
-    /// result, and no error of it.
-    pub const fn is_error(self, verify_only: bool) -> bool {
+    /// Whether it is what a campaign is for.
+    pub const fn is_success(self, aim: Aim) -> bool {
         match self {
-            Self::Failed => !verify_only,
-            Self::RolledBack | Self::TimedOut | Self::Unknown | Self::Silent => true,
+            Self::Fixed => true,
+            Self::Failed => matches!(aim, Aim::Proof),
+            Self::RolledBack => matches!(aim, Aim::Undo),
+            _ => false,
+        }
+    }
+
+    /// Whether it counts against the thresholds. What a campaign that only verifies refutes is its
+    /// result, and no error of it; so is what was taken back by one that takes back.
+    pub const fn is_error(self, aim: Aim) -> bool {
+        match self {
+            Self::Failed | Self::RolledBack => !self.is_success(aim),
+            Self::TimedOut | Self::Unknown | Self::Silent => true,
             Self::Waiting
             | Self::Excluded
             | Self::Queued
@@ -204,5 +238,23 @@ impl Snapshot {
             _ => started,
         };
         Some(since.after(self.definition.expires.duration()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_end_means_is_said_by_what_the_campaign_is_for() {
+        let of = |aim| {
+            let said = |outcome: &Outcome| (outcome.is_success(aim), outcome.is_error(aim));
+            [Outcome::Fixed, Outcome::Failed, Outcome::RolledBack, Outcome::Unknown]
+                .map(|outcome| said(&outcome))
+        };
+        let (good, bad) = ((true, false), (false, true));
+        assert_eq!(of(Aim::Cure), [good, bad, bad, bad]);
+        assert_eq!(of(Aim::Proof), [good, good, bad, bad], "a refuted fix is an answer");
+        assert_eq!(of(Aim::Undo), [good, bad, good, bad], "taken back is what it is for");
     }
 }

@@ -16,7 +16,7 @@ use crate::words;
 
 pub use self::advance::{advance, retry};
 pub use self::approval::{ApprovalFacts, ApprovalPolicy, StandardChange, needs_approval};
-pub use self::counters::{Counters, Outcome};
+pub use self::counters::{Aim, Counters, Outcome};
 pub use self::definition::{
     Definition, Gate, Membership, Pace, RebootPolicy, Remedy, Schedule, Selector, Thresholds, Wave,
     Window, Zone,

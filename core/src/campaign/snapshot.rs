@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::CampaignState;
+use super::counters::Aim;
 use super::definition::Definition;
 use crate::host::Labels;
 use crate::ids::{HostId, JobId};
@@ -14,6 +15,8 @@ use crate::time::Timestamp;
 pub struct Snapshot {
     /// What it shall do.
     pub definition: Definition,
+    /// What its jobs are for.
+    pub aim: Aim,
     /// Where it stands.
     pub state: CampaignState,
     /// Since when it is in that state.

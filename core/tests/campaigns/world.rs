@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use fleetmend_core::campaign::{
-    CampaignState, Counters, Decisions, Definition, HostStanding, Outcome, Snapshot, WaveStanding,
-    advance, retry,
+    Aim, CampaignState, Counters, Decisions, Definition, HostStanding, Outcome, Snapshot,
+    WaveStanding, advance, retry,
 };
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
@@ -115,6 +115,7 @@ impl World {
         let now = at(start);
         let mut world = Self {
             s: Snapshot {
+                aim: Aim::of(&definition(changes), false),
                 definition: definition(changes),
                 state: CampaignState::Running,
                 state_since: now,

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fleetmend_core::campaign::{
-    CampaignState, Decisions, Definition, HostStanding, Outcome, Snapshot, WaveStanding, advance,
+    Aim, CampaignState, Decisions, Definition, HostStanding, Outcome, Snapshot, WaveStanding,
+    advance,
 };
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::ids::{HostId, JobId};
@@ -125,6 +126,7 @@ impl Trial {
         let hosts = patients.iter().map(|p| standing(catalogue, p)).collect();
         let snapshot = Snapshot {
             definition,
+            aim: Aim::Cure,
             state: CampaignState::Running,
             state_since: BEGIN,
             started: Some(BEGIN),

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleetmend_core::campaign::{FreezeSpan, HostStanding, Snapshot, WaveStanding};
+use fleetmend_core::campaign::{Aim, FreezeSpan, HostStanding, Snapshot, WaveStanding};
 use fleetmend_core::host::Lifecycle;
 use fleetmend_core::ids::CampaignId;
-use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
@@ -90,7 +89,7 @@ impl Db {
         let mut costs =
             |what: NextWork<'_>| *known.entry(key_of(what)).or_insert_with(|| costs_network(what));
         let hosts = rows.into_iter().map(|row| row.read(&mut costs, now));
-        let mut hosts = hosts.collect::<Result<Vec<_>>>()?;
+        let hosts = hosts.collect::<Result<Vec<_>>>()?;
         let pace = &campaign.definition.pace;
         let mut sites_busy = BTreeMap::new();
         for (site, remediation, jobs) in self.others(id, &pace.site_label).await? {
@@ -105,14 +104,6 @@ impl Db {
             }
             None => std::collections::BTreeSet::new(),
         };
-        if campaign.undoes.is_some() {
-            // That all was taken back is what such a job is for, and no error of it.
-            for host in &mut hosts {
-                if host.job_state == Some(JobState::RolledBack) {
-                    host.job_state = Some(JobState::Fixed);
-                }
-            }
-        }
         let since = now.as_millis() - 60_000;
         let started: i64 = on_read!(self, |c| sqlx::query_scalar(JUST_STARTED)
             .bind(id.0)
@@ -122,6 +113,7 @@ impl Db {
         let halted: i64 = on_read!(self, |c| sqlx::query_scalar(HALTED).fetch_one(c).await)?;
         let snapshot = Snapshot {
             definition: campaign.definition.clone(),
+            aim: Aim::of(&campaign.definition, campaign.undoes.is_some()),
             state: campaign.state,
             state_since: campaign.state_since,
             started: campaign.started,

@@ -11,8 +11,8 @@ mod thresholds;
 use self::gate::Gate;
 use self::tally::Tally;
 use super::CampaignState;
-use super::counters::Outcome;
-use super::definition::{Membership, Remedy, Schedule};
+use super::counters::{Aim, Outcome};
+use super::definition::{Membership, Schedule};
 use super::snapshot::{Decisions, HostStanding, Snapshot, Transition};
 use crate::ids::HostId;
 use crate::time::Timestamp;
@@ -37,7 +37,9 @@ pub fn advance(s: &Snapshot, now: Timestamp) -> Decisions {
 /// The hosts that `retry` puts back: those that ended in error, or refuted the fix. Each gets a fresh
 /// job in the same campaign; what it had is kept in its history.
 pub fn retry(s: &Snapshot, now: Timestamp) -> Vec<HostId> {
-    let ended = |outcome: Outcome| outcome != Outcome::Silent && outcome.is_error(false);
+    // A refuted fix is a result, and may be asked for once more all the same.
+    let aim = if s.aim == Aim::Proof { Aim::Cure } else { s.aim };
+    let ended = |outcome: Outcome| outcome != Outcome::Silent && outcome.is_error(aim);
     let failed = s.hosts.iter().filter(|host| !host.excluded && ended(host.outcome(false, now)));
     failed.map(|host| host.host).collect()
 }
@@ -206,13 +208,6 @@ fn completed(s: &Snapshot, tally: &Tally<'_>, expired: bool) -> Decisions {
         CampaignState::CompletedWithErrors
     };
     Decisions { transition: Some(Transition { to, why }), ..Decisions::default() }
-}
-
-impl Snapshot {
-    /// Whether it proves or refutes alone.
-    fn verifies_only(&self) -> bool {
-        self.definition.remedy == Remedy::VerifyOnly
-    }
 }
 
 /// What is still at work, in words.

@@ -194,7 +194,7 @@ impl<'s> Tally<'s> {
         // When it came to be as it is: what was so before a resume is accepted.
         let at = host.silent_since(now).or(host.ended).or(host.state_since);
         let known = matches!((at, resumed), (Some(at), Some(resumed)) if at <= resumed);
-        let is_error = outcome.is_error(s.verifies_only());
+        let is_error = outcome.is_error(s.aim);
         let count = |errors: &mut Errors| {
             errors.started += usize::from(host.has_begun());
             if is_error {
@@ -213,8 +213,7 @@ impl<'s> Tally<'s> {
         wave.open += usize::from(is_open);
         wave.placed += usize::from(holds_place);
         wave.last_end = wave.last_end.max(host.ended);
-        let is_proved =
-            state == JobState::Fixed || (s.verifies_only() && state == JobState::Failed);
+        let is_proved = outcome.is_success(s.aim);
         let has_answered = state == JobState::Blocked || host.has_begun();
         wave.reached += usize::from(has_answered);
         wave.ended += usize::from(has_result(state));

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use fleetmend_core::campaign::{ErrorLimit, Outcome};
+use fleetmend_core::campaign::{Aim, ErrorLimit, Outcome};
 
 use crate::http::web::i18n::Words;
 
@@ -54,9 +54,12 @@ impl Group {
     }
 
     /// Where an outcome belongs.
-    pub(crate) const fn of(outcome: Outcome, verify_only: bool) -> Self {
-        if outcome.is_error(verify_only) {
+    pub(crate) const fn of(outcome: Outcome, aim: Aim) -> Self {
+        if outcome.is_error(aim) {
             return Self::Errors;
+        }
+        if matches!(aim, Aim::Undo) && outcome.is_success(aim) {
+            return Self::Fixed;
         }
         match outcome {
             Outcome::Waiting => Self::Waiting,
@@ -231,17 +234,23 @@ mod tests {
 
     #[test]
     fn every_outcome_is_in_one_group_and_no_group_is_too_thin() {
-        let of = |verify_only| {
+        let of = |aim| {
             let mut groups = Groups::default();
             for outcome in Outcome::ALL {
-                groups.add(Group::of(*outcome, verify_only), 1);
+                groups.add(Group::of(*outcome, aim), 1);
             }
             groups
         };
-        let groups = of(false);
+        let groups = of(Aim::Cure);
         assert_eq!(groups.sum(), Outcome::ALL.len() as u64);
         assert_eq!(groups.get(Group::Errors), 5);
-        assert_eq!(of(true).get(Group::Errors), 4, "a refuted fix is a result");
+        assert_eq!(of(Aim::Proof).get(Group::Errors), 4, "a refuted fix is a result");
+        let undo = of(Aim::Undo);
+        assert_eq!(
+            (undo.get(Group::Errors), undo.get(Group::Fixed)),
+            (4, 2),
+            "taken back is what it is for"
+        );
         let mut few = Groups::default();
         few.add(Group::Errors, 1);
         few.add(Group::Waiting, 100_000);

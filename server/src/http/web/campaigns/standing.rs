@@ -1,6 +1,6 @@
 //! How a campaign stands: its hosts by wave, how near its gate and its limits are.
 
-use fleetmend_core::campaign::{CampaignState, Definition, Remedy};
+use fleetmend_core::campaign::{Aim, CampaignState, Definition};
 use fleetmend_core::job::JobState;
 use fleetmend_core::time::Timestamp;
 use fleetmend_store::{Campaign, CampaignCounts, HostGroup, Stands};
@@ -92,13 +92,13 @@ struct Count {
 /// How a campaign stands, from its counts: nothing here grows with its hosts.
 pub(crate) fn standing(c: &Campaign, counts: &CampaignCounts, t: Words) -> Standing {
     let definition = &c.definition;
-    let verify_only = definition.remedy == Remedy::VerifyOnly;
+    let aim = Aim::of(definition, c.undoes.is_some());
     let mut whole = Count::default();
     let mut waves = vec![Count::default(); definition.waves.len()];
     for group in &counts.groups {
-        whole.add(group, verify_only);
+        whole.add(group, aim);
         if let Some(wave) = place(group).and_then(|at| waves.get_mut(at)) {
-            wave.add(group, verify_only);
+            wave.add(group, aim);
         }
     }
     let groups = groups(c, counts);
@@ -107,16 +107,16 @@ pub(crate) fn standing(c: &Campaign, counts: &CampaignCounts, t: Words) -> Stand
         badges: groups.badges(t),
         gauges: gauges(definition, &whole, &waves, t),
         gate: gate(c, counts, &waves, t),
-        waves: rows(c, counts, verify_only, t),
+        waves: rows(c, counts, aim, t),
     }
 }
 
 /// All hosts by group.
 pub(crate) fn groups(c: &Campaign, counts: &CampaignCounts) -> Groups {
-    let verify_only = c.definition.remedy == Remedy::VerifyOnly;
+    let aim = Aim::of(&c.definition, c.undoes.is_some());
     let mut groups = Groups::default();
     for group in &counts.groups {
-        groups.add(Group::of(group.stands.outcome(), verify_only), group.hosts);
+        groups.add(Group::of(group.stands.outcome(), aim), group.hosts);
     }
     groups
 }
@@ -128,17 +128,14 @@ fn place(group: &HostGroup) -> Option<usize> {
 }
 
 impl Count {
-    fn add(&mut self, group: &HostGroup, verify_only: bool) {
+    fn add(&mut self, group: &HostGroup, aim: Aim) {
         let Some(state) = group.state else { return };
         let add = |count: &mut u64, counts: bool| *count += if counts { group.hosts } else { 0 };
         add(&mut self.started, group.begun);
         add(&mut self.reached, group.begun || state == JobState::Blocked);
         add(&mut self.ended, state.has_begun() && state.is_final());
-        add(&mut self.errors, group.stands.outcome().is_error(verify_only));
-        add(
-            &mut self.proved,
-            state == JobState::Fixed || (verify_only && state == JobState::Failed),
-        );
+        add(&mut self.errors, group.stands.outcome().is_error(aim));
+        add(&mut self.proved, group.stands.outcome().is_success(aim));
     }
 }
 
@@ -187,7 +184,7 @@ fn gate(c: &Campaign, counts: &CampaignCounts, waves: &[Count], t: Words) -> Opt
     })
 }
 
-fn rows(c: &Campaign, counts: &CampaignCounts, verify_only: bool, t: Words) -> Vec<WaveRow> {
+fn rows(c: &Campaign, counts: &CampaignCounts, aim: Aim, t: Words) -> Vec<WaveRow> {
     let planned = &c.definition.waves;
     let mut of_waves = vec![Groups::default(); planned.len()];
     let (mut members, mut waiting, mut missed) = (0_u64, 0_u64, 0_u64);
@@ -195,7 +192,7 @@ fn rows(c: &Campaign, counts: &CampaignCounts, verify_only: bool, t: Words) -> V
         members += if group.stands == Stands::LeftOut { 0 } else { group.hosts };
         match (place(group).and_then(|at| of_waves.get_mut(at)), group.stands) {
             (Some(groups), stands) => {
-                groups.add(Group::of(stands.outcome(), verify_only), group.hosts);
+                groups.add(Group::of(stands.outcome(), aim), group.hosts);
             }
             (None, Stands::Waiting) => waiting += group.hosts,
             (None, Stands::Job(JobState::NotReached)) => missed += group.hosts,
