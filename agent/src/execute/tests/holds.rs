@@ -103,7 +103,7 @@ async fn the_status_tells_what_the_server_holds_back() {
     assert_eq!(held().freezes.len(), 1, "what is over is not told: {:?}", held());
     assert!(held().freezes[0].starts_with("year end: from "), "{:?}", held());
     std::fs::write(world.state().join("holds.json"), "{\ncrc32 00000000\n").expect("written");
-    assert!(held().halt.expect("halted").contains("unreadable"));
+    assert!(held().halt.expect("halted").contains("cannot be read"));
 }
 
 #[tokio::test]

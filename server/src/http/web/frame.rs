@@ -149,6 +149,11 @@ impl Frame {
         }
     }
 
+    /// Who moved a campaign, for people: a person's name, or that it did so by its own rules.
+    pub(crate) fn moved_by<'a>(&self, who: &'a str) -> &'a str {
+        if who.starts_with("campaign ") { self.t.s("camp.itself") } else { who }
+    }
+
     /// A moment: how long ago, and exactly on hover. Safe as HTML: all of it is our own.
     pub(crate) fn when(&self, at: impl Moment) -> String {
         let at = at.moment();
