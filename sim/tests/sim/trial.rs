@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fleetmend_core::campaign::{CampaignState, Definition, Outcome};
+use fleetmend_core::campaign::{Aim, CampaignState, Definition, Outcome};
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::job::ProofLevel;
 use fleetmend_sim::fleet::{Plan, draw};
@@ -176,7 +176,7 @@ async fn breaks_three_of_ten(model: &str) {
     assert!(matches!(state, CampaignState::Aborted | CampaignState::Paused), "{state}");
     let limit = trial.snapshot.definition.thresholds.abort;
     let error = |host: &fleetmend_core::campaign::HostStanding| {
-        let failed = host.outcome(true, host.ended.unwrap_or(host.last_seen)).is_error(false);
+        let failed = host.outcome(true, host.ended.unwrap_or(host.last_seen)).is_error(Aim::Cure);
         failed || host.regressed.is_some()
     };
     let (mut errors, mut started, mut crossed) = (0, 0, None);
