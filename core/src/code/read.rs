@@ -80,7 +80,9 @@ fn named(
         let (number, after) = number.split_at(end);
         let apart = after.is_empty() || after.starts_with([' ', ',', '.', ')', ';']);
         // A slug may begin with these letters too.
-        if rest.starts_with([' ', ':', '=']) || number.parse::<i32>().is_ok() {
+        let is_slug = matches!(lower.parse(), Ok(FailureCode::Slug(_)));
+        let is_number = rest.starts_with([' ', ':', '=']) || number.parse::<i32>().is_ok();
+        if is_number && !is_slug {
             let status = number.parse::<i32>().ok().filter(|_| apart);
             let code = FailureCode::Exit(status.ok_or_else(|| Unreadable::Exit(shown(text)))?);
             if code.to_string() != text {

@@ -88,6 +88,7 @@ fn other_codes_of_public_sources() {
         ("0x8ОО7ОООВ", "0x8007000B"),
         ("exit:11", "exit:11"),
         ("exit code 11", "exit:11"),
+        ("exit52x24.4", "exit52x24.4"),
         ("Exit status: -1", "exit:-1"),
         ("apt.lock_held", "apt.lock_held"),
         ("APT.Lock_Held.", "apt.lock_held"),
