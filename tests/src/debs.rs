@@ -1,5 +1,14 @@
 //! Packages of a test's own and a repository of them, made in a root by shell.
 
+/// A package's script that is killed with its dpkg the first time, waits for ever the second, and works
+/// the third. Each time it leaves a line.
+pub const THIRD_TIME_LUCKY: &str = r"echo run >> /var/lib/example-app.runs
+case $(wc -l < /var/lib/example-app.runs) in
+  1) kill -9 $PPID ;;
+  2) mkfifo /var/lib/example-app.gate; read line < /var/lib/example-app.gate ;;
+esac
+echo example-app is configured";
+
 /// `deb NAME DEPENDS SCRIPT BODY`: builds a package into the repository. `index`: writes its lists.
 pub const REPOSITORY: &str = r#"
 deb() {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job};
+use fleetmend_tests::debs::THIRD_TIME_LUCKY;
 use fleetmend_tests::programs::text;
 use fleetmend_tests::proxy::Proxy;
 use fleetmend_tests::root::Root;
@@ -75,21 +76,12 @@ fn a_killed_server_loses_and_doubles_nothing() {
     assert_eq!((hosts.len(), &hosts[0]["lost_items"]), (1, &json!(0)), "{hosts:?}");
 }
 
-/// The script of a package: killed with its dpkg the first time, waiting for ever the second, and
-/// working the third. Each time it leaves a line.
-const SCRIPT: &str = r"echo run >> /var/lib/example-app.runs
-case $(wc -l < /var/lib/example-app.runs) in
-  1) kill -9 $PPID ;;
-  2) mkfifo /var/lib/example-app.gate; read line < /var/lib/example-app.gate ;;
-esac
-echo example-app is configured";
-
 #[test]
 fn a_job_cut_off_in_its_midst_ends_unknown_and_is_not_run_twice() {
     let Some(root) = Root::copy() else { return };
     let server = Server::start();
     let api = server.api();
-    let said = root.install("example-app", SCRIPT);
+    let said = root.install("example-app", THIRD_TIME_LUCKY);
     assert!(said.contains("exit 137"), "dpkg was not interrupted: {said}");
     Agent::lay(&root);
     Agent::allow(&root, "disruptive");

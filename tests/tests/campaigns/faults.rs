@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fleetmend_tests::agent::Agent;
-use fleetmend_tests::debs::REPOSITORY;
+use fleetmend_tests::debs::{REPOSITORY, THIRD_TIME_LUCKY};
 use fleetmend_tests::disk::SmallDisk;
 use fleetmend_tests::programs::{Running, command, must, text};
 use fleetmend_tests::root::Root;
@@ -34,18 +34,9 @@ pub(crate) fn own_repository(root: &Root) {
     );
 }
 
-/// The script of a package: killed with its dpkg the first time, waiting for ever the second, and
-/// working the third.
-const SCRIPT: &str = r"echo run >> /var/lib/example-app.runs
-case $(wc -l < /var/lib/example-app.runs) in
-  1) kill -9 $PPID ;;
-  2) mkfifo /var/lib/example-app.gate; read line < /var/lib/example-app.gate ;;
-esac
-echo example-app is configured";
-
 /// dpkg was killed while it configured a package.
 pub(crate) fn interrupted(root: &Root) {
-    let said = root.install("example-app", SCRIPT);
+    let said = root.install("example-app", THIRD_TIME_LUCKY);
     assert!(said.contains("exit 137"), "dpkg was not interrupted: {said}");
 }
 
