@@ -353,3 +353,82 @@ async fn tells(site: &Site, host: HostId, sequence: u64, item: SpoolItem) {
     assert_eq!(done.outcomes[0].quarantined, 0, "{done:?}");
     site.shared.db.touch_hosts(&[(host, site.clock.now())]).await.expect("is heard of");
 }
+
+/// One job is offered, runs and ends so; the sequence is the first that its agent has not used.
+async fn runs(site: &Site, job: (JobId, HostId), sequence: u64, state: JobState) {
+    site.shared.db.offer(job.0, site.clock.now()).await.expect("offered").expect("an order");
+    agent_says(site, job, sequence, JobState::Running).await;
+    agent_says(site, job, sequence + 1, state).await;
+}
+
+#[tokio::test]
+async fn an_undo_goes_by_waves_without_the_canaries_and_the_hours_of_what_it_takes_back() {
+    let site = Site::new().await;
+    let author = site.token(Role::Author).await;
+    let mut hosts = Vec::new();
+    for n in 1..=4 {
+        let host = site.host(n, &format!("web-{n}"), false, false).await;
+        let at = site.clock.now().before(Duration::from_mins(90));
+        let failure = json!({
+            "id": id::<ReportId>(1_000 + n), "at": at,
+            "evidence": [{
+                "id": id::<uuid::Uuid>(2_000 + n), "probe": "apt_upgrade_timer_disabled", "answer": "yes",
+                "proof": "disabled", "at": at,
+            }],
+            "failure": {
+                "product": "apt", "operation": "scan", "code": "apt.periodic_stale", "kind": "failure",
+                "time": SourceTime::utc(at), "source": "apt", "message": "nothing was looked for",
+            },
+        });
+        let failure = serde_json::from_value(failure).expect("a failure");
+        tells(&site, host, 1, SpoolItem::Failure(Box::new(failure))).await;
+        hosts.push(host);
+    }
+    site.triage().await;
+    let (db, clock) = (&site.shared.db, &site.clock);
+    let labels = |ring: &str| [("ring".to_owned(), ring.to_owned())].into();
+    db.set_labels(hosts[0], &labels("canary"), "test", clock.now()).await.expect("labelled");
+    let mut done = definition();
+    done["selector"] = json!({ "cause": "apt_timer_disabled" });
+    done["waves"] = json!([{ "share": "1", "label": ["ring", "canary"] }, { "share": "all" }]);
+    done["windows"] = json!([{ "days": "daily", "start": "11:00", "end": "15:00" }]);
+    let campaign_id = started(&site, &author, &done).await;
+    look(&site).await;
+    let canary = jobs(&site, campaign_id, JobState::Queued).await;
+    assert_eq!(canary.iter().map(|(_, host)| *host).collect::<Vec<_>>(), [hosts[0]]);
+    runs(&site, canary[0], 1, JobState::Fixed).await;
+    look(&site).await;
+    let rest = jobs(&site, campaign_id, JobState::Queued).await;
+    assert_eq!(rest.len(), 3);
+    for job in rest {
+        runs(&site, job, 1, JobState::Fixed).await;
+    }
+    look(&site).await;
+    assert_eq!(campaign(&site, campaign_id).await.state, CampaignState::Completed);
+
+    // In the evening, and nobody is a canary any more.
+    clock.advance(Duration::from_hours(8));
+    for host in &hosts {
+        db.set_labels(*host, &labels("all"), "test", clock.now()).await.expect("labelled");
+        db.touch_hosts(&[(*host, clock.now())]).await.expect("is heard of");
+    }
+    let path = format!("/api/v1/campaigns/{campaign_id}/undo");
+    let made = site.post(&author, &path, &json!({ "reason": "they were off on purpose" })).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let undo = made.json()["id"].as_str().expect("an id").parse().expect("an id");
+    let mut waves = Vec::new();
+    loop {
+        look(&site).await;
+        let begun = jobs(&site, undo, JobState::Queued).await;
+        let stands = campaign(&site, undo).await;
+        if begun.is_empty() {
+            assert_eq!(stands.state, CampaignState::Completed, "{:?}", stands.waiting_for);
+            break;
+        }
+        waves.push(begun.len());
+        for job in begun {
+            runs(&site, job, 3, JobState::RolledBack).await;
+        }
+    }
+    assert_eq!(waves, [1, 3], "it is carried on by waves to its end");
+}

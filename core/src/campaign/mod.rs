@@ -10,6 +10,7 @@ mod counters;
 mod definition;
 mod share;
 mod snapshot;
+mod undo;
 mod validate;
 
 use crate::words;

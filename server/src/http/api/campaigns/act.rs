@@ -222,19 +222,10 @@ pub(crate) async fn undo_as(call: &Call, id: CampaignId, why: &str) -> Result<Ca
 
 /// The campaign that takes another back. It does nothing that was not approved: it needs no approval.
 fn undoing(call: &Call, undone: &Campaign, why: &str, hosts: usize) -> NewCampaign {
-    let mut definition = undone.definition.clone();
-    let name: String = format!("Undo: {}", definition.name);
-    definition.name = name.chars().take(fleetmend_core::limits::CAMPAIGN_NAME_CHARS).collect();
-    definition.reason = why.chars().take(fleetmend_core::limits::CAMPAIGN_REASON_CHARS).collect();
-    definition.schedule = Schedule::ByHand;
-    definition.membership = Membership::Static;
-    definition.max_hosts = Some(u32::try_from(hosts).unwrap_or(u32::MAX));
+    let definition = undone.definition.to_undo(why, hosts);
     let id = entropy::id(CampaignId::at, &*call.shared().clock);
-    NewCampaign {
-        id,
-        text: CampaignText { definition, needs: Vec::new() },
-        undoes: Some(undone.id),
-    }
+    let text = CampaignText { definition, needs: Vec::new() };
+    NewCampaign { id, text, undoes: Some(undone.id) }
 }
 
 async fn step(call: Call, to: CampaignMove) -> Answer {
