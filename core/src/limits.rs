@@ -82,6 +82,8 @@ pub const NOTICE: Duration = Duration::from_hours(24);
 pub const NOTICE_DEFAULT: Duration = Duration::from_mins(5);
 /// How often users may put a restart off, unless the order says.
 pub const DEFERRALS_DEFAULT: u8 = 3;
+/// The most that somebody may let them put it off.
+pub const DEFERRALS: u8 = 20;
 /// How long a job waits for a restart that something stands in the way of.
 pub const RESTART_WITHIN: Duration = Duration::from_hours(24);
 /// How long after its order expired a job that was broken off still begins its steps.

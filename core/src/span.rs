@@ -36,6 +36,13 @@ impl Span {
     }
 }
 
+impl From<Duration> for Span {
+    /// Of a duration's whole seconds.
+    fn from(time: Duration) -> Self {
+        Self(Duration::from_secs(time.as_secs()))
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();

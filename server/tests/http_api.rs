@@ -53,9 +53,21 @@ async fn a_remediation_is_ordered_once_and_taken_back() {
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert_json_snapshot!("remediate_over_risk", refused.problem());
 
-    let body = json!({ "reason": "change 17", "max_risk": "disruptive" });
+    for (field, value) in
+        [("notice", json!("25h")), ("notice", json!("soon")), ("deferrals", json!(21))]
+    {
+        let body = json!({ "reason": "test", "max_risk": "disruptive", field: value });
+        let refused = site.post(&token, &path, &body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+        assert_eq!(refused.problem()["field"], field);
+    }
+    let body =
+        json!({ "reason": "change 17", "max_risk": "disruptive", "notice": "1h", "deferrals": 1 });
     let made = site.post(&token, &path, &body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let kept = made.json()["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let terms = site.shared.db.job(kept).await.expect("reads").expect("there").job.terms;
+    assert_eq!((terms.notice_seconds, terms.max_deferrals), (3_600, 1));
     assert_json_snapshot!("job", masked(made.json(), &["/id"]));
     let job = made.json()["id"].as_str().expect("id").to_owned();
 

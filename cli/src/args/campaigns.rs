@@ -193,6 +193,19 @@ pub(crate) struct What {
     /// Whether hosts may be restarted: never (unless given), `in_window`, anytime.
     #[arg(long)]
     pub(crate) reboot: Option<String>,
+    #[command(flatten)]
+    pub(crate) restart: Restart,
+}
+
+/// What users are told before a restart.
+#[derive(Debug, Args, Default)]
+pub(crate) struct Restart {
+    /// How long before a restart users are told: 5m unless given; 0s tells nobody.
+    #[arg(long)]
+    pub(crate) notice: Option<String>,
+    /// How often users may put a restart off: 3 unless given.
+    #[arg(long)]
+    pub(crate) deferrals: Option<u8>,
 }
 
 #[derive(Debug, Args, Default)]

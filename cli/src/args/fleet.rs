@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::Page;
+use super::campaigns::Restart;
 
 #[derive(Debug, Args)]
 pub(crate) struct HostFilter {
@@ -155,6 +156,12 @@ pub(crate) struct Remediate {
     /// The highest risk that is allowed: safe, disruptive, dangerous.
     #[arg(long)]
     pub(crate) max_risk: Option<String>,
+    /// Whether the host may be restarted: never, anytime. Unless given, only for a remediation that is
+    /// named and needs it.
+    #[arg(long)]
+    pub(crate) reboot: Option<String>,
+    #[command(flatten)]
+    pub(crate) restart: Restart,
     /// Goes on with the plan's next remediation after one that did not cure.
     #[arg(long)]
     pub(crate) climb: bool,

@@ -77,6 +77,15 @@ pub(crate) fn remediate(ctx: &Context, args: &Remediate) -> Result<()> {
     if let Some(risk) = &args.max_risk {
         body["max_risk"] = json!(risk);
     }
+    if let Some(reboot) = &args.reboot {
+        body["reboot"] = json!(reboot);
+    }
+    if let Some(notice) = &args.restart.notice {
+        body["notice"] = json!(notice);
+    }
+    if let Some(deferrals) = args.restart.deferrals {
+        body["deferrals"] = json!(deferrals);
+    }
     if args.climb {
         body["climb"] = json!(true);
     }

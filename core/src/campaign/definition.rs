@@ -9,6 +9,7 @@ use crate::code::FailureCode;
 use crate::host::{Labels, OsFamily};
 use crate::ids::{HostId, IncidentId};
 use crate::knowledge::Risk;
+use crate::limits;
 use crate::report::{Operation, Product};
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -44,6 +45,9 @@ pub struct Definition {
     /// Whether hosts may be restarted.
     #[serde(default)]
     pub reboot: RebootPolicy,
+    /// What users are told before a restart, and how often they may put it off.
+    #[serde(default, skip_serializing_if = "RestartNotice::is_usual")]
+    pub restart: RestartNotice,
     /// Whether hosts that fail later join.
     #[serde(default)]
     pub membership: Membership,
@@ -142,6 +146,47 @@ words! {
         InWindow = "in_window",
         /// At any time, after a notice to users.
         Anytime = "anytime",
+    }
+}
+
+/// What users of a host are told before a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestartNotice {
+    /// How long before it they are told; `0s` tells nobody. At most [`limits::NOTICE`].
+    pub notice: Span,
+    /// How often they may put it off; at most [`limits::DEFERRALS`].
+    pub deferrals: u8,
+}
+
+impl RestartNotice {
+    /// Whether it is what holds where nobody says.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Seconds of the notice, as an order has them.
+    pub fn seconds(&self) -> u32 {
+        u32::try_from(self.notice.duration().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// What is out of bounds: the field, what is wrong, and the remedy.
+    pub fn wrong(&self) -> Option<(&'static str, String, String)> {
+        let most = Span::from(limits::NOTICE);
+        if self.notice > most {
+            let text = format!("{} is out of bounds", self.notice);
+            return Some(("notice", text, format!("write a span from 0s to {most}")));
+        }
+        (self.deferrals > limits::DEFERRALS).then(|| {
+            let text = format!("{} is out of bounds", self.deferrals);
+            ("deferrals", text, format!("write a number from 0 to {}", limits::DEFERRALS))
+        })
+    }
+}
+
+impl Default for RestartNotice {
+    fn default() -> Self {
+        Self { notice: limits::NOTICE_DEFAULT.into(), deferrals: limits::DEFERRALS_DEFAULT }
     }
 }
 

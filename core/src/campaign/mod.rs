@@ -19,8 +19,8 @@ pub use self::advance::{advance, retry};
 pub use self::approval::{ApprovalFacts, ApprovalPolicy, StandardChange, needs_approval};
 pub use self::counters::{Aim, Counters, Outcome};
 pub use self::definition::{
-    Definition, Gate, Membership, Pace, RebootPolicy, Remedy, Schedule, Selector, Thresholds, Wave,
-    Window, Zone,
+    Definition, Gate, Membership, Pace, RebootPolicy, Remedy, RestartNotice, Schedule, Selector,
+    Thresholds, Wave, Window, Zone,
 };
 pub use self::share::{BadShare, ErrorLimit, Share};
 pub use self::snapshot::{Decisions, FreezeSpan, HostStanding, Snapshot, Transition, WaveStanding};

@@ -105,6 +105,8 @@ fn job(
         climbs: definition.remedy == Remedy::Plan,
         max_risk: definition.max_risk,
         reboot: definition.reboot,
+        max_deferrals: definition.restart.deferrals,
+        notice_seconds: definition.restart.seconds(),
         begin_in: spans.unwrap_or_default(),
         known: chosen.known,
         own_probe: chosen.own_probe,

@@ -62,6 +62,8 @@ impl Postgres {
             ("statement_timeout", ms(settings.statement_timeout)),
             ("lock_timeout", ms(settings.lock_timeout)),
             ("idle_in_transaction_session_timeout", ms(settings.idle_in_transaction_timeout)),
+            // Our statements are short: to compile them takes longer than to run them.
+            ("jit", "off".to_owned()),
         ]);
         // The first connection is made by itself: a pool would say no more than that it has none.
         let first = tokio::time::timeout(super::CALL, PgConnection::connect_with(&options));

@@ -51,6 +51,10 @@ pub struct CampaignRun {
     pub outcome: Option<CampaignState>,
 }
 
+/// So many hosts at once change what Postgres should know of the table: until it is counted, a host of a campaign
+/// may be looked for among all of them. It would count by itself within a minute or so.
+const COUNT_ANEW: u64 = 500;
+
 impl Db {
     /// A campaign's runs, oldest first.
     pub async fn campaign_runs(&self, id: CampaignId) -> Result<Vec<CampaignRun>> {
@@ -194,6 +198,11 @@ async fn take_in(tx: &mut Tx, campaign: &Campaign, run: u32, members: &[&Member]
             }
             query
         })?;
+    }
+    if taken >= COUNT_ANEW
+        && let Tx::Postgres(lease) = tx
+    {
+        sqlx::query("ANALYZE campaign_host").execute(lease.connection()).await?;
     }
     Ok(taken)
 }

@@ -19,7 +19,7 @@ use crate::row::{At, some, time};
 
 /// What [`Row`] is read from. A host may have several incidents of the kind: the one that its cause is
 /// surest of comes first, and the first counts.
-const HEAD: &str = "SELECT i.id, i.host_id, i.cause, i.certainty, h.name, h.os, h.os_build, h.labels, h.roles, h.lifecycle, \
+pub(crate) const HEAD: &str = "SELECT i.id, i.host_id, i.cause, i.certainty, h.name, h.os, h.os_build, h.labels, h.roles, h.lifecycle, \
     h.simulated, h.last_seen_ms, a.id AS active, \
     (SELECT ch.campaign_id FROM campaign_host ch JOIN campaign c ON c.id = ch.campaign_id AND c.run = ch.run \
         WHERE ch.incident_id = i.id AND ch.left_out = FALSE AND c.state IN ('running', 'paused') \

@@ -71,6 +71,8 @@ fn what(all: &mut Map<String, Value>, flags: &What) {
     set(all, &["max_risk"], flags.max_risk.as_ref());
     set(all, &["max_hosts"], flags.max_hosts);
     set(all, &["reboot"], flags.reboot.as_ref());
+    set(all, &["restart", "notice"], flags.restart.notice.as_ref());
+    set(all, &["restart", "deferrals"], flags.restart.deferrals);
 }
 
 fn when(all: &mut Map<String, Value>, flags: &When) -> Result<()> {

@@ -128,6 +128,7 @@ fn a_short_definition_is_strict_and_valid() {
     let waves: Vec<String> = it.waves.iter().map(|wave| wave.share.to_string()).collect();
     assert_eq!(waves, ["1", "1%", "10%", "all"]);
     assert_eq!(it.expires.to_string(), "30d");
+    assert_eq!((it.restart.notice.to_string(), it.restart.deferrals), ("5m".to_owned(), 3));
 }
 
 #[test]
@@ -143,6 +144,8 @@ fn unknown_fields_and_unreadable_texts_are_refused_when_they_are_read() {
         json!({ "selector": { "label": "ring=1" } }),
         json!({ "remedies": "plan" }),
         json!({ "expires": "soon" }),
+        json!({ "restart": { "notice": "5 minutes" } }),
+        json!({ "restart": { "deferrals": 256 } }),
     ] {
         let mut value = serde_json::to_value(definition(&json!({}))).expect("json");
         value.as_object_mut().expect("an object").extend(bad.as_object().expect("object").clone());
@@ -233,6 +236,8 @@ fn every_refusal_names_its_field() {
         (json!({ "windows": vec![window("daily", "22:00"); 17] }), "windows"),
         (json!({ "expires": "59m" }), "expires"),
         (json!({ "expires": "366d" }), "expires"),
+        (json!({ "restart": { "notice": "25h" } }), "restart.notice"),
+        (json!({ "restart": { "deferrals": 21 } }), "restart.deferrals"),
         (
             json!({ "membership": { "joining": { "until": "2026-12-01T00:00:00Z" } }, "max_hosts": null }),
             "max_hosts",

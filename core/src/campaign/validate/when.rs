@@ -1,4 +1,4 @@
-//! Zone, schedule, windows, and how long it goes on.
+//! Zone, schedule, windows, notices of restarts, and how long it goes on.
 
 use super::Found;
 use crate::campaign::calendar::{Cron, Monthly, once, zone};
@@ -30,6 +30,9 @@ impl Definition {
             found.read(format!("windows[{at}]"), window.read());
         }
         found.span("expires", self.expires, Span::hours(1), limits::CAMPAIGN_EXPIRES);
+        if let Some((field, text, remedy)) = self.restart.wrong() {
+            found.add(format!("restart.{field}"), text, remedy);
+        }
         if matches!(self.membership, Membership::Joining { .. }) && self.max_hosts.is_none() {
             let text = "hosts may join, and nothing says how many";
             found.add("max_hosts", text, "write the most hosts that it may have");

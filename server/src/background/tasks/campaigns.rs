@@ -331,6 +331,8 @@ impl Campaigns {
                 task: Task::Undo { job: undone.job, attempt: undone.attempt },
                 max_risk: campaign.definition.max_risk,
                 reboot: campaign.definition.reboot,
+                max_deferrals: campaign.definition.restart.deferrals,
+                notice_seconds: campaign.definition.restart.seconds(),
                 ..JobTerms::default()
             },
         }))

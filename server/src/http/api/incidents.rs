@@ -1,7 +1,7 @@
 //! `/api/v1/incidents`.
 
 use axum::http::StatusCode;
-use fleetmend_core::campaign::RebootPolicy;
+use fleetmend_core::campaign::{RebootPolicy, RestartNotice};
 use fleetmend_core::ids::{HostId, IncidentId};
 use fleetmend_core::incident::IncidentState;
 use fleetmend_core::knowledge::{Lang, Risk};
@@ -56,6 +56,12 @@ pub(crate) struct Remediate {
     /// remediation that is named and needs it.
     #[serde(default)]
     pub(crate) reboot: Option<String>,
+    /// How long before a restart users are told: 5m unless given, 24h at most; 0s tells nobody.
+    #[serde(default)]
+    pub(crate) notice: Option<String>,
+    /// How often users may put a restart off: 3 unless given, 20 at most.
+    #[serde(default)]
+    pub(crate) deferrals: Option<u8>,
     /// Whether the plan's next remediation within the same bounds is tried after one that did not
     /// cure; no, unless given.
     #[serde(default)]
@@ -162,6 +168,7 @@ pub(crate) async fn remediate(call: Call) -> Answer {
         remediation: body.remediation,
         max_risk: risk(body.max_risk.as_deref())?,
         reboot: reboot(body.reboot.as_deref())?,
+        restart: restart(body.notice.as_deref(), body.deferrals)?,
         climb: body.climb,
         reason: reason(&body.reason)?.to_owned(),
     };
@@ -244,6 +251,22 @@ pub(crate) fn reboot(text: Option<&str>) -> Result<Option<RebootPolicy>, Problem
         // An order of its own has no window.
         Some(_) => Err(Problem::bad("reboot", "reboot: one of: never, anytime")
             .accepting(["never", "anytime"])),
+    }
+}
+
+/// What users are told before a restart.
+fn restart(notice: Option<&str>, deferrals: Option<u8>) -> Result<RestartNotice, Problem> {
+    let usual = RestartNotice::default();
+    let notice = match notice {
+        Some(text) => text.parse().map_err(|e| Problem::bad("notice", format!("notice: {e}")))?,
+        None => usual.notice,
+    };
+    let restart = RestartNotice { notice, deferrals: deferrals.unwrap_or(usual.deferrals) };
+    match restart.wrong() {
+        Some((field, text, remedy)) => {
+            Err(Problem::bad(field, format!("{field}: {text}: {remedy}")))
+        }
+        None => Ok(restart),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a wish to a job: what somebody wants done about an incident, ordered or refused. Used by REST
 //! and by the pages.
 
-use fleetmend_core::campaign::RebootPolicy;
+use fleetmend_core::campaign::{RebootPolicy, RestartNotice};
 use fleetmend_core::ids::{CampaignId, IncidentId, JobId};
 use fleetmend_core::knowledge::{Catalogue, Lang, RebootNeed, Remediation, Risk};
 use fleetmend_core::limits;
@@ -26,6 +26,8 @@ pub(crate) struct Wish {
     /// Whether the host may be restarted; where nobody says, only for a remediation that is named
     /// and needs it.
     pub(crate) reboot: Option<RebootPolicy>,
+    /// What users are told before a restart.
+    pub(crate) restart: RestartNotice,
     /// Whether the plan's next remediation is tried after one that did not cure.
     pub(crate) climb: bool,
     /// Why.
@@ -107,6 +109,8 @@ pub(crate) async fn order(
         terms: JobTerms {
             max_risk: wish.max_risk.min(Risk::Disruptive),
             reboot: bounds.reboot,
+            max_deferrals: wish.restart.deferrals,
+            notice_seconds: wish.restart.seconds(),
             climbs: wish.climb,
             known: chosen.known,
             own_probe: chosen.own_probe,
@@ -154,6 +158,7 @@ async fn approvable(
         "max_risk": entry.risk,
         "max_hosts": 1,
         "reboot": wish.reboot.unwrap_or(reboot),
+        "restart": wish.restart,
         "waves": [{ "share": "all" }],
     });
     let definition = campaigns::read(call, definition)?;

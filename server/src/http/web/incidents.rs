@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use askama::Template;
+use fleetmend_core::campaign::RestartNotice;
 use fleetmend_core::guided::GuidedState;
 use fleetmend_core::ids::{GuidedTaskId, IncidentId};
 use fleetmend_core::incident::IncidentState;
@@ -186,6 +187,7 @@ pub(crate) async fn remediate(call: Call) -> Answer {
         remediation: form.text("remediation").map(str::to_owned),
         max_risk: incidents::risk(form.text("max_risk"))?,
         reboot: None,
+        restart: RestartNotice::default(),
         climb: false,
         reason: reason(form.text("reason").unwrap_or_default())?.to_owned(),
     };

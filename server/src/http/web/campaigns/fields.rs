@@ -74,7 +74,7 @@ const SECTIONS: [(&str, &[&str]); 7] = [
             "max_hosts",
         ],
     ),
-    ("does", &["remedy", "max_risk", "reboot"]),
+    ("does", &["remedy", "max_risk", "reboot", "notice", "deferrals"]),
     (
         "when",
         &["schedule", "at", "zone", "clock", "days", "start", "end", "left", "joining", "expires"],

@@ -32,6 +32,8 @@ pub(crate) const QUERY: &[Param] = &[
     Param::one("remedy", "plan, verify, or the name of a remediation."),
     Param::one("max_risk", "The highest risk."),
     Param::one("reboot", "Whether hosts may be restarted."),
+    Param::one("notice", "How long before a restart users are told."),
+    Param::one("deferrals", "How often users may put a restart off."),
     Param::one("schedule", "by_hand, once, monthly or cron."),
     Param::one("at", "When, as the schedule has it."),
     Param::one("zone", "The time zone."),
@@ -90,6 +92,8 @@ impl Form {
         );
         form.set("max_risk", d.max_risk);
         form.set("reboot", d.reboot);
+        form.set("notice", d.restart.notice);
+        form.set("deferrals", d.restart.deferrals);
         form.when(d);
         let shares: Vec<String> = d.waves.iter().map(|wave| wave.share.to_string()).collect();
         form.set("waves", shares.join(", "));
@@ -234,6 +238,7 @@ pub(crate) fn blank() -> Definition {
         max_risk: fleetmend_core::knowledge::Risk::Safe,
         max_hosts: None,
         reboot: fleetmend_core::campaign::RebootPolicy::Never,
+        restart: fleetmend_core::campaign::RestartNotice::default(),
         membership: Membership::Static,
         schedule: Schedule::ByHand,
         zone: Zone::default(),

@@ -33,6 +33,8 @@ impl Form {
         self.read_remedy(&mut d, catalogue);
         self.read("max_risk", &mut d.max_risk);
         self.read("reboot", &mut d.reboot);
+        self.read("notice", &mut d.restart.notice);
+        self.read("deferrals", &mut d.restart.deferrals);
         self.read_when(&mut d);
         self.read_waves(&mut d);
         self.read("success", &mut d.gate.success_percent);
@@ -200,7 +202,7 @@ impl Form {
 pub(super) fn field_of(field: &str) -> &'static str {
     let starts = |with: &str| field.starts_with(with);
     // The longer names first.
-    let pairs: [(&str, &'static str); 36] = [
+    let pairs: [(&str, &'static str); 38] = [
         ("name", "name"),
         ("reason", "reason"),
         ("change", "change"),
@@ -220,6 +222,8 @@ pub(super) fn field_of(field: &str) -> &'static str {
         ("max_risk", "max_risk"),
         ("max_hosts", "max_hosts"),
         ("reboot", "reboot"),
+        ("restart.notice", "notice"),
+        ("restart.deferrals", "deferrals"),
         ("membership", "joining"),
         ("schedule", "at"),
         ("zone", "zone"),
@@ -246,6 +250,8 @@ pub(super) fn field_of(field: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use fleetmend_core::campaign::RestartNotice;
+
     use super::super::form::{FIELDS, blank};
     use super::*;
     use crate::http::params::Params;
@@ -270,7 +276,7 @@ mod tests {
     #[test]
     fn a_definition_comes_back_from_its_form() {
         let text = "name=n&reason=r&product=apt&code=apt.lock_held&label=site%3Dnorth+a%3Db&max_risk=disruptive\
-            &reboot=in_window&days=mon-fri&start=22%3A00&end=04%3A00&left=1h&waves=2%2C+50%25%2C+all&canary=ring%3D0\
+            &reboot=in_window&notice=15m&deferrals=1&days=mon-fri&start=22%3A00&end=04%3A00&left=1h&waves=2%2C+50%25%2C+all&canary=ring%3D0\
             &schedule=monthly&at=second+tuesday+%2B+3+days+22%3A00&zone=Europe%2FBerlin&clock=host&max_hosts=40\
             &abort=3&pause=2%25&per_minute=7&group=cluster&soak=30m";
         let (form, definition) = read(text);
@@ -280,6 +286,8 @@ mod tests {
         assert_eq!(again.definition(blank(), catalogue(), code), definition);
         assert_eq!(definition.waves[0].label, Some(("ring".to_owned(), "0".to_owned())));
         assert_eq!(definition.windows[0].least_left, Some(Span::hours(1)));
+        let RestartNotice { notice, deferrals } = definition.restart;
+        assert_eq!((notice.to_string().as_str(), deferrals), ("15m", 1));
     }
 
     #[test]
@@ -329,6 +337,7 @@ mod tests {
             ("zone.host.fallback", "zone"),
             ("schedule.cron.expression", "at"),
             ("windows[0]", "start"),
+            ("restart.deferrals", "deferrals"),
         ] {
             assert_eq!(field_of(field), name);
         }

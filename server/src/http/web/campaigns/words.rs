@@ -1,7 +1,8 @@
 //! A definition in words, and what its parts are called.
 
 use fleetmend_core::campaign::{
-    Definition, ErrorLimit, Membership, Remedy, Schedule, Selector, Share, Window, Zone,
+    Definition, ErrorLimit, Membership, RebootPolicy, Remedy, Schedule, Selector, Share, Window,
+    Zone,
 };
 use fleetmend_core::host::Labels;
 use fleetmend_core::knowledge::Catalogue;
@@ -30,7 +31,7 @@ pub(crate) fn lines(d: &Definition, catalogue: &Catalogue, t: Words) -> Vec<Line
     say("problem", problem(&d.selector, catalogue, t));
     say("hosts", hosts(d, t));
     say("does", does(d, catalogue, t));
-    say("reboot", t.word("reboot_policy", d.reboot));
+    say("reboot", reboot(d, t));
     say("when", when(d, t));
     say("windows", d.windows.iter().map(|w| window(w, t)).collect::<Vec<_>>().join("; "));
     say("waves", waves(d, t));
@@ -39,6 +40,19 @@ pub(crate) fn lines(d: &Definition, catalogue: &Catalogue, t: Words) -> Vec<Line
     say("pace", pace(d, t));
     say("expires", t.f("camp.expires", span(d.expires, t)));
     lines
+}
+
+/// Whether hosts may be restarted, and what their users are told before.
+fn reboot(d: &Definition, t: Words) -> String {
+    let policy = t.word("reboot_policy", d.reboot);
+    let notice = d.restart.notice;
+    if d.reboot == RebootPolicy::Never {
+        policy
+    } else if notice.duration().is_zero() {
+        format!("{policy}; {}", t.s("camp.no_notice"))
+    } else {
+        format!("{policy}; {}", t.f2("camp.notice", span(notice, t), d.restart.deferrals))
+    }
 }
 
 /// The problem that a selector names.
