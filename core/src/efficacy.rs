@@ -51,6 +51,11 @@ impl Count {
         self.cured + self.not_cured
     }
 
+    /// Cures that lasted: what comes back within its window was not cured.
+    pub const fn lasted(&self) -> u64 {
+        self.cured.saturating_sub(self.relapsed)
+    }
+
     /// The sum of two.
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -63,13 +68,13 @@ impl Count {
         }
     }
 
-    /// The interval of 90 % (Wilson's) of the share that is cured; all of it where nothing was told.
+    /// The interval of 90 % (Wilson's) of the share that is cured and stays so; all of it where nothing was told.
     pub fn interval(&self) -> (f64, f64) {
         if self.told() == 0 {
             return (0.0, 1.0);
         }
         let n = float(self.told());
-        let share = float(self.cured) / n;
+        let share = float(self.lasted()) / n;
         let square = Z90 * Z90;
         let middle = (share + square / (2.0 * n)) / (1.0 + square / n);
         let half =
@@ -113,11 +118,14 @@ impl Efficacy {
     /// catalogue's `estimate`, and what was seen on this one weighs on both.
     pub fn chance(&self, against: &Against, build: &str, estimate: f64) -> f64 {
         let (all, here) = self.of(against, build);
-        let elsewhere = (all.cured - here.cured, all.told() - here.told());
-        let weighed = |estimate: f64, (cured, told): (u64, u64)| {
-            (PRIOR_TRIES * estimate + float(cured)) / (PRIOR_TRIES + float(told))
+        let elsewhere = (
+            all.lasted().saturating_sub(here.lasted()),
+            all.told().saturating_sub(here.told()),
+        );
+        let weighed = |estimate: f64, (lasted, told): (u64, u64)| {
+            (PRIOR_TRIES * estimate + float(lasted)) / (PRIOR_TRIES + float(told))
         };
-        weighed(weighed(estimate, elsewhere), (here.cured, here.told()))
+        weighed(weighed(estimate, elsewhere), (here.lasted(), here.told()))
     }
 
     /// What was counted, in English words; `None` where nothing was told: "cured 41 of 50 here".
@@ -182,12 +190,14 @@ mod tests {
         let (low, high) = count(41, 9).interval();
         assert!((0.70..0.73).contains(&low) && (0.88..0.90).contains(&high), "{low} {high}");
         assert_eq!(count(0, 0).interval(), (0.0, 1.0));
+        let back = |relapsed| Count { relapsed, ..count(20, 0) };
+        assert!(back(15).is_weak() && !back(5).is_weak(), "what comes back was not cured");
     }
 
     proptest! {
         #[test]
         fn a_chance_is_one_and_a_cure_never_lowers_it(
-            cured in 0..500_u64, not_cured in 0..500_u64, estimate in 0.0..1.0_f64,
+            cured in 0..500_u64, not_cured in 0..500_u64, back in 0..500_u64, estimate in 0.0..1.0_f64,
         ) {
             let chance = |n: Count| {
                 let mut fleet = Efficacy::default();
@@ -198,6 +208,9 @@ mod tests {
             prop_assert!((0.0..=1.0).contains(&now));
             prop_assert!(chance(count(cured + 1, not_cured)) >= now);
             prop_assert!(chance(count(cured, not_cured + 1)) <= now);
+            let relapsed = back.min(cured);
+            let with_relapses = chance(Count { relapsed, ..count(cured, not_cured) });
+            prop_assert!((0.0..=now).contains(&with_relapses) && (relapsed == 0) == (with_relapses == now));
             let (low, high) = count(cured, not_cured).interval();
             prop_assert!(low <= high && (0.0..=1.0).contains(&low) && (0.0..=1.0).contains(&high));
         }

@@ -18,7 +18,7 @@ macro_rules! counted {
              COUNT(*) FILTER (WHERE state IN ('failed', 'rolled_back')) AS not_cured, \
              COUNT(*) FILTER (WHERE cleared = 'yes') AS gone, \
              COUNT(*) FILTER (WHERE cleared = 'no') AS not_gone, \
-             COUNT(*) FILTER (WHERE relapsed) AS relapses \
+             COUNT(*) FILTER (WHERE relapsed AND state = 'fixed' AND proof IN ('repeated', 'observed')) AS relapses \
              FROM job_attempt WHERE task = 'remediate' AND ended_ms IS NOT NULL AND simulated = $1 \
              AND state IN ('fixed', 'unverified', 'failed', 'rolled_back', 'timed_out', 'unknown')",
             $and,
