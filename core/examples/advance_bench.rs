@@ -101,6 +101,7 @@ fn snapshot(hosts: usize, now: Timestamp, state: State) -> Snapshot {
             wave: job_state.map(|_| 0),
             job: job_state.map(|_| JobId::at(now, id)),
             job_state,
+            between: None,
             state_since: job_state.map(|_| since),
             begun: job_state.map(|_| since),
             ended: job_state.filter(|state| state.is_final()).map(|_| since),

@@ -8,10 +8,12 @@ use fleetmend_core::campaign::CampaignState;
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::ids::{CampaignId, HostId, JobId, ReportId, SpoolEpoch};
 use fleetmend_core::job::{JobState, JobUpdate, ProofLevel};
+use fleetmend_core::knowledge::{NetworkCost, Risk};
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::{Clock as _, SourceTime};
 use fleetmend_core::token::Role;
+use fleetmend_core::words::Slug;
 use fleetmend_server::background::tasks::{Campaigns, Climb};
 use fleetmend_server::background::{BackgroundTask as _, Outcome};
 use fleetmend_store::{Campaign, HostItems, JobFilter, PageRequest, Who};
@@ -114,6 +116,7 @@ async fn ends(site: &Site, job: (JobId, HostId), state: JobState) {
         shared.clock.clone(),
         shared.events.clone(),
         shared.registry.clone(),
+        shared.nudges.clone(),
     );
     for sequence in (1..20).step_by(2) {
         shared.db.offer(job.0, site.clock.now()).await.expect("offered").expect("an order");
@@ -125,8 +128,10 @@ async fn ends(site: &Site, job: (JobId, HostId), state: JobState) {
             assert_eq!(stands.state, state, "{}", stands.detail);
             return;
         }
-        // A try that waits for its turn is offered when that has come.
+        // A try that waits for its turn goes on when that has come and the campaign has a place for it.
         site.clock.advance(Duration::from_hours(1));
+        shared.db.touch_hosts(&[(job.1, site.clock.now())]).await.expect("is heard of");
+        look(site).await;
     }
     panic!("it has no end");
 }
@@ -231,6 +236,56 @@ async fn a_host_that_nothing_automatic_helps_is_left_out_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_site_has_no_more_at_once_though_what_is_chosen_costs_more_than_its_cause_lets_expect() {
+    let mut site = Site::new().await;
+    // What leads may not be done, and is cheap; what is done instead is not.
+    site.restart(|shared| {
+        let mut catalogue = shared.catalogue.clone();
+        for (id, cause) in &mut catalogue.causes {
+            if id.as_str() != "dpkg_interrupted" {
+                cause.remediations = vec![slug("apt.fix_broken")];
+            }
+        }
+        let remediations = &mut catalogue.remediations;
+        remediations.get_mut(&slug("apt.configure_pending")).expect("there").risk = Risk::Dangerous;
+        assert_eq!(remediations[&slug("apt.fix_broken")].network, NetworkCost::Large);
+        shared.catalogue = Box::leak(Box::new(catalogue));
+    });
+    let author = site.token(Role::Author).await;
+    for n in 1..=3 {
+        let host = site.host(n, &format!("web-{n}"), false, false).await;
+        fails(&site, host, n, "apt.dpkg_interrupted").await;
+    }
+    site.triage().await;
+    let mut all = definition();
+    all["selector"] = json!({ "code": "apt.dpkg_interrupted" });
+    all["waves"] = json!([{ "share": "all" }]);
+    all["pace"] = json!({ "network_per_site": 1 });
+    let campaign_id = started(&site, &author, &all).await;
+    let mut task = Campaigns::new(site.shared.clone()).without_pause();
+    carry_on(&mut task).await;
+    let first = jobs(&site, campaign_id, JobState::Queued).await;
+    assert_eq!(
+        first.len(),
+        1,
+        "one of the site: {}",
+        site.get(&author, &format!("/api/v1/campaigns/{campaign_id}/hosts")).await.text
+    );
+    let waits = campaign(&site, campaign_id).await.waiting_for.expect("says why");
+    assert!(waits.starts_with("2 hosts wait: site north has its 1 jobs"), "{waits}");
+    // Another that knows nothing of it yet finds the same.
+    look(&site).await;
+    assert_eq!(jobs(&site, campaign_id, JobState::Queued).await, first);
+    ends(&site, first[0], JobState::Fixed).await;
+    carry_on(&mut task).await;
+    assert_eq!(jobs(&site, campaign_id, JobState::Queued).await.len(), 1, "the next one");
+}
+
+fn slug(text: &str) -> Slug {
+    text.parse().expect("a slug")
+}
+
+#[tokio::test]
 async fn an_approval_ends_with_the_remediations_that_it_was_given_for() {
     let (mut site, author) = fleet(2).await;
     let campaign = started(&site, &author, &definition()).await;
@@ -280,16 +335,7 @@ async fn a_host_that_has_not_told_what_is_needed_is_looked_at_again_and_left_out
     let mut hosts = Vec::new();
     for n in 1..=2 {
         let host = site.host(n, &format!("web-{n}"), false, false).await;
-        let at = site.clock.now().before(Duration::from_mins(90));
-        let failure = json!({
-            "id": id::<ReportId>(1_000 + n), "at": at, "evidence": [],
-            "failure": {
-                "product": "apt", "operation": "install", "code": "apt.half_installed", "kind": "failure",
-                "time": SourceTime::utc(at), "source": "apt", "message": "nginx must be installed again",
-            },
-        });
-        let failure = serde_json::from_value(failure).expect("a failure");
-        tells(&site, host, 1, SpoolItem::Failure(Box::new(failure))).await;
+        fails(&site, host, n, "apt.half_installed").await;
         hosts.push(host);
     }
     site.triage().await;
@@ -334,6 +380,20 @@ async fn a_host_that_has_not_told_what_is_needed_is_looked_at_again_and_left_out
     let left = site.get(&author, &format!("{path}left_out")).await.json();
     assert_eq!(left["total"], 1, "{left}");
     assert!(campaign(&site, campaign_id).await.state.is_final());
+}
+
+/// Reports a failure of which nothing more is known.
+async fn fails(site: &Site, host: HostId, n: u128, code: &str) {
+    let at = site.clock.now().before(Duration::from_mins(90));
+    let failure = json!({
+        "id": id::<ReportId>(1_000 + n), "at": at, "evidence": [],
+        "failure": {
+            "product": "apt", "operation": "install", "code": code, "kind": "failure",
+            "time": SourceTime::utc(at), "source": "apt", "message": "nginx must be installed again",
+        },
+    });
+    let failure = serde_json::from_value(failure).expect("a failure");
+    tells(site, host, 1, SpoolItem::Failure(Box::new(failure))).await;
 }
 
 async fn tells(site: &Site, host: HostId, sequence: u64, item: SpoolItem) {

@@ -23,7 +23,9 @@ pub use self::definition::{
     Thresholds, Wave, Window, Zone,
 };
 pub use self::share::{BadShare, ErrorLimit, Share};
-pub use self::snapshot::{Decisions, FreezeSpan, HostStanding, Snapshot, Transition, WaveStanding};
+pub use self::snapshot::{
+    Between, Decisions, FreezeSpan, HostStanding, Snapshot, Transition, WaveStanding,
+};
 pub use self::validate::Problem;
 
 words! {

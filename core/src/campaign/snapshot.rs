@@ -75,7 +75,7 @@ pub struct HostStanding {
     pub last_seen: Timestamp,
     /// Whether another job is active on it.
     pub busy: bool,
-    /// Whether the remediation that comes next costs the network.
+    /// Whether the remediation that is at work, or comes next, costs the network.
     pub network: bool,
     /// The wave it was started in, from 0.
     pub wave: Option<u32>,
@@ -83,6 +83,8 @@ pub struct HostStanding {
     pub job: Option<JobId>,
     /// Where that job stands.
     pub job_state: Option<JobState>,
+    /// Where its job waits between two tries.
+    pub between: Option<Between>,
     /// When the job came into that state, as far as is known.
     pub state_since: Option<Timestamp>,
     /// When the agent began it.
@@ -101,6 +103,18 @@ pub struct HostStanding {
     pub excluded: bool,
 }
 
+/// How a job waits whose last try is over. It takes no place: nothing happens on its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Between {
+    /// What it tries next is being chosen.
+    Choosing,
+    /// That is chosen.
+    Chosen {
+        /// Not to be begun before.
+        from: Timestamp,
+    },
+}
+
 /// What happens next.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decisions {
@@ -116,6 +130,8 @@ pub struct Decisions {
     pub new_run: bool,
     /// A job is made for each of these, in this order; it belongs to the last opened wave.
     pub start: Vec<HostId>,
+    /// These jobs, which wait between two tries, have a place for the next one.
+    pub go_on: Vec<JobId>,
     /// These jobs, which no agent has begun, are taken back: the wish to cancel is noted, and
     /// [`HostStanding::recalled`] is set.
     pub recall: Vec<JobId>,

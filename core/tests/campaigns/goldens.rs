@@ -75,6 +75,11 @@ golden! {
         }),
     );
 
+    a_second_try_waits_for_its_place => campaign(
+        &json!({ "waves": [{ "share": "all" }], "pace": { "at_once": 2, "network_per_site": 1, "group_label": "cluster" } }),
+        hosts(6, |n| Host::new(if n == 5 { Fate::Ends(JobState::Fixed) } else { Fate::Second }).with("cluster", n % 3)),
+    );
+
     a_ramp_of_ten_a_minute => campaign(
         &json!({ "waves": [{ "share": "all" }], "pace": { "at_once": 25, "per_minute": 10 } }),
         hosts(60, |_| Host::good()),

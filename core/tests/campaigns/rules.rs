@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleetmend_core::campaign::{
-    CampaignState, Counters, Decisions, Outcome, Snapshot, WaveStanding, advance, retry,
+    Between, CampaignState, Counters, Decisions, HostStanding, Outcome, Snapshot, WaveStanding,
+    advance, retry,
 };
 use fleetmend_core::ids::HostId;
 use fleetmend_core::job::JobState;
@@ -25,6 +26,8 @@ enum Event {
     Job(usize, JobState),
     /// A try did not cure; the same job waits for its next one.
     Climb(usize),
+    /// Its next remediation is chosen: from so many minutes on, and whether it costs the network.
+    Choose(usize, i64, bool),
     /// Its stream goes up or down.
     Reach(usize, bool),
     /// Another campaign's job begins or ends there.
@@ -56,7 +59,8 @@ fn event() -> impl Strategy<Value = Event> {
         12 => (host.clone(), job_state()).prop_map(|(host, state)| Event::Job(host, state)),
         6 => host.clone().prop_map(|host| Event::Job(host, JobState::Running)),
         8 => host.clone().prop_map(|host| Event::Job(host, JobState::Fixed)),
-        2 => host.clone().prop_map(Event::Climb),
+        6 => host.clone().prop_map(Event::Climb),
+        8 => (host.clone(), -5..30_i64, any::<bool>()).prop_map(|(host, from, network)| Event::Choose(host, from, network)),
         3 => (host.clone(), any::<bool>()).prop_map(|(host, up)| Event::Reach(host, up)),
         2 => (host.clone(), any::<bool>()).prop_map(|(host, busy)| Event::Busy(host, busy)),
         1 => host.clone().prop_map(Event::Relapse),
@@ -135,6 +139,11 @@ impl Run {
                 if !host.job_state.is_some_and(|from| from.can_become(to)) {
                     return;
                 }
+                // Between two tries no agent has anything to say of it; the clock or a person ends it.
+                if host.between.is_some() && !to.is_final() {
+                    return;
+                }
+                host.between = None;
                 if host.begun.is_none() && to.has_begun() {
                     host.begun = Some(now);
                     *self.begun.entry(host.host).or_default() += 1;
@@ -148,6 +157,15 @@ impl Run {
                 if host.job_state.is_some_and(|state| state.has_begun() && !state.is_final()) {
                     host.job_state = Some(JobState::Queued);
                     host.state_since = Some(now);
+                    host.between = Some(Between::Choosing);
+                }
+            }
+            Event::Choose(at, minutes, network) => {
+                let Some(host) = s.hosts.get_mut(host(at)) else { return };
+                if host.between == Some(Between::Choosing) {
+                    let from = Timestamp::from_millis(now.as_millis() + minutes * 60_000);
+                    host.between = Some(Between::Chosen { from });
+                    host.network = network;
                 }
             }
             Event::Reach(at, up) => {
@@ -248,6 +266,7 @@ impl Run {
         prop_assert_eq!(set.len(), starts.len(), "no host twice in one decision");
         if s.state != CampaignState::Running || s.halted {
             prop_assert!(starts.is_empty() && !decisions.open_wave, "{} or halted starts", s.state);
+            prop_assert!(decisions.go_on.is_empty(), "{} or halted goes on", s.state);
         }
         if s.state == CampaignState::Paused {
             let to = decisions.transition.as_ref().map(|t| t.to);
@@ -258,7 +277,7 @@ impl Run {
         }
         if decisions.transition.is_some() {
             prop_assert!(
-                starts.is_empty() && !decisions.open_wave,
+                starts.is_empty() && decisions.go_on.is_empty() && !decisions.open_wave,
                 "it moves on and stops at once"
             );
         }
@@ -273,10 +292,17 @@ impl Run {
         }
 
         let pace = &s.definition.pace;
-        let flies = |state: Option<JobState>| {
-            state.is_some_and(|state| !state.is_final() && state != JobState::Verifying)
+        let flies = |host: &&HostStanding| {
+            let open = |state: JobState| !state.is_final() && state != JobState::Verifying;
+            let goes_on = host.job.is_some_and(|job| decisions.go_on.contains(&job));
+            host.job_state.is_some_and(open) && (host.between.is_none() || goes_on)
         };
-        let flying: Vec<_> = s.hosts.iter().filter(|h| flies(h.job_state)).collect();
+        let flying: Vec<_> = s.hosts.iter().filter(flies).collect();
+        for job in &decisions.go_on {
+            let host = s.hosts.iter().find(|h| h.job == Some(*job)).expect("its host");
+            let due = matches!(host.between, Some(Between::Chosen { from }) if from <= now);
+            prop_assert!(due && host.reachable, "goes on before its time: {host:?}");
+        }
         let started: Vec<_> = starts
             .iter()
             .map(|id| s.hosts.iter().find(|h| h.host == *id).expect("a host"))
@@ -295,32 +321,31 @@ impl Run {
             prop_assert!(!frozen, "a frozen host");
             prop_assert!(!self.begun.contains_key(&host.host), "began a second time in one run");
         }
-        if started.is_empty() {
-            return Ok(());
-        }
-        prop_assert!(flying.len() + started.len() <= pace.at_once as usize, "too many at once");
-        if let Some(most) = pace.per_minute {
+        // Whatever happened on the hosts meanwhile, no limit is ever passed.
+        let at_work: Vec<_> = flying.iter().chain(&started).copied().collect();
+        prop_assert!(at_work.len() <= pace.at_once as usize, "too many at once");
+        if let Some(most) = pace.per_minute.filter(|_| !started.is_empty()) {
             prop_assert!(
                 s.started_last_minute as usize + started.len() <= most as usize,
                 "too fast"
             );
         }
         if pace.group_label.is_some() {
+            let groups: BTreeSet<_> = at_work.iter().map(|host| &host.labels["cluster"]).collect();
+            prop_assert_eq!(groups.len(), at_work.len(), "one in flight of a group");
             for host in &started {
-                let group = &host.labels["cluster"];
-                let others =
-                    flying.iter().chain(&started).filter(|o| o.labels["cluster"] == *group);
-                prop_assert_eq!(others.count(), 1, "one in flight of a group");
-                prop_assert!(!s.groups_busy.contains(group), "busy by another campaign");
+                let busy = s.groups_busy.contains(&host.labels["cluster"]);
+                prop_assert!(!busy, "busy by another campaign");
             }
         }
         let mut sites: BTreeMap<&str, u32> = BTreeMap::new();
-        for host in flying.iter().chain(&started).filter(|h| h.network) {
+        for host in at_work.iter().filter(|h| h.network) {
             *sites.entry(host.labels.get("site").map_or("", String::as_str)).or_default() += 1;
         }
-        for host in started.iter().filter(|h| h.network) {
-            let site = host.labels.get("site").map_or("", String::as_str);
-            prop_assert!(sites[site] <= pace.network_per_site, "too many in one site");
+        let full = sites.iter().find(|(_, jobs)| **jobs > pace.network_per_site);
+        prop_assert!(full.is_none(), "too many in one site: {full:?}");
+        if started.is_empty() {
+            return Ok(());
         }
         self.judge_waves(started.len())
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use fleetmend_core::campaign::{
-    Aim, CampaignState, Counters, Decisions, Definition, HostStanding, Outcome, Snapshot,
+    Aim, Between, CampaignState, Counters, Decisions, Definition, HostStanding, Outcome, Snapshot,
     WaveStanding, advance, retry,
 };
 use fleetmend_core::ids::{HostId, JobId};
@@ -25,6 +25,8 @@ pub(crate) enum Fate {
     Ends(JobState),
     /// It begins, and nothing is heard of the host any more.
     Silent,
+    /// The first try seems to go well, and its proof refutes it; the second cures, and costs the network.
+    Second,
 }
 
 /// A host of the world.
@@ -39,12 +41,22 @@ pub(crate) struct Host {
     pub(crate) off: Vec<Range<i64>>,
     pub(crate) labels: Vec<(&'static str, String)>,
     pub(crate) network: bool,
+    /// Whether its first try is over.
+    pub(crate) tried: bool,
 }
 
 impl Host {
     pub(crate) fn new(fate: Fate) -> Self {
         let labels = Vec::new();
-        Self { fate, work: 10, relapse: None, off: Vec::new(), labels, network: false }
+        Self {
+            fate,
+            work: 10,
+            relapse: None,
+            off: Vec::new(),
+            labels,
+            network: false,
+            tried: false,
+        }
     }
 
     pub(crate) fn good() -> Self {
@@ -213,7 +225,7 @@ impl World {
     fn live(&mut self) {
         let (now, minute) = (self.now, self.minute());
         self.s.started_last_minute = 0;
-        for (standing, host) in self.s.hosts.iter_mut().zip(&self.hosts) {
+        for (standing, host) in self.s.hosts.iter_mut().zip(&mut self.hosts) {
             let silent = host.fate == Fate::Silent && standing.begun.is_some();
             let off = host.off.iter().any(|off| off.contains(&minute));
             standing.reachable = !off && !silent;
@@ -231,7 +243,15 @@ impl World {
                 standing.state_since.map_or(0, |at| (now.as_millis() - at.as_millis()) / 60_000);
             match (standing.job_state, host.fate) {
                 (Some(JobState::Queued), _) if standing.recalled => {
-                    state(standing, JobState::Cancelled);
+                    // What was done is not denied.
+                    let tried = standing.between.take().is_some();
+                    state(standing, if tried { JobState::Failed } else { JobState::Cancelled });
+                }
+                (Some(JobState::Queued), _) if standing.between.is_some() => {
+                    if standing.between == Some(Between::Choosing) && since >= 1 {
+                        standing.between = Some(Between::Chosen { from: now });
+                        standing.network = true;
+                    }
                 }
                 (Some(JobState::Queued), Fate::Ends(end))
                     if standing.reachable && !end.has_begun() =>
@@ -250,6 +270,20 @@ impl World {
                 {
                     let proves = matches!(end, JobState::Fixed | JobState::Unverified);
                     state(standing, if proves { JobState::Verifying } else { end });
+                }
+                (Some(JobState::Running), Fate::Second)
+                    if standing.reachable && since >= host.work =>
+                {
+                    state(standing, JobState::Verifying);
+                }
+                (Some(JobState::Verifying), Fate::Second) if standing.reachable && since >= 2 => {
+                    if host.tried {
+                        state(standing, JobState::Fixed);
+                    } else {
+                        state(standing, JobState::Queued);
+                        standing.between = Some(Between::Choosing);
+                        host.tried = true;
+                    }
                 }
                 (Some(JobState::Running), Fate::Silent) if since >= 240 => {
                     state(standing, JobState::TimedOut);
@@ -341,6 +375,9 @@ impl World {
         if !decisions.start.is_empty() {
             words.push(format!("starts {}", decisions.start.len()));
         }
+        if !decisions.go_on.is_empty() {
+            words.push(format!("{} go on", decisions.go_on.len()));
+        }
         if !decisions.recall.is_empty() {
             words.push(format!("recalls {}", decisions.recall.len()));
         }
@@ -390,6 +427,7 @@ pub(crate) fn standing(id: HostId, host: &Host, now: Timestamp) -> HostStanding 
         wave: None,
         job: None,
         job_state: None,
+        between: None,
         state_since: None,
         begun: None,
         ended: None,
@@ -409,6 +447,7 @@ pub(crate) fn is_move(decisions: &Decisions) -> bool {
         || decisions.gate_held
         || decisions.gate_lost
         || !decisions.start.is_empty()
+        || !decisions.go_on.is_empty()
         || !decisions.recall.is_empty()
 }
 
@@ -438,6 +477,9 @@ pub(crate) fn apply(s: &mut Snapshot, decisions: &Decisions, now: Timestamp, job
     for host in &mut s.hosts {
         if host.job.is_some_and(|job| decisions.recall.contains(&job)) {
             host.recalled = true;
+        }
+        if host.job.is_some_and(|job| decisions.go_on.contains(&job)) {
+            host.between = None;
         }
     }
     if decisions.new_run {

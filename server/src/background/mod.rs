@@ -79,6 +79,7 @@ pub fn start(shared: &Shared, life: &Lifecycle) {
         shared.clock.clone(),
         shared.events.clone(),
         shared.registry.clone(),
+        shared.nudges.clone(),
     );
     let (nudges, clock, soft) = (shared.nudges.clone(), shared.clock.clone(), life.soft());
     life.spawn_part("background tasks", async move {

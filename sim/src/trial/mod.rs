@@ -444,6 +444,8 @@ fn standing(catalogue: &'static Catalogue, patient: &Patient) -> HostStanding {
         wave: None,
         job: None,
         job_state: None,
+        // Its whole climb is one piece of work here.
+        between: None,
         state_since: None,
         begun: None,
         ended: None,

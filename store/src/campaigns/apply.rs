@@ -41,6 +41,7 @@ statements! {
     RECALL = "UPDATE campaign_host SET recalled = TRUE \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND job_id = $4";
     WAITS = "UPDATE campaign_host SET left_out_reason = $4 WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE";
+    GO_ON = "UPDATE job SET place_wanted = FALSE WHERE id = $1 AND campaign_id = $2 AND place_wanted AND ended_ms IS NULL RETURNING host_id";
     HALTED = "SELECT COUNT(*) FROM setting WHERE name = 'halt'";
 }
 
@@ -80,6 +81,8 @@ pub struct Applied {
     pub campaign: Campaign,
     /// Jobs that were made.
     pub started: Vec<(HostId, JobId)>,
+    /// Jobs that go on with their next try.
+    pub went_on: Vec<(HostId, JobId)>,
     /// Hosts that were not begun now, and why; they stay where they were.
     pub passed_over: Vec<LeftOut>,
     /// Hosts that were left out for good.
@@ -127,7 +130,7 @@ impl Db {
         }
         let mut hosts: Vec<HostId> = step.jobs.iter().map(|job| job.host).collect();
         hosts.extend(step.left_out.iter().map(|left| left.host));
-        for job in &step.decisions.recall {
+        for job in step.decisions.recall.iter().chain(&step.decisions.go_on) {
             let host: Option<Uuid> = on_read!(self, |c| sqlx::query_scalar(HOST_OF_JOB)
                 .bind(job.0)
                 .fetch_optional(c)
@@ -148,10 +151,11 @@ impl Db {
             let mut work = Work { campaign: load(tx, id).await?, done: Done::default(), by, now };
             work.carry_out(tx, step).await?;
             let campaign = load(tx, id).await?;
-            let Done { started, passed_over, left_out, recalled, .. } = work.done;
+            let Done { started, went_on, passed_over, left_out, recalled, .. } = work.done;
             Ok::<_, StoreError>(Some(Applied {
                 campaign,
                 started,
+                went_on,
                 passed_over,
                 left_out,
                 recalled,
@@ -170,6 +174,7 @@ impl NextStep<'_> {
             gate_lost,
             new_run,
             start: _,
+            go_on,
             recall,
             ..
         } = self.decisions;
@@ -178,6 +183,7 @@ impl NextStep<'_> {
             || *gate_held
             || *gate_lost
             || *new_run
+            || !go_on.is_empty()
             || !recall.is_empty()
             || !self.jobs.is_empty()
             || !self.left_out.is_empty()
@@ -195,6 +201,7 @@ struct Work<'a> {
 #[derive(Default)]
 struct Done {
     started: Vec<(HostId, JobId)>,
+    went_on: Vec<(HostId, JobId)>,
     passed_over: Vec<LeftOut>,
     left_out: Vec<LeftOut>,
     recalled: Vec<JobId>,
@@ -227,6 +234,7 @@ impl Work<'_> {
         for left in step.left_out {
             self.leave_out(tx, left.clone()).await?;
         }
+        self.go_on(tx, &decisions.go_on).await?;
         self.start(tx, step.jobs, wave).await?;
         for job in &decisions.recall {
             self.recall(tx, *job, decisions).await?;
@@ -330,14 +338,31 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Gives a place to jobs that wait between two tries.
+    async fn go_on(&mut self, tx: &mut Tx, jobs: &[JobId]) -> Result<()> {
+        if jobs.is_empty() || self.campaign.state != CampaignState::Running || is_halted(tx).await?
+        {
+            return Ok(());
+        }
+        for job in jobs {
+            let host: Option<Uuid> = on_tx!(&mut *tx, |c| sqlx::query_scalar(GO_ON)
+                .bind(job.0)
+                .bind(self.campaign.id.0)
+                .fetch_optional(c)
+                .await)?;
+            self.done.went_on.extend(host.map(|host| (HostId::from(host), *job)));
+        }
+        Ok(())
+    }
+
     async fn start(&mut self, tx: &mut Tx, jobs: &[NewJob], wave: Option<i64>) -> Result<()> {
         if jobs.is_empty() {
             return Ok(());
         }
-        let halted: i64 = on_tx!(&mut *tx, |c| sqlx::query_scalar(HALTED).fetch_one(c).await)?;
+        let halted = is_halted(tx).await?;
         let why = match wave {
             None => Some("no wave is open".to_owned()),
-            _ if halted > 0 => Some("the fleet is halted".to_owned()),
+            _ if halted => Some("the fleet is halted".to_owned()),
             _ if self.campaign.state != CampaignState::Running => {
                 Some(format!("the campaign is {}", self.campaign.state))
             }
@@ -439,6 +464,10 @@ impl Work<'_> {
 
     async fn tell(&mut self, tx: &mut Tx) -> Result<()> {
         let run = self.campaign.run;
+        for piece in self.done.went_on.chunks(TOLD) {
+            let jobs: Vec<JobId> = piece.iter().map(|(_, job)| *job).collect();
+            self.done.told.push(("campaign.next_tries", json!({"run": run, "jobs": jobs})));
+        }
         for piece in self.done.recalled.chunks(TOLD) {
             self.done.told.push(("campaign.recall", json!({"run": run, "jobs": piece})));
         }
@@ -457,6 +486,11 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+async fn is_halted(tx: &mut Tx) -> Result<bool> {
+    let halts: i64 = on_tx!(&mut *tx, |c| sqlx::query_scalar(HALTED).fetch_one(c).await)?;
+    Ok(halts > 0)
 }
 
 fn number_of(id: CampaignId, wave: i64) -> Result<u32> {

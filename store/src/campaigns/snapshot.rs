@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleetmend_core::campaign::{Aim, FreezeSpan, HostStanding, Snapshot, WaveStanding};
+use fleetmend_core::campaign::{Aim, Between, FreezeSpan, HostStanding, Snapshot, WaveStanding};
 use fleetmend_core::host::Lifecycle;
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::limits;
@@ -22,7 +22,8 @@ statements! {
     /// there within a day of its end, is a regression. What is overdue stands apart: no job makes a host
     /// miss a backup at once. What rules most out stands first: it is asked for each host that began.
     HOSTS = "SELECT ch.host_id, ch.wave, ch.job_id, ch.recalled, ch.left_out, h.labels, h.lifecycle, h.last_seen_ms, \
-        i.cause, j.state, j.state_ms, j.remediation, j.begun_ms, j.ended_ms, j.relapsed_ms, a.id AS active, v.id AS verifying, \
+        i.cause, j.state, j.state_ms, j.remediation, \
+        j.plan_wanted, j.place_wanted, j.not_before_ms, j.begun_ms, j.ended_ms, j.relapsed_ms, a.id AS active, v.id AS verifying, \
         CASE WHEN j.begun_ms IS NULL THEN NULL ELSE (SELECT MIN(x.opened_ms) FROM incident x WHERE x.host_id = ch.host_id \
             AND x.ended_ms IS NULL AND x.first_seen_ms > j.begun_ms AND x.state <> 'ignored' \
             AND x.code NOT IN ('wu.scan_stale', 'wu.build_behind', 'backup.stale', 'reboot.pending_aged', 'agent.silent') \
@@ -34,10 +35,11 @@ statements! {
         LEFT JOIN job v ON v.incident_id = ch.incident_id AND v.ended_ms IS NULL \
         WHERE ch.campaign_id = $1 AND ch.run = $2 ORDER BY ch.position";
     JUST_STARTED = "SELECT COUNT(*) FROM job WHERE campaign_id = $1 AND created_ms > $2";
-    /// What others have in flight, by a label and what runs.
+    /// What others have in flight, by a label and what runs. What waits between two tries for a place of its
+    /// own campaign has none.
     OTHERS = "SELECT COALESCE(l.value, '') AS value, j.remediation, COUNT(*) AS jobs FROM job j \
         LEFT JOIN host_label l ON l.host_id = j.host_id AND l.key = $2 \
-        WHERE j.ended_ms IS NULL AND j.state <> 'verifying' AND (j.campaign_id IS NULL OR j.campaign_id <> $1) \
+        WHERE j.ended_ms IS NULL AND j.state <> 'verifying' AND (j.campaign_id IS NULL OR (j.campaign_id <> $1 AND NOT j.plan_wanted AND NOT j.place_wanted)) \
         GROUP BY 1, 2";
     HALTED = "SELECT COUNT(*) FROM setting WHERE name = 'halt'";
 }
@@ -173,6 +175,9 @@ struct Row {
     state: Option<String>,
     state_ms: Option<i64>,
     remediation: Option<String>,
+    plan_wanted: Option<bool>,
+    place_wanted: Option<bool>,
+    not_before_ms: Option<i64>,
     begun_ms: Option<i64>,
     ended_ms: Option<i64>,
     relapsed_ms: Option<i64>,
@@ -195,6 +200,13 @@ impl Row {
             Some(remediation) if !self.recalled => NextWork::Remediation(remediation),
             _ => NextWork::Cause(self.cause.as_deref().unwrap_or_default()),
         };
+        let between = match (self.plan_wanted, self.place_wanted) {
+            (Some(true), _) => Some(Between::Choosing),
+            (_, Some(true)) => {
+                Some(Between::Chosen { from: time(self.not_before_ms.unwrap_or(0)) })
+            }
+            _ => None,
+        };
         Ok(HostStanding {
             host: self.host_id.into(),
             labels: at.json("labels", &self.labels)?,
@@ -206,6 +218,7 @@ impl Row {
             wave: self.wave.map(|wave| at.number("wave", wave)).transpose()?,
             job: self.job_id.map(Into::into),
             job_state: self.state.map(|state| at.word("state", &state)).transpose()?,
+            between,
             state_since: self.state_ms.map(time),
             begun: self.begun_ms.map(time),
             ended: self.ended_ms.map(time),

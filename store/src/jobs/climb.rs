@@ -39,7 +39,8 @@ statements! {
         ORDER BY a.offered_ms LIMIT 200";
     STILL = "SELECT plan_wanted FROM job WHERE id = $1 AND attempt = $2 AND ended_ms IS NULL";
     CHOOSE = "UPDATE job SET cause = $2, remediation = $3, version = $4, digest = $5, evidence_ids = $6, known = $7, own_probe = $8, \
-        steps_ms = $9, not_before_ms = $10, news_ms = $11, detail = $12, plan_wanted = FALSE WHERE id = $1";
+        steps_ms = $9, not_before_ms = $10, news_ms = $11, detail = $12, plan_wanted = FALSE, \
+        place_wanted = campaign_id IS NOT NULL WHERE id = $1";
     KNOWN_AFTER = "UPDATE job_attempt SET known_after = $3 WHERE job_id = $1 AND attempt = $2";
     LAST_TRY = "SELECT state, detail FROM job_attempt WHERE job_id = $1 AND attempt = $2";
 }
@@ -137,7 +138,7 @@ impl Db {
     }
 
     /// Sets what a job tries next, where it still waits for that after try `after`; `known_after` is
-    /// what is known of the cause of that try now.
+    /// what is known of the cause of that try now. One of a campaign goes on when that has a place for it.
     pub async fn climb_to(
         &self,
         (job, after): (JobId, u32),

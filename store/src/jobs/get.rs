@@ -19,7 +19,7 @@ macro_rules! job_head {
         concat!("SELECT ", $crate::jobs::terms::terms_columns!(), ", j.id, j.host_id, h.name AS host_name, h.simulated, j.incident_id, i.product, i.operation, i.code, \
          i.subject, j.cause, j.remediation, j.version, j.digest, j.evidence_ids, j.state, j.detail, j.proof, \
          j.attempt, j.created_by, j.reason, j.created_ms, j.expires_ms, j.offered_ms, j.begun_ms, j.news_ms, \
-         j.ended_ms, j.cancel_requested, j.relapsed_ms, j.log_dropped, j.plan_wanted, j.not_before_ms, \
+         j.ended_ms, j.cancel_requested, j.relapsed_ms, j.log_dropped, j.plan_wanted, j.place_wanted, j.not_before_ms, \
          (SELECT u.id FROM job u WHERE u.undoes = j.id ORDER BY u.created_ms DESC, u.id DESC LIMIT 1) AS undone_by \
          FROM job j JOIN host h ON h.id = j.host_id JOIN incident i ON i.id = j.incident_id")
     };
@@ -125,6 +125,7 @@ pub(crate) struct JobRow {
     relapsed_ms: Option<i64>,
     log_dropped: i64,
     plan_wanted: bool,
+    place_wanted: bool,
     not_before_ms: i64,
     undone_by: Option<Uuid>,
 }
@@ -162,6 +163,7 @@ impl TryFrom<JobRow> for Job {
             relapsed: row.relapsed_ms.map(time),
             log_dropped: count(row.log_dropped),
             plan_wanted: row.plan_wanted,
+            place_wanted: row.place_wanted,
             not_before: time(row.not_before_ms),
             undone_by: row.undone_by.map(Into::into),
         })

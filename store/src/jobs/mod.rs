@@ -79,6 +79,8 @@ pub struct Job {
     pub terms: JobTerms,
     /// Whether its next remediation is being chosen.
     pub plan_wanted: bool,
+    /// Whether that is chosen, and waits for a place in its campaign.
+    pub place_wanted: bool,
     /// Not to be begun before.
     pub not_before: Timestamp,
     /// The last job that took it back, or is to.

@@ -18,7 +18,7 @@ statements! {
         (SELECT COUNT(*) FROM job_attempt a WHERE a.job_id = j.id AND a.attempt = j.attempt AND a.ended_ms IS NOT NULL \
             AND j.ended_ms IS NULL) AS ended FROM job j WHERE j.id = $1";
     MOVE = "UPDATE job SET state = $2, detail = $3, proof = $4, begun_ms = COALESCE(begun_ms, $5), ended_ms = $6, \
-        news_ms = $7, state_ms = $7, plan_wanted = $8 WHERE id = $1";
+        news_ms = $7, state_ms = $7, plan_wanted = $8, place_wanted = FALSE WHERE id = $1";
     MOVE_ATTEMPT = "UPDATE job_attempt SET state = $3, detail = $4, begun_ms = COALESCE(begun_ms, $5), ended_ms = $6, \
         proof = $7 WHERE job_id = $1 AND attempt = $2";
     INCIDENT = "SELECT state, last_seen_ms, recovered_ms FROM incident WHERE id = $1";

@@ -25,11 +25,11 @@ macro_rules! held_by_campaign {
 
 statements! {
     WAITING = concat!("SELECT j.id FROM job j JOIN host h ON h.id = j.host_id WHERE j.host_id = $1 AND j.state = 'queued' \
-        AND NOT j.plan_wanted AND j.ended_ms IS NULL AND j.not_before_ms <= $2 AND j.expires_ms > $2 AND h.lifecycle IN ('active', 'stale') \
+        AND NOT j.plan_wanted AND NOT j.place_wanted AND j.ended_ms IS NULL AND j.not_before_ms <= $2 AND j.expires_ms > $2 AND h.lifecycle IN ('active', 'stale') \
         AND ", held_by_campaign!(), " = 0 ORDER BY j.created_ms, j.id LIMIT 10");
     /// The active jobs are few beside the hosts, and have an index of their own.
     HOSTS_WAITING = concat!("SELECT DISTINCT j.host_id FROM job j JOIN host h ON h.id = j.host_id WHERE j.ended_ms IS NULL \
-        AND j.state = 'queued' AND NOT j.plan_wanted AND j.not_before_ms <= $1 AND j.expires_ms > $1 AND h.lifecycle IN ('active', 'stale') \
+        AND j.state = 'queued' AND NOT j.plan_wanted AND NOT j.place_wanted AND j.not_before_ms <= $1 AND j.expires_ms > $1 AND h.lifecycle IN ('active', 'stale') \
         AND ", held_by_campaign!(), " = 0");
     HOSTS_RECALLED = "SELECT DISTINCT j.host_id FROM job j WHERE j.ended_ms IS NULL AND j.cancel_requested = TRUE";
     NEXT_COUNTER = "UPDATE host SET order_counter = order_counter + 1 WHERE id = $1 RETURNING order_counter";
@@ -42,9 +42,9 @@ statements! {
         j.own_probe, h.os_build, h.simulated FROM job j JOIN host h ON h.id = j.host_id WHERE j.id = $1 \
         ON CONFLICT (job_id, attempt) DO UPDATE \
         SET counter = excluded.counter, offered_ms = excluded.offered_ms, state = excluded.state";
-    /// Since when it may begin; and whether the next remediation is still being chosen, after a try that
-    /// is over.
-    STANDING = concat!("SELECT j.not_before_ms, j.plan_wanted, (SELECT COUNT(*) FROM job_attempt a WHERE a.job_id = j.id \
+    /// Since when it may begin; and whether its next try still waits to be chosen, or for a place, after
+    /// one that is over.
+    STANDING = concat!("SELECT j.not_before_ms, (j.plan_wanted OR j.place_wanted) AS waits, (SELECT COUNT(*) FROM job_attempt a WHERE a.job_id = j.id \
         AND a.attempt = j.attempt AND a.ended_ms IS NOT NULL), ", held_by_campaign!(), " FROM job j WHERE j.id = $1");
     OFFERED = "SELECT id, cancel_requested FROM job WHERE host_id = $1 AND state = 'offered' AND ended_ms IS NULL";
     CANCELS = "SELECT id FROM job WHERE host_id = $1 AND ended_ms IS NULL AND cancel_requested = TRUE";
@@ -86,10 +86,10 @@ impl Db {
                 on_tx!(tx, |c| sqlx::query_as(GET).bind(id.0).fetch_optional(c).await)?;
             let job: Job = row.ok_or_else(|| StoreError::not_found("job", id))?.try_into()?;
             let lifecycle = lifecycle_of(tx, job.host).await?;
-            let (not_before, plan_wanted, over, held): (i64, bool, i64, i64) =
+            let (not_before, waits, over, held): (i64, bool, i64, i64) =
                 on_tx!(tx, |c| sqlx::query_as(STANDING).bind(id.0).fetch_one(c).await)?;
             let can = job.state == JobState::Queued
-                && !plan_wanted
+                && !waits
                 && held == 0
                 && now < job.expires
                 && !job.cancel_requested

@@ -231,6 +231,8 @@ contract! {
         assert!(db.hosts_with_orders(at(6)).await.expect("reads").is_empty());
         assert!(db.offer(chosen.id, at(6)).await.expect("asks").is_none());
         db.move_campaign(campaign.id, crate::CampaignMove::Resume, "", ANNA, at(7)).await.expect("resumes");
+        assert_eq!(db.orders_for(chosen.host, at(8)).await.expect("reads"), [], "it has no place yet");
+        assert_eq!(plan(db, campaign.id, at(8)).await.expect("now").went_on, [(chosen.host, chosen.id)]);
         assert_eq!(db.jobs_to_climb(10).await.expect("reads").iter().map(|c| (c.job, c.aborted)).collect::<Vec<_>>(), [(waits.id, false)]);
         assert_eq!(db.orders_for(chosen.host, at(8)).await.expect("reads"), [chosen.id]);
 

@@ -106,7 +106,7 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
             Decisions { new_run: true, next_look: Some(now), ..Decisions::default() }
         };
     }
-    let tally = Tally::of(s, now);
+    let mut tally = Tally::of(s, now);
     let stop = thresholds::abort(s, &tally)
         .or_else(|| thresholds::pause(s, &tally))
         .or_else(|| gate::relapsed(s, &tally));
@@ -142,11 +142,28 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
         decisions.waiting_for = Some(why);
         return decisions;
     }
+    let held = pick::go_on(s, &mut tally, now, &mut decisions);
+    go_further(s, tally, joining, now, &mut decisions);
+    if let (Some(held), None) = (held, &decisions.transition) {
+        let why = decisions.waiting_for.take();
+        decisions.waiting_for = Some(why.map_or(held.clone(), |why| format!("{why}; {held}")));
+    }
+    decisions
+}
+
+/// Opens waves and starts hosts that have not begun.
+fn go_further(
+    s: &Snapshot,
+    tally: Tally<'_>,
+    joining: Option<Timestamp>,
+    now: Timestamp,
+    decisions: &mut Decisions,
+) {
     if tally.may_start == 0 {
         let joins = joining.map(|until| format!("; hosts may join until {}", clock(s, until)));
         let why = format!("every host was started: {}", tally.at_work());
         decisions.waiting_for = Some(why + &joins.unwrap_or_default());
-        return decisions;
+        return;
     }
     match gate::look(s, &tally, now) {
         Gate::OpenNext => {
@@ -163,20 +180,19 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
         }
         Gate::Hopeless(why) => {
             let transition = Transition { to: CampaignState::Paused, why };
-            decisions = Decisions {
+            *decisions = Decisions {
                 transition: Some(transition),
                 recall: tally.unbegun,
                 ..Decisions::default()
             };
         }
         Gate::Soaks { until, why } => {
-            look_at(&mut decisions, Some(until));
+            look_at(decisions, Some(until));
             decisions.waiting_for = Some(why);
         }
         Gate::Awaits(why) => decisions.waiting_for = Some(why),
-        Gate::Fills { places } => pick::pick(s, &tally, places, now, &mut decisions),
+        Gate::Fills { places } => pick::pick(s, &tally, places, now, decisions),
     }
-    decisions
 }
 
 fn completed(s: &Snapshot, tally: &Tally<'_>, expired: bool) -> Decisions {

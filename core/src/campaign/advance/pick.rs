@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::tally::{Tally, site_of};
 use super::{clock, has_label, look_at};
 use crate::campaign::calendar::{Opening, clock_in, zone};
-use crate::campaign::snapshot::{Decisions, FreezeSpan, HostStanding, Snapshot};
+use crate::campaign::snapshot::{Between, Decisions, FreezeSpan, HostStanding, Snapshot};
 use crate::time::Timestamp;
 
 /// How soon it looks again while new jobs are held to so many a minute.
@@ -37,6 +37,52 @@ struct Held<'s> {
     unreadable: BTreeMap<&'s str, usize>,
     /// Nothing holds them but the campaign's own limits.
     ready: usize,
+}
+
+/// Lets those go on that wait for their next try, as far as there is a place for each; they go before
+/// hosts that have not begun. Says in words how many wait for a place.
+pub(super) fn go_on(
+    s: &Snapshot,
+    tally: &mut Tally<'_>,
+    now: Timestamp,
+    decisions: &mut Decisions,
+) -> Option<String> {
+    let pace = &s.definition.pace;
+    let (mut soon, mut held) = (Vec::new(), 0);
+    for host in std::mem::take(&mut tally.next_tries) {
+        // One that is away would only keep a place from others.
+        if !host.reachable {
+            continue;
+        }
+        match host.between {
+            Some(Between::Chosen { from }) if now < from => look_at(decisions, Some(from)),
+            Some(Between::Chosen { .. }) => {
+                let group = pace.group_label.as_ref().and_then(|label| host.labels.get(label));
+                let fits = tally.in_flight < pace.at_once as usize
+                    && group.is_none_or(|group| !tally.groups.contains(group.as_str()))
+                    && !(host.network && is_full(s, &tally.sites, site_of(s, host)));
+                if fits {
+                    decisions.go_on.extend(host.job);
+                    tally.fly(s, host);
+                } else {
+                    held += 1;
+                    soon.push(host);
+                }
+            }
+            Some(Between::Choosing) | None => soon.push(host),
+        }
+    }
+    // What comes next for them is kept free of new hosts.
+    for host in soon {
+        tally.fly(s, host);
+    }
+    let jobs = if held == 1 { "job waits" } else { "jobs wait" };
+    (held > 0).then(|| format!("{held} {jobs} for a place before the next try"))
+}
+
+/// Whether a site has as many jobs that cost the network as it may.
+fn is_full(s: &Snapshot, sites: &BTreeMap<&str, u32>, site: &str) -> bool {
+    sites.get(site).is_some_and(|jobs| *jobs >= s.definition.pace.network_per_site)
 }
 
 pub(super) fn pick(
@@ -92,9 +138,7 @@ pub(super) fn pick(
             let group = group.map(String::as_str);
             if group.is_some_and(|g| groups.contains(g) || tally.groups.contains(g)) {
                 held.groups += 1;
-            } else if host.network
-                && sites.get(site).is_some_and(|jobs| *jobs >= pace.network_per_site)
-            {
+            } else if host.network && is_full(s, &sites, site) {
                 *held.sites.entry(site).or_default() += 1;
             } else if decisions.start.len() >= room {
                 held.ready += 1;

@@ -24,8 +24,10 @@ pub(super) struct Tally<'s> {
     pub is_capped: bool,
     /// Jobs that are not over.
     pub open: usize,
-    /// Jobs that take up a place in flight: neither over nor waiting for proof alone.
+    /// Jobs that take up a place in flight: neither over nor waiting for proof or their next try alone.
     pub in_flight: usize,
+    /// Jobs that wait between two tries.
+    pub next_tries: Vec<&'s HostStanding>,
     /// Hosts that hold a place of a wave: at work, or ended with a result.
     pub placed: usize,
     /// The whole campaign.
@@ -116,6 +118,7 @@ impl<'s> Tally<'s> {
             is_capped: false,
             open: 0,
             in_flight: 0,
+            next_tries: Vec::new(),
             placed: 0,
             campaign: Errors::default(),
             waves: s.waves.iter().map(|_| Wave::default()).collect(),
@@ -174,7 +177,9 @@ impl<'s> Tally<'s> {
             self.open += 1;
             self.at_work.add(outcome);
         }
-        if is_open && state != JobState::Verifying {
+        if is_open && host.between.is_some() {
+            self.next_tries.push(host);
+        } else if is_open && state != JobState::Verifying {
             self.fly(s, host);
         }
         if is_open && !host.has_begun() && !host.recalled {
@@ -227,7 +232,7 @@ impl<'s> Tally<'s> {
     }
 
     /// Takes up a place in flight, in its group and in its site.
-    fn fly(&mut self, s: &Snapshot, host: &'s HostStanding) {
+    pub(super) fn fly(&mut self, s: &Snapshot, host: &'s HostStanding) {
         self.in_flight += 1;
         let pace = &s.definition.pace;
         if let Some(group) = pace.group_label.as_ref().and_then(|label| host.labels.get(label)) {

@@ -46,6 +46,9 @@ pub struct Campaigns {
     /// Hosts that have not told what their remediation needs. Nothing is lost with it: they are asked
     /// for again.
     untold: HashMap<(CampaignId, HostId), Untold>,
+    /// Whether what was chosen for a host that has not begun costs the network: the causes of its failure
+    /// tell of it only what may be. Nothing is lost with it: it is chosen again.
+    costs: HashMap<(CampaignId, HostId), bool>,
 }
 
 /// Since when a host has not told what is needed, and when it is looked at again.
@@ -58,8 +61,15 @@ struct Untold {
 impl Campaigns {
     /// A task over what the server shares.
     pub fn new(shared: Shared) -> Self {
-        let (joined, current, untold) = (HashMap::new(), HashSet::new(), HashMap::new());
-        Self { shared, pause: PAUSE, last: None, joined, current, untold }
+        Self {
+            shared,
+            pause: PAUSE,
+            last: None,
+            joined: HashMap::new(),
+            current: HashSet::new(),
+            untold: HashMap::new(),
+            costs: HashMap::new(),
+        }
     }
 
     /// The same without a pause between two activations.
@@ -78,6 +88,7 @@ impl Campaigns {
         self.joined.retain(|id, _| ids.contains(id));
         self.current.retain(|(id, _)| ids.contains(id));
         self.untold.retain(|(id, _), _| ids.contains(id));
+        self.costs.retain(|(id, _), _| ids.contains(id));
         let (mut acted, mut more, mut failed) = (0, false, None);
         for id in ids {
             let span = tracing::info_span!("campaign", campaign.id = %id);
@@ -127,16 +138,20 @@ impl Campaigns {
         if self.join(&campaign, &snapshot, now).await? {
             return Ok(true);
         }
-        for host in snapshot.hosts.iter_mut().filter(|host| host.job.is_none()) {
-            host.untold = self.untold.get(&(id, host.host)).map(|untold| untold.again);
+        for host in snapshot.hosts.iter_mut().filter(|host| host.waits()) {
+            let key = (id, host.host);
+            if host.job.is_none() {
+                host.untold = self.untold.get(&key).map(|untold| untold.again);
+            }
+            host.network = self.costs.get(&key).copied().unwrap_or(host.network);
         }
-        let decisions = advance(&snapshot, now);
+        let (decisions, Tasks { jobs, left_out, later }) =
+            self.decide(&campaign, &mut snapshot, now).await?;
         if is_idle(&decisions) && same_look(&campaign, &decisions) {
             return Ok(false);
         }
         let selection =
             if decisions.new_run { Some(self.hosts_of_run(&campaign, now).await?) } else { None };
-        let Tasks { jobs, left_out, later } = self.work(&campaign, &decisions, now).await?;
         let step = NextStep {
             revision: campaign.revision,
             decisions: &decisions,
@@ -152,6 +167,7 @@ impl Campaigns {
         self.tell(&campaign, &decisions, &applied);
         for (host, _) in &applied.started {
             self.untold.remove(&(id, *host));
+            self.costs.remove(&(id, *host));
         }
         self.shared.db.note_waiting(&applied.campaign, &later).await?;
         Ok(moved(&decisions, &applied) || !later.is_empty())
@@ -238,19 +254,51 @@ impl Campaigns {
         campaigns::select(&self.shared, &campaign.definition, Some(campaign.id), now).await
     }
 
-    /// A job for each host that is to be started, as far as one step takes; or why it has none, now or
-    /// ever.
+    /// What happens next, with the jobs that are made for it. Where what was chosen for a host costs the
+    /// network otherwise than its cause lets expect, it is decided again with what is known now.
+    async fn decide(
+        &mut self,
+        campaign: &Campaign,
+        snapshot: &mut Snapshot,
+        now: Timestamp,
+    ) -> Result<(Decisions, Tasks), StoreError> {
+        let (mut tasks, mut asked) = (Tasks::default(), HashSet::new());
+        loop {
+            let decisions = advance(snapshot, now);
+            let left = limits::CAMPAIGN_STEP_JOBS - asked.len();
+            let hosts = decisions.start.iter().copied().filter(|host| !asked.contains(host));
+            let hosts: Vec<HostId> = hosts.take(left).collect();
+            asked.extend(hosts.iter().copied());
+            let first = tasks.jobs.len();
+            self.work(campaign, hosts, &mut tasks, now).await?;
+            let mut differs = false;
+            for job in &tasks.jobs[first..] {
+                let what = NextWork::Remediation(job.remediation.as_str());
+                let costs = campaigns::costs_network(self.shared.catalogue, what);
+                self.costs.insert((campaign.id, job.host), costs);
+                for host in snapshot.hosts.iter_mut().filter(|host| host.host == job.host) {
+                    differs |= host.network != costs;
+                    host.network = costs;
+                }
+            }
+            if !differs {
+                let begin: HashSet<HostId> = decisions.start.iter().copied().collect();
+                tasks.jobs.retain(|job| begin.contains(&job.host));
+                return Ok((decisions, tasks));
+            }
+        }
+    }
+
+    /// A job for each host that is to be started, or why it has none, now or ever.
     async fn work(
         &mut self,
         campaign: &Campaign,
-        decisions: &Decisions,
+        hosts: Vec<HostId>,
+        tasks: &mut Tasks,
         now: Timestamp,
-    ) -> Result<Tasks, StoreError> {
-        let mut tasks = Tasks::default();
-        let hosts: Vec<HostId> =
-            decisions.start.iter().copied().take(limits::CAMPAIGN_STEP_JOBS).collect();
+    ) -> Result<(), StoreError> {
         if hosts.is_empty() {
-            return Ok(tasks);
+            return Ok(());
         }
         let expires = campaign.expires.unwrap_or_else(|| now.after(limits::ORDER_LIFE));
         let undo: BTreeMap<HostId, Undoable> = match campaign.undoes {
@@ -298,7 +346,7 @@ impl Campaigns {
                 }
             }
         }
-        Ok(tasks)
+        Ok(())
     }
 
     /// The job that takes back what another did.
@@ -344,19 +392,20 @@ impl Campaigns {
             tracing::info!(from = %campaign.state, to = %transition.to, why = transition.why, "campaign moved");
             metrics::campaign_moved(transition.to);
         }
-        if !applied.started.is_empty() || !applied.left_out.is_empty() {
-            let (started, left_out) = (applied.started.len(), applied.left_out.len());
-            tracing::info!(started, left_out, "hosts of a campaign");
+        let [started, went_on, left_out] =
+            [applied.started.len(), applied.went_on.len(), applied.left_out.len()];
+        if started + went_on + left_out > 0 {
+            tracing::info!(started, went_on, left_out, "hosts of a campaign");
         }
-        metrics::campaign_hosts(applied.started.len(), applied.left_out.len());
-        for (host, job) in &applied.started {
+        metrics::campaign_hosts(started, left_out);
+        for (host, job) in applied.started.iter().chain(&applied.went_on) {
             shared.registry.nudge(*host);
             shared.events.tell(Event::Job { id: *job });
         }
         for job in &applied.recalled {
             shared.events.tell(Event::Job { id: *job });
         }
-        if !applied.started.is_empty() {
+        if started > 0 {
             shared.nudges.deadlines.notify_one();
         }
         shared.events.tell(Event::Campaign { id: campaign.id });
@@ -394,11 +443,21 @@ fn passed(why: &str) -> Work {
 
 /// Whether nothing is to be done but to wait.
 fn is_idle(decisions: &Decisions) -> bool {
-    let Decisions { transition, open_wave, gate_held, gate_lost, new_run, start, recall, .. } =
-        decisions;
+    let Decisions {
+        transition,
+        open_wave,
+        gate_held,
+        gate_lost,
+        new_run,
+        start,
+        go_on,
+        recall,
+        ..
+    } = decisions;
     transition.is_none()
         && !(*open_wave || *gate_held || *gate_lost || *new_run)
         && start.is_empty()
+        && go_on.is_empty()
         && recall.is_empty()
 }
 
@@ -415,5 +474,6 @@ fn moved(decisions: &Decisions, applied: &Applied) -> bool {
         || decisions.gate_lost
         || decisions.new_run
         || !applied.started.is_empty()
+        || !applied.went_on.is_empty()
         || !applied.left_out.is_empty()
 }

@@ -14,7 +14,7 @@ use fleetmend_core::triage::{Verdict, triage};
 use fleetmend_core::words::Slug;
 use fleetmend_store::{Climbing, Db, NextTry, StoreError};
 
-use crate::background::{BackgroundTask, Outcome, Status};
+use crate::background::{BackgroundTask, Nudges, Outcome, Status};
 use crate::campaigns;
 use crate::events::{Event, Events};
 use crate::link::Registry;
@@ -31,6 +31,7 @@ pub struct Climb {
     clock: Arc<dyn Clock>,
     events: Events,
     registry: Arc<Registry>,
+    nudges: Arc<Nudges>,
 }
 
 impl Climb {
@@ -41,8 +42,9 @@ impl Climb {
         clock: Arc<dyn Clock>,
         events: Events,
         registry: Arc<Registry>,
+        nudges: Arc<Nudges>,
     ) -> Self {
-        Self { db, catalogue, clock, events, registry }
+        Self { db, catalogue, clock, events, registry, nudges }
     }
 
     async fn look(&self) -> Result<Status, StoreError> {
@@ -57,6 +59,10 @@ impl Climb {
                     self.events.tell(Event::Job { id: job.job });
                     self.events.tell(Event::Incident { id: Some(job.incident) });
                     self.registry.nudge(job.host);
+                    // It needs a place there for its next try.
+                    if job.campaign.is_some() {
+                        self.nudges.campaigns.notify_one();
+                    }
                 }
                 Err(error) if error.is_unavailable() => return Err(error),
                 // One that cannot be judged does not hold up the others.

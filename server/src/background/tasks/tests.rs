@@ -179,10 +179,9 @@ async fn a_job_that_did_not_cure_goes_on_by_fresh_evidence_or_hands_over_to_peop
         },
     };
     let job = db.create_job(&new, "test", now).await.expect("made").id;
-    let (events, registry) = (Events::default(), Arc::default());
-    let clock = fleet.clock.clone();
-    let mut task =
-        super::Climb::new(db.clone(), fleetmend_catalog::builtin(), clock, events, registry);
+    let (events, registry, nudges) = (Events::default(), Arc::default(), Arc::default());
+    let (clock, catalogue) = (fleet.clock.clone(), fleetmend_catalog::builtin());
+    let mut task = super::Climb::new(db.clone(), catalogue, clock, events, registry, nudges);
     assert_eq!(task.activate().await.acted, 0, "nothing waits");
     let mut done = Vec::new();
     for attempt in 1..=TRIES {

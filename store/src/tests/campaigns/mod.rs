@@ -2,6 +2,7 @@
 //! once, and on hosts that are free.
 
 mod counts;
+mod places;
 mod races;
 mod steps;
 mod written;

@@ -367,6 +367,7 @@ contract! {
         let next = crate::tests::climbing::next("apt.clean", at(4));
         let known = crate::tests::climbing::known("yes");
         assert!(db.climb_to((made, 1), &next, &known, at(4)).await.expect("climbs"));
+        plan(db, campaign.id, at(4)).await.expect("gives it a place");
         db.offer(made, at(4)).await.expect("offers").expect("an order");
         let seen = async |now| {
             let all = db.campaign_undo_set(campaign.id, now).await.expect("reads");
