@@ -8,7 +8,8 @@
 //! [`Spool::append_group`] keeps items together with the mark of the place in the logs that they came
 //! from: after a crash either all of it is here or nothing, so that no failure is told twice or lost.
 //!
-//! Bounded: over 64 MiB the oldest segment goes first, and is counted. A small reserve is kept on the
+//! Bounded: over 64 MiB the oldest segment goes first, and is counted; the ends of jobs in it move behind
+//! the newest item, for nothing else would bring them. A small reserve is kept on the
 //! disk, so that news of jobs still find room when others have filled it. Not done here: sending,
 //! and deciding what is worth telling.
 
@@ -16,6 +17,7 @@ pub(crate) mod format;
 mod lease;
 mod position;
 mod reserve;
+mod room;
 mod segment;
 mod shared;
 #[cfg(test)]
@@ -340,21 +342,24 @@ impl Spool {
         let gap = (self.refused > 0).then(|| {
             SpoolItem::Gap(Gap { items: self.refused, reason: "disk_full".to_owned(), at: now })
         });
-        let (mut frames, mut sequence) = (Vec::new(), self.next);
-        let mut left = items.len() + usize::from(gap.is_some());
+        let dir = self.dir.clone();
+        let fail = |source| SpoolError::Io { path: dir.clone(), source };
+        let mut payloads = Vec::new();
         for item in gap.iter().chain(items) {
-            left -= 1;
-            let payload = serde_json::to_vec(item)
-                .map_err(|e| SpoolError::Io { path: self.dir.clone(), source: e.into() })?;
+            let payload = serde_json::to_vec(item).map_err(|e| fail(e.into()))?;
             if payload.len() > limits::SPOOL_RECORD_BYTES {
                 return Err(SpoolError::TooLarge { bytes: payload.len() });
             }
-            format::encode(sequence, mark.map(|mark| (mark, left > 0)), &payload, &mut frames);
+            payloads.push(payload);
+        }
+        let bytes: usize = payloads.iter().map(|payload| payload.len() + format::HEADER).sum();
+        self.make_room(bytes as u64).map_err(fail)?;
+        let (mut frames, mut sequence, mut left) = (Vec::new(), self.next, payloads.len());
+        for payload in &payloads {
+            left -= 1;
+            format::encode(sequence, mark.map(|mark| (mark, left > 0)), payload, &mut frames);
             sequence += 1;
         }
-        self.make_room(frames.len() as u64);
-        let dir = self.dir.clone();
-        let fail = |source| SpoolError::Io { path: dir, source };
         if let Err(error) = self.write(&frames, sequence - 1) {
             self.writer = None;
             return Err(fail(error));
@@ -369,17 +374,7 @@ impl Spool {
             s.torn > 0 || (s.bytes > 0 && s.bytes + frames.len() as u64 > self.bounds.segment)
         });
         if full {
-            self.writer = None;
-            // A segment that never took a record would have the new one's name.
-            if self.segments.back().is_some_and(|s| s.last < s.first && s.first == self.next) {
-                self.segments.pop_back();
-            }
-            let (segment, file) = Segment::create(&self.dir, self.next)?;
-            if let Some(before) = self.segments.back_mut() {
-                before.end = segment.first;
-            }
-            self.segments.push_back(segment);
-            self.writer = Some(file);
+            self.begin_segment()?;
         }
         let Some(segment) = self.segments.back_mut() else { return Ok(()) };
         let mut file = match self.writer.take() {
@@ -391,18 +386,20 @@ impl Spool {
         written
     }
 
-    fn make_room(&mut self, bytes: u64) {
-        let mut held: u64 = self.segments.iter().map(|s| s.bytes).sum();
-        while held + bytes > self.bounds.total
-            && let Some(old) = self.segments.front()
-        {
-            held -= old.bytes;
-            let from = self.position.committed.max(old.first - 1);
-            self.position.dropped += old.last.saturating_sub(from);
-            self.position.dropped_through = self.position.dropped_through.max(old.last);
-            self.save_position();
-            self.drop_oldest();
+    /// What is written next goes to a new file.
+    fn begin_segment(&mut self) -> io::Result<()> {
+        self.writer = None;
+        // A segment that never took a record would have the new one's name.
+        if self.segments.back().is_some_and(|s| s.last < s.first && s.first == self.next) {
+            self.segments.pop_back();
         }
+        let (segment, file) = Segment::create(&self.dir, self.next)?;
+        if let Some(before) = self.segments.back_mut() {
+            before.end = segment.first;
+        }
+        self.segments.push_back(segment);
+        self.writer = Some(file);
+        Ok(())
     }
 
     fn drop_oldest(&mut self) {

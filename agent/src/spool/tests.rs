@@ -2,6 +2,8 @@ use std::fs;
 use std::path::Path;
 
 use fleetmend_core::evidence::{Answer, Evidence};
+use fleetmend_core::ids::JobId;
+use fleetmend_core::job::{JobState, JobUpdate};
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
@@ -86,6 +88,56 @@ fn the_oldest_goes_first_and_is_counted_and_told() {
         .map(|e| e.expect("entry").metadata().expect("there").len())
         .sum();
     assert!(files < 4_500, "{files} bytes on disk");
+}
+
+/// News of a job.
+fn job(n: u8, state: JobState) -> SpoolItem {
+    SpoolItem::Job(Box::new(JobUpdate {
+        job: JobId::at(NOW, [n; 10]),
+        attempt: 1,
+        state,
+        detail: String::new(),
+        step: None,
+        evidence: Vec::new(),
+        proof: None,
+        at: NOW,
+    }))
+}
+
+/// The ends of jobs that are handed out, by job.
+fn ends(spool: &mut Spool) -> Vec<JobId> {
+    let items = std::iter::from_fn(|| spool.lease(7, NOW)).flat_map(|lease| lease.items);
+    let end = |item| match item {
+        SpoolItem::Job(update) if update.state.is_final() => Some(update.job),
+        _ => None,
+    };
+    items.filter_map(end).collect()
+}
+
+#[test]
+fn no_end_of_a_job_is_dropped_for_reports() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut spool = filled(dir.path(), 2);
+    let known = [job(1, JobState::Running), job(1, JobState::Fixed), job(2, JobState::Failed)];
+    spool.append(&known, NOW).expect("kept");
+    for n in 0..200 {
+        spool.append(&[item(n)], NOW).expect("kept");
+        let bytes = spool.stats().bytes;
+        assert!(bytes <= SMALL.total + SMALL.segment, "the bound holds: {bytes}");
+    }
+    assert!(spool.stats().dropped > 100, "{:?}", spool.stats());
+    let both = [1, 2].map(|n| JobId::at(NOW, [n; 10]));
+    assert_eq!(ends(&mut spool), both, "each once, and nothing of what is under way");
+    let mut again = small(dir.path());
+    assert_eq!(ends(&mut again), both, "on disk, too");
+    // What the server has does not come again.
+    let last = again.stats().items;
+    again.commit(again.next - 1 - again.position.base);
+    assert!(last > 0 && again.stats().items == 0);
+    for n in 0..200 {
+        again.append(&[item(n)], NOW).expect("kept");
+    }
+    assert_eq!(ends(&mut again), [], "{:?}", again.stats());
 }
 
 #[test]
