@@ -9,9 +9,11 @@ use axum::http::StatusCode;
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::ids::{HostId, IncidentId, JobId, SpoolEpoch};
 use fleetmend_core::job::{JobState, JobUpdate, ProofLevel, StepReport, StepState};
+use fleetmend_core::knowledge::Remediation;
 use fleetmend_core::known::Known;
 use fleetmend_core::limits;
 use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::step::Step;
 use fleetmend_core::token::Role;
 use fleetmend_store::{HostItems, JobTerms, NewJob};
 use http_support::{Site, id, now};
@@ -45,6 +47,23 @@ fn update(job: JobId, attempt: u32, state: JobState) -> JobUpdate {
     }
 }
 
+/// What an agent says of a try that did every step, and of its end.
+fn worked(job: JobId, entry: &Remediation, attempt: u32, end: JobState) -> Vec<JobUpdate> {
+    let step = |(index, step): (u32, &Step)| JobUpdate {
+        step: Some(StepReport {
+            index,
+            title: step.action.title(),
+            state: StepState::Done,
+            exit: None,
+            detail: String::new(),
+            output_dropped: 0,
+        }),
+        ..update(job, attempt, JobState::Running)
+    };
+    let steps = (0..).zip(&entry.steps).map(step);
+    steps.chain([update(job, attempt, end)]).collect()
+}
+
 /// A job of apt.refresh_lists that ended fixed: its first step can be taken back, the others not.
 async fn fixed(site: &Site, host: HostId, incident: IncidentId) -> JobId {
     let entry = &site.shared.catalogue.remediations[&"apt.refresh_lists".parse().expect("a slug")];
@@ -66,20 +85,7 @@ async fn fixed(site: &Site, host: HostId, incident: IncidentId) -> JobId {
     };
     let job = site.shared.db.create_job(&new, "test", now()).await.expect("made").id;
     site.shared.db.offer(job, now()).await.expect("offers").expect("an order");
-    let step = |(index, step): (u32, &fleetmend_core::step::Step)| JobUpdate {
-        step: Some(StepReport {
-            index,
-            title: step.action.title(),
-            state: StepState::Done,
-            exit: None,
-            detail: String::new(),
-            output_dropped: 0,
-        }),
-        ..update(job, 1, JobState::Running)
-    };
-    let mut items: Vec<JobUpdate> = (0..).zip(&entry.steps).map(step).collect();
-    items.push(update(job, 1, JobState::Fixed));
-    says(site, host, items).await;
+    says(site, host, worked(job, entry, 1, JobState::Fixed)).await;
     job
 }
 
@@ -154,22 +160,7 @@ async fn each_try_of_a_job_that_climbed_is_shown_and_taken_back_by_itself() {
     };
     let job = site.shared.db.create_job(&new, "test", now()).await.expect("made").id;
     site.shared.db.offer(job, now()).await.expect("offers").expect("an order");
-    let done = |entry: &fleetmend_core::knowledge::Remediation, attempt, end| -> Vec<JobUpdate> {
-        let step = |(index, step): (u32, &fleetmend_core::step::Step)| JobUpdate {
-            step: Some(StepReport {
-                index,
-                title: step.action.title(),
-                state: StepState::Done,
-                exit: None,
-                detail: String::new(),
-                output_dropped: 0,
-            }),
-            ..update(job, attempt, JobState::Running)
-        };
-        let steps = (0..).zip(&entry.steps).map(step);
-        steps.chain([update(job, attempt, end)]).collect()
-    };
-    says(&site, host, done(first, 1, JobState::Failed)).await;
+    says(&site, host, worked(job, first, 1, JobState::Failed)).await;
     let next = fleetmend_store::NextTry {
         cause: "apt_lists_broken".parse().expect("a slug"),
         remediation: second.id.clone(),
@@ -184,7 +175,7 @@ async fn each_try_of_a_job_that_climbed_is_shown_and_taken_back_by_itself() {
     };
     assert!(site.shared.db.climb_to((job, 1), &next, &next.known, now()).await.expect("climbs"));
     site.shared.db.offer(job, now()).await.expect("offers").expect("an order");
-    says(&site, host, done(second, 2, JobState::Fixed)).await;
+    says(&site, host, worked(job, second, 2, JobState::Fixed)).await;
 
     let path = format!("/api/v1/jobs/{job}/undo");
     let of = async |query: &str| site.get(&token, &format!("{path}{query}")).await.json();

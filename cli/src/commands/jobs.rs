@@ -34,6 +34,7 @@ pub(crate) const FIELDS: &[Column] = &[
     ("cause", "/cause"),
     ("risk", "/risk"),
     ("state", "/state"),
+    ("cancel asked", "/cancel_requested"),
     ("detail", "/detail"),
     ("proof", "/proof"),
     ("attempt", "/attempt"),
