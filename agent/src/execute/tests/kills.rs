@@ -133,11 +133,10 @@ async fn on_windows(dir: &Path, what: &str, task: Task) {
     let order = bed.order(&executor);
     bed.offer_as(&executor, Order { job: job_of(task), task, ..order });
     let boot = bed.boot();
-    let row = row(what);
     let ends = async {
         tokio::select! {
             () = bed.restarted(&boot) => {}
-            () = later(&bed, &row) => {}
+            () = bed.later(job_of(task)) => {}
         }
     };
     work(&executor, ends, |executor| {
@@ -151,15 +150,6 @@ async fn on_windows(dir: &Path, what: &str, task: Task) {
         }]);
     })
     .await;
-}
-
-/// What becomes other by itself while the job waits. Never ends.
-async fn later(bed: &Bed, row: &Row) {
-    tokio::time::sleep(Duration::from_millis(60)).await;
-    if let Some(patch) = &row.later {
-        bed.host.change(patch).expect("changed");
-    }
-    std::future::pending::<()>().await;
 }
 
 /// Works through what is there; the host's restart ends the agent with all else.
@@ -313,7 +303,7 @@ struct Round {
 impl Round {
     fn begin(scenario: &str) -> Self {
         let scenario = SCENARIOS.iter().find(|s| **s == scenario).expect("a scenario");
-        let dir = tempfile::tempdir().expect("temp");
+        let dir = in_memory();
         let round = Self { dir, scenario, boots: Mutex::new(0) };
         if scenario.starts_with("linux") {
             fs::create_dir_all(round.dir.path().join("root/var/lib/pkg")).expect("made");
@@ -399,6 +389,14 @@ impl Round {
         }
         effects
     }
+}
+
+/// A folder whose files need no disk. A killed process leaves its files as a disk would have them: what
+/// was synced and what was not is the same to the next one.
+fn in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).expect("temp")
 }
 
 /// Whether doing it twice is something else than doing it once. Looking, fetching, starting and

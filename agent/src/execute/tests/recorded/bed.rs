@@ -23,6 +23,7 @@ use super::super::authority::Authority;
 use super::super::world::told;
 use crate::collect::live::Live;
 use crate::evidence_store::EvidenceStore;
+use crate::execute::journal::{self, Journal, StepProgress};
 use crate::execute::runner::Came;
 use crate::execute::{Executor, Fittings, NaturalRun, Offered};
 use crate::platform::Platform as _;
@@ -298,18 +299,28 @@ impl Bed {
     pub(in super::super) async fn run(&self, works: bool) -> Told {
         let executor = self.executor();
         self.offer(&executor);
-        let later = async {
-            tokio::time::sleep(Duration::from_millis(60)).await;
-            if let Some(patch) = &self.row.later {
-                self.host.change(patch).expect("changed");
-            }
-            std::future::pending::<()>().await;
-        };
         let updates = tokio::select! {
             updates = self.work(executor, works) => updates,
-            () = later => unreachable!("it never ends"),
+            () = self.later(JobId::at(NOW, [7; 10])) => unreachable!("it never ends"),
         };
         summed(&updates)
+    }
+
+    /// What becomes other by itself, once a step of the job waits for it. Never ends.
+    pub(in super::super) async fn later(&self, job: JobId) {
+        if let Some(patch) = &self.row.later {
+            let journal = self.state().join("journal").join(journal::name(job, 1));
+            let begun = |step: &StepProgress| matches!(step, StepProgress::Intent { .. });
+            let waits = || {
+                let progress = Journal::read(&journal).ok().flatten();
+                progress.is_some_and(|progress| progress.steps.iter().any(begun))
+            };
+            while !waits() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            self.host.change(patch).expect("changed");
+        }
+        std::future::pending::<()>().await;
     }
 
     pub(in super::super) async fn work(
@@ -339,7 +350,7 @@ impl Bed {
                     by_state: false,
                     words: "seen".to_owned(),
                 }]);
-                let journal = crate::execute::journal::Journal::reopen(&path).expect("read");
+                let journal = Journal::reopen(&path).expect("read");
                 executor.queue().push_back(journal.expect("there"));
             } else if came.is_none() {
                 updates.extend(told(&executor));
