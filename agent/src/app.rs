@@ -60,6 +60,7 @@ pub struct App {
 /// What the loops of a running agent share.
 struct Running {
     config: AgentConfig,
+    state: StateDir,
     platform: Arc<dyn Platform>,
     clock: Arc<dyn Clock>,
     /// Where the collectors keep their place in the logs.
@@ -124,6 +125,7 @@ impl App {
         };
         let running = Running {
             config: self.config.clone(),
+            state,
             platform: Arc::clone(&self.platform),
             clock: Arc::clone(&self.clock),
             live_state,
@@ -294,6 +296,7 @@ impl Running {
             spool_bytes: stats.bytes,
             spool_dropped: stats.dropped,
             spool_corrupt: stats.corrupt,
+            files_damaged: self.state.files_set_aside(),
             rss_bytes: resident_bytes(),
             ceiling: ceiling.ceiling.risk.to_string(),
         }

@@ -24,11 +24,8 @@ pub struct EvidenceStore {
 impl EvidenceStore {
     /// Opens it. A damaged store is empty: orders that name its evidence are then refused.
     pub fn open(state: &StateDir) -> Self {
-        let kept = state.read_json(NAME).unwrap_or_else(|error| {
-            tracing::warn!(%error, "evidence store unreadable, begun anew");
-            None
-        });
-        Self { state: state.clone(), kept: kept.unwrap_or_default() }
+        let kept = state.read_or_set_aside(NAME).unwrap_or_default();
+        Self { state: state.clone(), kept }
     }
 
     /// Keeps what has a value.

@@ -57,6 +57,9 @@ pub struct StateDir {
     path: PathBuf,
 }
 
+/// What is behind the name of a damaged file that was set aside.
+pub(crate) const ASIDE: &str = ".damaged";
+
 /// What stands before the checksum of a file's JSON.
 const SEAL: &str = "\ncrc32 ";
 
@@ -117,6 +120,36 @@ impl StateDir {
             Err(error) => return Err(StateError::io("cannot read", &path)(error)),
         };
         parse(&bytes).map(Some).map_err(|why| StateError::Damaged { path, why })
+    }
+
+    /// As [`Self::read_json`]; a damaged one is set aside, and is none.
+    pub fn read_or_set_aside<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let error = match self.read_json(name) {
+            Ok(read) => return read,
+            Err(error) => error,
+        };
+        tracing::error!(%error, "a file of the agent is begun anew");
+        if matches!(error, StateError::Damaged { .. })
+            && let Err(error) = self.set_aside(name)
+        {
+            tracing::warn!(%error, "a damaged file is not kept for whoever looks into it");
+        }
+        None
+    }
+
+    /// Keeps a copy of a damaged file beside it, for whoever looks into it. It is counted until
+    /// somebody removes it.
+    pub fn set_aside(&self, name: &str) -> Result<(), StateError> {
+        let aside = self.join(&format!("{name}{ASIDE}"));
+        let kept = fs::read(self.join(name)).and_then(|bytes| replace(&aside, &bytes));
+        kept.map_err(StateError::io("cannot write", &aside))
+    }
+
+    /// Damaged files that were set aside.
+    pub fn files_set_aside(&self) -> u64 {
+        let Ok(folder) = fs::read_dir(&self.path) else { return 0 };
+        let names = folder.flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(ASIDE)).count() as u64
     }
 
     /// Replaces a JSON file of ours: whole or not at all, on disk when this returns.

@@ -140,6 +140,9 @@ pub struct AgentHealth {
     pub spool_dropped: u64,
     /// Corrupt spool records passed over.
     pub spool_corrupt: u64,
+    /// Files of its state that were damaged and set aside, until somebody removes them.
+    #[serde(default)]
+    pub files_damaged: u64,
     /// Resident memory of the agent in bytes.
     pub rss_bytes: u64,
     /// The highest risk that the host's own ceiling allows; `observe` by default.

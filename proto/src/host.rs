@@ -251,6 +251,7 @@ fn health(wire: v1::AgentHealth) -> Result<AgentHealth, ConvertError> {
         spool_bytes: number("spool_bytes", wire.spool_bytes)?,
         spool_dropped: number("spool_dropped", wire.spool_dropped)?,
         spool_corrupt: number("spool_corrupt", wire.spool_corrupt)?,
+        files_damaged: number("files_damaged", wire.files_damaged)?,
         rss_bytes: number("rss_bytes", wire.rss_bytes)?,
         ceiling: text("ceiling", wire.ceiling, limits::FACT_BYTES)?,
     })
@@ -262,6 +263,7 @@ fn wire_health(health: &AgentHealth) -> v1::AgentHealth {
         spool_bytes: health.spool_bytes,
         spool_dropped: health.spool_dropped,
         spool_corrupt: health.spool_corrupt,
+        files_damaged: health.files_damaged,
         rss_bytes: health.rss_bytes,
         ceiling: clean(&health.ceiling),
     }

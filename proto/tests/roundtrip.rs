@@ -225,6 +225,7 @@ fn state() -> impl Strategy<Value = HostState> {
                 roles,
                 agent: AgentHealth {
                     spool_items: n.into(),
+                    files_damaged: n.into(),
                     ceiling: "observe".to_owned(),
                     ..AgentHealth::default()
                 },

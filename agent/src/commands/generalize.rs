@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::identity::{Identity, IdentityError};
-use crate::state::StateDir;
+use crate::state::{ASIDE, StateDir};
 
 /// What of the state directory belongs to the enrolled host and not to the machine.
 const FILES: [&str; 4] = ["orders.json", "contact.json", "evidence.json", "natural.json"];
@@ -18,6 +18,7 @@ pub fn generalize(state: &StateDir) -> Result<bool, IdentityError> {
     // The identity last: a run that is cut short is done again.
     for name in FILES {
         state.remove(name)?;
+        state.remove(&format!("{name}{ASIDE}"))?;
     }
     for name in FOLDERS {
         let path = state.join(name);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::config::AgentConfig;
 use crate::execute::ceiling::{Ceiling, halted};
-use crate::execute::{BOOK_FILE, Book, held};
+use crate::execute::{Book, held};
 use crate::identity::{Identity, IdentityError};
 use crate::link::contact::Contact;
 use crate::spool;
@@ -40,6 +40,8 @@ pub struct Status {
     pub spool_dropped: u64,
     /// Records found damaged.
     pub spool_corrupt: u64,
+    /// Files of its state that were damaged and set aside.
+    pub files_damaged: u64,
     /// The highest order counter taken.
     pub order_counter: u64,
     /// Orders that were not the server's.
@@ -64,7 +66,7 @@ pub fn status(config: &AgentConfig, now: Timestamp) -> Result<Status, IdentityEr
     let running = state.lock().is_err();
     let identity = Identity::load(&state)?;
     let contact = Contact::read(&state);
-    let book: Book = state.read_json(BOOK_FILE)?.unwrap_or_default();
+    let book = Book::peek(&state)?;
     let stats = spool::peek(&state.join("spool"), now).unwrap_or_default();
     let ceiling = Ceiling::load(&config.ceiling_file);
     let held = held(&state, now);
@@ -83,6 +85,7 @@ pub fn status(config: &AgentConfig, now: Timestamp) -> Result<Status, IdentityEr
         spool_bytes: stats.bytes,
         spool_dropped: stats.dropped,
         spool_corrupt: stats.corrupt,
+        files_damaged: state.files_set_aside(),
         order_counter: book.highest,
         orders_forged: book.forged,
         orders_refused: book.refused,
@@ -133,6 +136,10 @@ impl Status {
             ("fleet halted", &self.fleet_halted),
             ("trouble", &self.trouble),
         ];
+        if self.files_damaged > 0 {
+            let words = format!("{}: *.damaged in the state directory", self.files_damaged);
+            rows.push(("damaged files", words));
+        }
         rows.extend(more.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         rows.extend(self.freezes.iter().map(|freeze| ("freeze", freeze.clone())));
         super::table(&rows)

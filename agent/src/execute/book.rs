@@ -1,13 +1,17 @@
 //! What must be remembered of orders across restarts: the highest counter ever taken, the forged
 //! ones, and how many jobs were begun today. Written before it is acted on.
 
+use std::path::Path;
+
+use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::journal::{self, Journal};
 use crate::state::{StateDir, StateError};
 
 /// The file's name in the state directory.
-pub const NAME: &str = "orders.json";
+const NAME: &str = "orders.json";
 
 /// The book.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -24,13 +28,60 @@ pub struct Book {
     /// Jobs begun on that day.
     #[serde(default)]
     begun: u32,
+    /// Since when it is another than the one that was damaged, until a later order is taken.
+    #[serde(default)]
+    anew: Option<Timestamp>,
 }
 
 impl Book {
-    /// Opens it. A damaged book is an error, not a new book: a forgotten counter would let an old
-    /// order in again.
-    pub fn open(state: &StateDir) -> Result<Self, StateError> {
-        Ok(state.read_json(NAME)?.unwrap_or_default())
+    /// Opens it. A damaged one is set aside and made anew by the journals. They know what was begun
+    /// and not what was refused: until a later order is taken, one from before is refused
+    /// ([`Book::doubts`]).
+    pub fn open(state: &StateDir, journals: &Path, now: Timestamp) -> Result<Self, StateError> {
+        match state.read_json(NAME) {
+            Err(error @ StateError::Damaged { .. }) => {
+                tracing::error!(%error, "the book of orders is made anew by the journals");
+                state.set_aside(NAME)?;
+                let book = Self::by_journals(journals, now);
+                book.save(state)?;
+                Ok(book)
+            }
+            read => Ok(read?.unwrap_or_default()),
+        }
+    }
+
+    /// The book as it is on disk, for people; an empty one where it is damaged.
+    pub fn peek(state: &StateDir) -> Result<Self, StateError> {
+        match state.read_json(NAME) {
+            Err(StateError::Damaged { .. }) => Ok(Self::default()),
+            read => Ok(read?.unwrap_or_default()),
+        }
+    }
+
+    fn by_journals(journals: &Path, now: Timestamp) -> Self {
+        let mut book = Self { anew: Some(now), ..Self::default() };
+        for path in journal::list(journals).unwrap_or_default() {
+            let Ok(Some(progress)) = Journal::read(&path) else { continue };
+            book.highest = book.highest.max(progress.order.counter);
+            if progress.running_since.is_some_and(|at| at.day() == now.day()) {
+                book.begin(now);
+            }
+        }
+        book
+    }
+
+    /// Why an order of this moment is not taken, its counter notwithstanding.
+    pub fn doubts(&self, made: Timestamp) -> Option<String> {
+        let anew = self.anew.filter(|anew| made.after(limits::CLOCK_SKEW) < *anew)?;
+        Some(format!(
+            "this agent's book of orders was damaged and made anew at {anew}: whether this order, which is older, was refused before cannot be told; order it again"
+        ))
+    }
+
+    /// The counter of an order that is taken.
+    pub fn take(&mut self, counter: u64) {
+        // All that came before has a lower one.
+        (self.highest, self.anew) = (counter, None);
     }
 
     /// Makes it durable.

@@ -156,6 +156,8 @@ pub(crate) struct Progress {
     pub order: Order,
     /// Whether its steps were begun.
     pub running: bool,
+    /// When they were.
+    pub running_since: Option<Timestamp>,
     /// Its steps; as many as the journal speaks of.
     pub steps: Vec<StepProgress>,
     /// In words why it failed, by the first step that did, or why it was given up.
@@ -194,6 +196,7 @@ impl Progress {
         let mut progress = Self {
             order: (**order).clone(),
             running: false,
+            running_since: None,
             steps: Vec::new(),
             failure: None,
             failed_at: 0,
@@ -219,7 +222,7 @@ impl Progress {
     pub(crate) fn take(&mut self, entry: &Entry) {
         match entry {
             Entry::Accepted { .. } => {}
-            Entry::Running { .. } => self.running = true,
+            Entry::Running { at } => (self.running, self.running_since) = (true, Some(*at)),
             Entry::Resumed { .. } => self.resumes += 1,
             Entry::GaveUp { reason, cancelled, hidden } => {
                 self.hidden |= hidden;

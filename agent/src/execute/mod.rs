@@ -43,7 +43,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-pub use self::book::{Book, NAME as BOOK_FILE};
+pub use self::book::Book;
 use self::ceiling::{Objection, halted};
 use self::holds::Holds;
 pub(crate) use self::holds::held;
@@ -104,6 +104,7 @@ impl Executor {
     pub fn open(fittings: Fittings) -> Result<Self, StateError> {
         let state = fittings.state;
         let journals = state.dir("journal")?;
+        let now = fittings.clock.now();
         let pauses =
             Pauses::open(&state, Arc::clone(&fittings.platform), Arc::clone(&fittings.clock));
         let shop = Shop {
@@ -124,7 +125,7 @@ impl Executor {
             mended: Mutex::default(),
             natural: natural::Runs::open(&state),
             holds: Holds::open(&state),
-            book: Mutex::new(Book::open(&state)?),
+            book: Mutex::new(Book::open(&state, &journals, now)?),
             journals,
             state,
         };
@@ -157,6 +158,10 @@ impl Executor {
         }
         if let Err(refused) = checked {
             return shop.refuse(&order, &refused.to_string());
+        }
+        let doubts = shop.book().doubts(order.not_before);
+        if let Some(why) = doubts {
+            return shop.refuse(&order, &why);
         }
         if let Err(error) = shop.take_counter(order.counter) {
             return shop.refuse(&order, &format!("the agent cannot write its state: {error}"));

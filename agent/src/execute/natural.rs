@@ -45,11 +45,7 @@ impl Runs {
     /// Opens what an agent before this one saw. Damaged, it is begun anew: a job then waits for a
     /// later run.
     pub(super) fn open(state: &StateDir) -> Self {
-        let kept = state.read_json(NAME).unwrap_or_else(|error| {
-            tracing::warn!(%error, "natural runs unreadable, begun anew");
-            None
-        });
-        let kept = Mutex::new(kept.unwrap_or_default());
+        let kept = Mutex::new(state.read_or_set_aside(NAME).unwrap_or_default());
         Self { state: state.clone(), kept, bell: Notify::new() }
     }
 

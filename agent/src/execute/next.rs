@@ -67,7 +67,8 @@ fn stays(steps: &[Step], progress: &Progress, index: usize) -> bool {
         && (index + 1..steps.len()).any(|i| steps[i].action.undo() == Undo::None && went(i))
 }
 
-fn to_undo(step: &StepProgress) -> bool {
+/// Whether something was done that is to be taken back after a failure.
+pub(crate) fn to_undo(step: &StepProgress) -> bool {
     match step {
         StepProgress::Done { undo, state: StepState::Done } | StepProgress::Failed { undo } => {
             *undo != UndoRecord::Nothing

@@ -129,7 +129,7 @@ impl Shop {
     pub(super) fn take_counter(&self, counter: u64) -> Result<(), StateError> {
         let mut book = self.book();
         let mut next = book.clone();
-        next.highest = counter;
+        next.take(counter);
         next.save(&self.state)?;
         *book = next;
         Ok(())

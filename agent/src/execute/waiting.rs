@@ -11,7 +11,6 @@ use fleetmend_core::report::IncidentKey;
 use fleetmend_core::time::Timestamp;
 
 use super::Executor;
-use super::ceiling::halted;
 use super::journal::Journal;
 
 /// A job that waits for a natural run.
@@ -41,17 +40,15 @@ impl Executor {
     }
 
     /// Takes up the waiting jobs that can come to their end: their run was seen, somebody took them
-    /// back, or their time is over.
+    /// back, or their time is over. The host's kill switch is no end: they only look.
     pub(super) fn wake(&self) {
         let mut waiting = self.waiting();
         if waiting.is_empty() {
             return;
         }
         let now = self.shop.clock.now();
-        let halted = halted(self.shop.state.path(), &self.shop.ceiling_file).is_some();
         let ready = |job: &mut Waiting| {
-            halted
-                || now >= job.since.after(limits::VERIFY_WITHIN)
+            now >= job.since.after(limits::VERIFY_WITHIN)
                 || self.recalls.of(job.job).is_some()
                 || self.shop.natural.after(&job.key, job.since).is_some()
         };

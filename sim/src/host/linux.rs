@@ -36,7 +36,7 @@ impl SimHost {
             "dpkg" if args.contains(&"--configure") => self.configure(&mut life, now)?,
             "dpkg" if args.contains(&"--audit") => Said::ok(audit(&life)),
             "apt-get" => self.apt_get(&mut life, args, now)?,
-            "systemctl" if args == ["reboot"] => {
+            "systemctl" if args == ["-i", "reboot"] => {
                 drop(life);
                 self.restart(now)?;
                 return Ok(Some(Said::ok("")));

@@ -74,6 +74,11 @@ impl<'a> Desk<'a> {
             return self
                 .give_up(&format!("the host's kill switch is set: {}", file.display()), false);
         }
+        self.look_for_wish()
+    }
+
+    /// Gives up where somebody took the job back.
+    pub(super) fn look_for_wish(&mut self) -> io::Result<()> {
         match self.recalls.of(self.order().job) {
             Some(reason) => self.give_up(&format!("taken back: {reason}"), true),
             None => Ok(()),

@@ -14,7 +14,7 @@ use std::io;
 
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::job::{JobState, ProofLevel, StepState};
-use fleetmend_core::knowledge::{Cause, Remediation};
+use fleetmend_core::knowledge::{Cause, Remediation, Verification};
 use fleetmend_core::limits;
 use fleetmend_core::order::Task;
 use fleetmend_core::step::{Action, Step};
@@ -27,7 +27,7 @@ pub(super) use self::gate::Work;
 use self::restart::Restart;
 pub(super) use self::taking_back::{TakingBack, why_not};
 use super::journal::{Entry, Journal, StepProgress};
-use super::next::{Next, next};
+use super::next::{Next, next, to_undo};
 use super::{AtWork, Recalls, Shop};
 
 /// A job at work.
@@ -97,7 +97,11 @@ impl<'a> Runner<'a> {
                 return Ok(Came::Stopped);
             }
             if self.desk.journal.progress.failure.is_none() {
-                self.desk.look_for_recall()?;
+                if self.next() != Next::Verify {
+                    self.desk.look_for_recall()?;
+                } else if let Some(came) = self.recalled_after_its_steps().await? {
+                    return Ok(came);
+                }
             }
             let next = self.next();
             if let Some(came) = self.pauses_end(next, stop).await? {
@@ -113,7 +117,12 @@ impl<'a> Runner<'a> {
                 }
                 Next::Do(index) if matches!(self.steps[index].action, Action::Reboot {}) => {
                     match self.desk.before_restart(self.remediation, stop).await? {
-                        Restart::Now => self.do_step(index).await?,
+                        Restart::Now => tokio::select! {
+                            done = self.do_step(index) => done?,
+                            // It stops the agent, too: one that waited for its own step to end would
+                            // hold the restart up. Whether it came is seen by the next boot's id.
+                            () = stop.cancelled() => return Ok(Came::Stopped),
+                        },
                         Restart::Happened => self.restarted_by_others(index)?,
                         Restart::Never(why) => self.not_restarted(index, &why)?,
                         Restart::GivenUp => {}
@@ -221,6 +230,27 @@ impl<'a> Runner<'a> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// All steps are done, and only the proof is left: the kill switch takes nothing back any more. Where
+    /// somebody takes the job back, what can be taken back is; where nothing of it can be, its proof
+    /// tells more than its end would, and is not awaited for days.
+    async fn recalled_after_its_steps(&mut self) -> io::Result<Option<Came>> {
+        let Some(reason) = self.desk.recalls.of(self.desk.order().job) else { return Ok(None) };
+        let steps = &self.desk.journal.progress.steps;
+        let done =
+            |step: &StepProgress| matches!(step, StepProgress::Done { state: StepState::Done, .. });
+        if !steps.iter().any(done) || steps.iter().any(to_undo) {
+            self.desk.look_for_wish()?;
+            return Ok(None);
+        }
+        if self.method() != Verification::NextRun {
+            return Ok(None);
+        }
+        let why = format!(
+            "taken back: {reason}; its steps are done and cannot be taken back, and no run has proved them"
+        );
+        self.finish(JobState::Unverified, why, None).await.map(Some)
     }
 
     /// Whether the host was off for so long that nobody expects the job's next step any more. What was

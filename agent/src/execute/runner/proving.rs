@@ -72,7 +72,7 @@ impl Runner<'_> {
     }
 
     /// How this order's failure is proved to be gone.
-    fn method(&self) -> Verification {
+    pub(super) fn method(&self) -> Verification {
         self.remediation.proof_of(&self.desk.order().key)
     }
 
@@ -99,10 +99,6 @@ impl Runner<'_> {
                 Proof::NotCured(format!("the next run, at {}, failed: {}", run.at, run.words))
             };
             return self.proved(proof).await;
-        }
-        self.desk.look_for_recall()?;
-        if self.desk.journal.progress.failure.is_some() {
-            return Ok(None);
         }
         if self.desk.shop.clock.now() >= since.after(limits::VERIFY_WITHIN) {
             return self.proved(Proof::NextRun).await;

@@ -125,7 +125,9 @@ pub(super) async fn reboot(bench: &Bench<'_>) -> Result<Applied, StepError> {
     if is_windows(bench)? {
         run(bench, SHUTDOWN, &["/r", "/t", "0"]).await?;
     } else {
-        systemctl(&["reboot"], bench).await?;
+        // Whoever may put it off was asked. Without `-i` systemd 257 and later refuse while anybody
+        // holds an inhibitor, which earlier ones pass over for root (systemctl(1), systemd's NEWS).
+        systemctl(&["-i", "reboot"], bench).await?;
     }
     tokio::time::sleep(bench.timeout).await;
     Err(StepError::failed("the host did not restart"))

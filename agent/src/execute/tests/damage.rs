@@ -1,13 +1,16 @@
 //! A journal damaged at any byte, or cut at any length: never a panic, never a step done twice, and
-//! always an end.
+//! always an end. A damaged book of orders: the agent goes on, and takes no order twice.
 
 use std::fs;
+use std::time::Duration;
 
 use fleetmend_core::evidence::Answer;
 use fleetmend_core::job::JobState;
+use fleetmend_core::order::Order;
 use fleetmend_core::step::Tool;
 
 use super::world::{World, end, rename, settle, told, tool};
+use crate::execute::Offered;
 use crate::execute::journal::{self, Journal};
 
 struct Ground {
@@ -119,4 +122,54 @@ async fn no_damage_to_any_byte_is_taken_for_sound() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_damaged_book_of_orders_is_made_anew_and_lets_no_old_order_in() {
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    let book = world.state().join("orders.json");
+    let mut calls = 0;
+    for (n, damaged) in (0u8..).zip([&b""[..], b"{}{", b"{\n}\ncrc32 00000000\n"]) {
+        let n = 10 + u64::from(n) * 10;
+        world.answer("test.fault", &[Answer::Yes, Answer::No]);
+        let taken = Order { not_before: world.clock(), ..world.order(n) };
+        let (refused, now) = (world.order(n - 1), Duration::from_mins(10));
+        assert_eq!(end(&world.run(&taken).await).0, JobState::Fixed);
+        calls += 1;
+        assert_eq!(world.calls().len(), calls);
+        fs::write(&book, damaged).expect("written");
+        world.clock.advance(now);
+
+        let executor = world.executor();
+        assert_eq!(executor.highest_counter(), n, "by the journals");
+        let offer =
+            |order: &Order| executor.offer(&world.authority.key(), &world.authority.sign(order));
+        assert_eq!(offer(&taken), Offered::Known);
+        // One that was made before, whatever its counter: it may have been refused.
+        assert_eq!(offer(&Order { counter: n + 1, ..refused.clone() }), Offered::Refused);
+        let why = told(&executor).pop().expect("told").detail;
+        assert!(
+            why.contains("book of orders was damaged") && why.contains("order it again"),
+            "{why}"
+        );
+        let later = Order { not_before: world.clock(), ..world.order(n + 2) };
+        assert_eq!(offer(&later), Offered::Taken);
+        assert_eq!(offer(&refused), Offered::Refused, "by its counter, as ever");
+        assert!(!told(&executor).pop().expect("told").detail.contains("damaged"));
+        world.answer("test.fault", &[Answer::Yes, Answer::No]);
+        settle(&executor).await;
+        calls += 1;
+        assert_eq!(world.calls().len(), calls, "the later one, and nothing twice");
+        assert_eq!(fs::read(world.state().join("orders.json.damaged")).expect("kept"), damaged);
+        assert_eq!(world.state().files_set_aside(), 1, "and is counted");
+    }
+}
+
+#[tokio::test]
+async fn what_was_begun_today_is_counted_after_the_book_was_damaged_too() {
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    assert_eq!(end(&world.run(&world.order(1)).await).0, JobState::Fixed);
+    fs::write(world.state().join("orders.json"), "{").expect("written");
+    let executor = world.executor();
+    assert_eq!(executor.shop.book().begun_today(world.clock()), 1);
 }

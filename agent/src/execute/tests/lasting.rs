@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use fleetmend_core::evidence::Answer;
 use fleetmend_core::ids::JobId;
-use fleetmend_core::job::{JobState, ProofLevel};
+use fleetmend_core::job::{JobState, ProofLevel, StepState};
 use fleetmend_core::knowledge::Verification;
 use fleetmend_core::step::{Action, Tool};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{NOW, World, below, end, rename, settle, step, told, tool};
 use crate::execute::NaturalRun;
-use crate::execute::journal::{self, Journal, Progress};
+use crate::execute::journal::{self, Entry, Journal, Progress};
+use crate::execute::steps::UndoRecord;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -177,6 +178,98 @@ async fn a_job_that_waits_for_the_next_run_lets_others_go_on() {
     tokio::join!(executor.run(&stop), look);
     let update = progress(&world).and_then(|p| p.finished).expect("over");
     assert_eq!((update.state, update.proof), (JobState::Fixed, Some(ProofLevel::Observed)));
+}
+
+#[tokio::test]
+async fn the_kill_switch_takes_nothing_back_that_only_awaits_its_proof() {
+    let world = World::with(|remediation| {
+        remediation.steps = vec![rename("pkg/lists")];
+        remediation.verification = Verification::NextRun;
+    });
+    world.write("var/lib/pkg/lists");
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    let (switch, stop) = (world.state().join("halt"), CancellationToken::new());
+    let look = async {
+        until("it waits", || executor.waiting().len() == 1).await;
+        fs::write(&switch, "").expect("written");
+        // A run of something else rings, and the job is looked at.
+        for n in 0..3 {
+            let mut other = natural(&world, 10 + n, true);
+            other.key.subject = Some("another".to_owned());
+            executor.saw([other]);
+            tokio::task::yield_now().await;
+        }
+    };
+    let both = async {
+        tokio::join!(executor.run(&stop), async {
+            look.await;
+            stop.cancel();
+        })
+    };
+    both.await;
+    assert!(!world.path("var/lib/pkg/lists").exists(), "what is done stays done");
+    // Started again under the switch, it waits still, and its run ends it.
+    drop(executor);
+    let (executor, stop) = (world.executor(), CancellationToken::new());
+    let look = async {
+        until("it waits", || executor.waiting().len() == 1).await;
+        assert!(progress(&world).is_some_and(|p| p.failure.is_none() && p.finished.is_none()));
+        executor.saw([natural(&world, 60, true)]);
+        until("it is over", || progress(&world).is_some_and(|p| p.told)).await;
+        stop.cancel();
+    };
+    tokio::join!(executor.run(&stop), look);
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
+    assert!(switch.exists() && !world.path("var/lib/pkg/lists").exists());
+}
+
+#[tokio::test]
+async fn who_takes_a_job_back_after_its_steps_gets_back_what_can_be() {
+    let world = World::with(|remediation| {
+        remediation.steps = vec![rename("pkg/lists")];
+        remediation.verification = Verification::NextRun;
+    });
+    world.write("var/lib/pkg/lists");
+    for (world, wanted) in
+        [(world, JobState::RolledBack), (waits_for_next_run(), JobState::Unverified)]
+    {
+        let (executor, stop) = (world.executor(), CancellationToken::new());
+        executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+        let look = async {
+            until("it waits", || executor.waiting().len() == 1).await;
+            executor.recall(world.order(1).job, "not wanted".to_owned());
+            until("it is over", || progress(&world).is_some_and(|p| p.told)).await;
+            stop.cancel();
+        };
+        tokio::join!(executor.run(&stop), look);
+        let (state, why) = end(&told(&executor));
+        assert!(state == wanted && why.contains("taken back: not wanted"), "{state} {why}");
+        assert_eq!(world.path("var/lib/pkg/lists").exists(), wanted == JobState::RolledBack);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_back_is_proved_where_that_takes_no_waiting() {
+    let world = World::new(vec![tool(Tool::DpkgConfigureAll)]);
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    let mut journal = executor.queue().pop_front().expect("taken");
+    let (state, undo) = (StepState::Done, UndoRecord::Nothing);
+    let (detail, boot) = (String::new(), "boot-1".to_owned());
+    for entry in [
+        Entry::Running { at: NOW },
+        Entry::Intent { step: 0, undoing: false, undo, boot },
+        Entry::Outcome { step: 0, state, detail },
+    ] {
+        journal.add(entry).expect("written");
+    }
+    executor.queue().push_back(journal);
+    executor.recall(world.order(1).job, "not wanted".to_owned());
+    world.answer("test.fault", &[Answer::No]);
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
+    assert!(world.calls().is_empty(), "nothing more is done");
 }
 
 #[tokio::test]

@@ -145,6 +145,11 @@ impl FakeMachine {
                     "LoadState=loaded\nActiveState={active}\nUnitFileState=enabled\nResult=success\nInvocationID={invocation}\n"
                 )
             }
+            [flag, verb] if flag == "-i" => {
+                self.calls.lock().expect("lock").push(verb.clone());
+                self.note(verb).expect("written");
+                String::new()
+            }
             [verb, unit] => {
                 self.calls.lock().expect("lock").push(format!("{verb} {unit}"));
                 if verb == "start" && !running.contains(unit) {
@@ -156,11 +161,6 @@ impl FakeMachine {
                 if !matches!(verb.as_str(), "stop" | "reset-failed") {
                     running.push(unit.clone());
                 }
-                String::new()
-            }
-            [verb] => {
-                self.calls.lock().expect("lock").push(verb.clone());
-                self.note(verb).expect("written");
                 String::new()
             }
             _ => String::new(),

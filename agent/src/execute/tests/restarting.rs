@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::machine::People;
 use super::world::{NOW, World, end, settle, step, told, tool};
 use crate::execute::Executor;
+use crate::execute::runner::Came;
 use crate::platform::Power;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -41,10 +42,7 @@ fn pending(executor: &Executor) -> String {
 /// Works until the restart was asked for; in between, whenever it is told why it waits, `next` says
 /// what changes.
 async fn restarted(world: &World, order: &Order, mut next: impl FnMut(&str)) {
-    let executor = world.executor();
-    executor.offer(&world.authority.key(), &world.authority.sign(order));
-    let stop = CancellationToken::new();
-    let journal = executor.queue().pop_front().expect("taken");
+    let executor = taken(world, order);
     let look = async {
         let mut seen = String::new();
         while !asked(world) {
@@ -56,13 +54,34 @@ async fn restarted(world: &World, order: &Order, mut next: impl FnMut(&str)) {
             tokio::task::yield_now().await;
         }
     };
+    working(&executor, look).await;
+}
+
+/// An agent that has taken the order.
+fn taken(world: &World, order: &Order) -> Executor {
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(order));
+    executor
+}
+
+/// Works at the job until `look` is over; it must not end before.
+async fn working(executor: &Executor, look: impl Future<Output = ()>) {
+    let stop = CancellationToken::new();
+    let journal = executor.queue().pop_front().expect("taken");
     let both = async {
         tokio::select! {
-            came = executor.work(journal, &stop) => panic!("{came:?}, {:?}", told(&executor)),
+            came = executor.work(journal, &stop) => panic!("{came:?}, {:?}", told(executor)),
             () = look => {}
         }
     };
     tokio::time::timeout(Duration::from_secs(20), both).await.expect("it restarts");
+}
+
+/// Waits until it is told that the restart waits for this.
+async fn waits(executor: &Executor, words: &str) {
+    while !pending(executor).contains(words) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -109,29 +128,18 @@ async fn it_waits_for_its_window() {
         expires: NOW.after(HOUR * 24),
         ..order(&world)
     };
-    let executor = world.executor();
-    executor.offer(&world.authority.key(), &world.authority.sign(&order));
-    let journal = executor.queue().pop_front().expect("taken");
+    let executor = taken(&world, &order);
     // The first step takes until after the window.
     world.machine.slow.lock().expect("lock").replace((world.clock.clone(), HOUR * 2));
-    let stop = CancellationToken::new();
     let look = async {
-        while !pending(&executor).contains("waits for its window: opens") {
-            tokio::task::yield_now().await;
-        }
+        waits(&executor, "waits for its window: opens").await;
         assert!(!asked(&world));
         world.clock.advance(HOUR * 8);
         while !asked(&world) {
             tokio::task::yield_now().await;
         }
     };
-    let both = async {
-        tokio::select! {
-            came = executor.work(journal, &stop) => panic!("{came:?}"),
-            () = look => {}
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it restarts");
+    working(&executor, look).await;
 }
 
 #[tokio::test]
@@ -156,12 +164,9 @@ async fn a_restart_that_is_never_possible_ends_the_job() {
         power: Some(Power { on_battery: true, percent: Some(90) }),
         ..People::default()
     });
-    let executor = world.executor();
-    executor.offer(&world.authority.key(), &world.authority.sign(&order(&world)));
+    let executor = taken(&world, &order(&world));
     let look = async {
-        while !pending(&executor).contains("on_battery") {
-            tokio::task::yield_now().await;
-        }
+        waits(&executor, "on_battery").await;
         world.clock.advance(HOUR * 25);
     };
     let both = async { tokio::join!(settle(&executor), look) };
@@ -175,18 +180,13 @@ async fn a_restart_that_is_never_possible_ends_the_job() {
 async fn no_host_goes_down_in_a_freeze_or_while_the_fleet_is_halted() {
     let world = world(People::default());
     let order = order(&world);
-    let executor = world.executor();
-    executor.offer(&world.authority.key(), &world.authority.sign(&order));
-    let journal = executor.queue().pop_front().expect("taken");
+    let executor = taken(&world, &order);
     // It begins before the freeze, and its first step takes until the freeze has begun.
     let span = Interval { from: NOW.after(HOUR), until: NOW.after(HOUR * 3) };
     executor.freeze(vec![Freeze { span, name: "end of the quarter".to_owned() }]);
     world.machine.slow.lock().expect("lock").replace((world.clock.clone(), HOUR * 2));
-    let stop = CancellationToken::new();
     let waits = async |words: &str| {
-        while !pending(&executor).contains(words) {
-            tokio::task::yield_now().await;
-        }
+        waits(&executor, words).await;
         assert!(!asked(&world), "{words}");
     };
     let look = async {
@@ -199,13 +199,7 @@ async fn no_host_goes_down_in_a_freeze_or_while_the_fleet_is_halted() {
             tokio::task::yield_now().await;
         }
     };
-    let both = async {
-        tokio::select! {
-            came = executor.work(journal, &stop) => panic!("{came:?}, {:?}", told(&executor)),
-            () = look => {}
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), both).await.expect("it restarts");
+    working(&executor, look).await;
 }
 
 #[tokio::test]
@@ -214,18 +208,12 @@ async fn the_ceiling_has_the_last_word_before_a_restart() {
         power: Some(Power { on_battery: true, percent: Some(90) }),
         ..People::default()
     });
-    let executor = world.executor();
-    executor.offer(&world.authority.key(), &world.authority.sign(&order(&world)));
-    let waits = async |words: &str| {
-        while !pending(&executor).contains(words) {
-            tokio::task::yield_now().await;
-        }
-    };
+    let executor = taken(&world, &order(&world));
     let look = async {
-        waits("on_battery").await;
+        waits(&executor, "on_battery").await;
         // Eight in the morning, and the host's own hours are over.
         world.ceiling("risk = \"dangerous\"\nreboot = true\nhours = \"09:00-10:00\"");
-        waits("hours for work are 09:00-10:00").await;
+        waits(&executor, "hours for work are 09:00-10:00").await;
         world.ceiling("risk = \"dangerous\"");
     };
     let both = async { tokio::join!(settle(&executor), look) };
@@ -257,14 +245,8 @@ async fn a_restart_by_somebody_else_is_as_good() {
         power: Some(Power { on_battery: true, percent: Some(90) }),
         ..People::default()
     });
-    let executor = world.executor();
-    executor.offer(&world.authority.key(), &world.authority.sign(&order(&world)));
-    let journal = executor.queue().pop_front().expect("taken");
-    let stop = CancellationToken::new();
-    tokio::select! {
-        came = executor.work(journal, &stop) => panic!("{came:?}"),
-        () = async { while !pending(&executor).contains("on_battery") { tokio::task::yield_now().await; } } => {}
-    }
+    let executor = taken(&world, &order(&world));
+    working(&executor, waits(&executor, "on_battery")).await;
     drop(executor);
     *world.machine.boot.lock().expect("lock") = "boot-2".to_owned();
     world.answer("test.fault", &[Answer::No]);
@@ -272,4 +254,29 @@ async fn a_restart_by_somebody_else_is_as_good() {
     settle(&executor).await;
     assert_eq!(end(&told(&executor)).0, JobState::Fixed);
     assert!(!asked(&world), "it is not restarted a second time");
+}
+
+#[tokio::test]
+async fn a_restart_does_not_wait_for_the_agent_that_asked_for_it() {
+    let world = world(People::default());
+    let executor = taken(&world, &order(&world));
+    let journal = executor.queue().pop_front().expect("taken");
+    let stop = CancellationToken::new();
+    let look = async {
+        while !asked(&world) {
+            tokio::task::yield_now().await;
+        }
+        // As the host's service manager does on its way down.
+        stop.cancel();
+    };
+    // The step itself waits twenty seconds for the restart.
+    let both = async { tokio::join!(executor.work(journal, &stop), look).0 };
+    let came = tokio::time::timeout(Duration::from_secs(10), both).await.expect("at once");
+    assert_eq!(came.expect("written"), Came::Stopped);
+    drop(executor);
+    *world.machine.boot.lock().expect("lock") = "boot-2".to_owned();
+    world.answer("test.fault", &[Answer::No]);
+    let executor = world.executor();
+    settle(&executor).await;
+    assert_eq!(end(&told(&executor)).0, JobState::Fixed);
 }
