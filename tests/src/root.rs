@@ -1,6 +1,7 @@
 //! A small Linux root to break and repair: a copy of the template that `scripts/linux-root.sh`
 //! makes, entered by chroot in process and mount namespaces of its own.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -121,6 +122,13 @@ impl Root {
     }
 }
 
+/// A number as the kernel writes an id.
+fn uuid_of(number: u128) -> String {
+    let digits = format!("{number:032x}");
+    let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|at| &digits[at]);
+    format!("{a}-{b}-{c}-{d}-{e}")
+}
+
 /// What a root may come to hold, in bytes.
 const ROOM: u64 = 4 << 30;
 
@@ -165,6 +173,7 @@ done
 mkdir "$1/dev/pts" "$1/dev/shm"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$1/dev/pts"
 ln -s pts/ptmx "$1/dev/ptmx"
+[ ! -e "$1/boot_id" ] || mount --bind "$1/boot_id" "$1/proc/sys/kernel/random/boot_id"
 cd "$1"
 pivot_root . mnt
 umount -l /mnt
@@ -202,35 +211,35 @@ impl Machine {
     }
 
     fn boot_root(root: Root) -> Option<Self> {
-        let log = root.at("boot.log");
-        let mut start = command("unshare");
-        start.args(["-m", "-p", "-f", "-C", "-u", "-i", "--kill-child", "sh", "-c", BOOT, "sh"]);
         // As unique as the folder.
         let name = root.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let group = format!("fleetmend-{name}");
-        start.arg(root.path()).args([&group, MOUNTS]);
-        let mut boot = Running::start(&mut start, &log);
-        let children = format!("/proc/{0}/task/{0}/children", boot.id());
-        let up = crate::wait_for("systemd", crate::PATIENCE, || {
-            if boot.ended().is_some() {
-                return Ok(None);
+        match start(&root, &group) {
+            Ok((boot, init)) => Some(Self { boot, init, root, group }),
+            Err(said) => {
+                crate::skip(&format!("systemd cannot be booted here: {said}"));
+                None
             }
-            let init = std::fs::read_to_string(&children).map_err(|e| e.to_string())?;
-            let init = init.trim().to_owned();
-            if init.is_empty() {
-                return Err("no first process yet".to_owned());
-            }
-            let said = run(inside(&init, "/usr/bin/systemctl").arg("is-system-running"));
-            match text(&said.stdout).trim() {
-                "running" | "degraded" => Ok(Some(init)),
-                other => Err(other.to_owned()),
-            }
+        }
+    }
+
+    /// Waits until the machine's own systemd asks the kernel for a restart, and boots it again: what a
+    /// manager of containers does. The new boot has an id of its own; the kernel's would be the same.
+    ///
+    /// # Panics
+    /// Where it ends otherwise, or does not come up again.
+    pub fn restarted(&mut self) {
+        // reboot(2): asked for a restart, the kernel ends the first process of a pid namespace by SIGHUP.
+        const HANGUP: i32 = 1;
+        let ended = crate::wait_for("the machine's restart", crate::PATIENCE, || {
+            self.boot.ended().ok_or_else(|| "it still runs".to_owned())
         });
-        let Some(init) = up else {
-            crate::skip(&format!("systemd cannot be booted here: {}", boot.printed()));
-            return None;
-        };
-        Some(Self { boot, init, root, group })
+        assert_eq!(ended.signal(), Some(HANGUP), "no restart was asked for: {ended}");
+        remove_group(&self.group);
+        let id = uuid_of(fastrand::u128(..));
+        std::fs::write(self.root.at("boot_id"), format!("{id}\n")).expect("written");
+        let (boot, init) = start(&self.root, &self.group).expect("it comes up again");
+        (self.boot, self.init) = (boot, init);
     }
 
     /// The root it runs in.
@@ -258,22 +267,55 @@ impl Drop for Machine {
             println!("---- what runs in the machine\n{}", text(&said.stdout));
         }
         self.boot.kill();
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        let mounts = read("/proc/self/mounts");
-        let mount = mounts.lines().find(|line| line.starts_with("cgroup2 "));
-        let mount = mount.and_then(|line| line.split(' ').nth(1));
-        let ours = read("/proc/self/cgroup");
-        let ours = ours.lines().find_map(|line| line.strip_prefix("0::/"));
-        if let (Some(mount), Some(ours)) = (mount, ours) {
-            let group = Path::new(mount).join(ours).join(&self.group);
-            // Processes that were killed just now may take a moment to be gone.
-            for _ in 0..100 {
-                remove_groups(&group);
-                if !group.exists() {
-                    break;
-                }
-                std::thread::park_timeout(std::time::Duration::from_millis(20));
+        remove_group(&self.group);
+    }
+}
+
+/// Boots a root, and waits until its systemd is up; gives it with its first process, or what it said.
+fn start(root: &Root, group: &str) -> Result<(Running, String), String> {
+    let mut start = command("unshare");
+    start.args(["-m", "-p", "-f", "-C", "-u", "-i", "--kill-child", "sh", "-c", BOOT, "sh"]);
+    start.arg(root.path()).args([group, MOUNTS]);
+    let mut boot = Running::start(&mut start, &root.at("boot.log"));
+    let children = format!("/proc/{0}/task/{0}/children", boot.id());
+    let up = crate::wait_for("systemd", crate::PATIENCE, || {
+        if boot.ended().is_some() {
+            return Ok(None);
+        }
+        let init = std::fs::read_to_string(&children).map_err(|e| e.to_string())?;
+        let init = init.trim().to_owned();
+        if init.is_empty() {
+            return Err("no first process yet".to_owned());
+        }
+        let said = run(inside(&init, "/usr/bin/systemctl").arg("is-system-running"));
+        match text(&said.stdout).trim() {
+            "running" | "degraded" => Ok(Some(init)),
+            other => Err(other.to_owned()),
+        }
+    });
+    match up {
+        Some(init) => Ok((boot, init)),
+        None => Err(boot.printed()),
+    }
+}
+
+/// Removes a machine's control groups.
+fn remove_group(name: &str) {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let mounts = read("/proc/self/mounts");
+    let mount = mounts.lines().find(|line| line.starts_with("cgroup2 "));
+    let mount = mount.and_then(|line| line.split(' ').nth(1));
+    let ours = read("/proc/self/cgroup");
+    let ours = ours.lines().find_map(|line| line.strip_prefix("0::/"));
+    if let (Some(mount), Some(ours)) = (mount, ours) {
+        let group = Path::new(mount).join(ours).join(name);
+        // Processes that were killed just now may take a moment to be gone.
+        for _ in 0..100 {
+            remove_groups(&group);
+            if !group.exists() {
+                break;
             }
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
     }
 }

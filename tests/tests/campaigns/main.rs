@@ -7,4 +7,5 @@ mod fleet;
 mod mirror;
 mod others;
 mod stops;
+mod taken_back;
 mod undone;
