@@ -41,9 +41,11 @@ impl Book {
         match state.read_json(NAME) {
             Err(error @ StateError::Damaged { .. }) => {
                 tracing::error!(%error, "the book of orders is made anew by the journals");
-                state.set_aside(NAME)?;
                 let book = Self::by_journals(journals, now);
-                book.save(state)?;
+                // Where the disk takes neither, the damaged one lies there at the next start, too.
+                if let Err(error) = state.set_aside(NAME).and_then(|()| book.save(state)) {
+                    tracing::warn!(%error, "the book of orders is in memory until an order is taken");
+                }
                 Ok(book)
             }
             read => Ok(read?.unwrap_or_default()),
