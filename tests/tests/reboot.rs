@@ -129,7 +129,7 @@ fn a_host_is_really_restarted_in_its_window_after_its_users_word() {
     inhibit.args(["--what=shutdown", "--who=anna", "--why=in a call", "sleep", "3600"]);
     let _call = Running::start(&mut inhibit, &machine.root().at("inhibit.log"));
     wait_for("the inhibitor", PATIENCE, || {
-        let held = shell(&machine, "cat /run/systemd/inhibit/[0-9]* 2>/dev/null || true");
+        let held = shell(&machine, "cat /run/systemd/inhibit/*[0-9] 2>/dev/null || true");
         if held.contains("WHO=anna") { Ok(()) } else { Err(held) }
     });
     let put_off = order(&server, &incident, window);

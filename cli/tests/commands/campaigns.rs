@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::canned::{Canned, text};
+use crate::canned::{Canned, HOSTILE, text};
 
 #[test]
 fn a_campaign_is_written_by_flags_and_by_a_file() {

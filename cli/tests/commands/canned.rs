@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+/// A name that a terminal would act on.
+pub(crate) const HOSTILE: &str = "web\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}1";
+
 /// What the server was asked: `GET /path` and the body.
 pub(crate) type Asked = Arc<Mutex<Vec<(String, String)>>>;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::canned::{Canned, text};
+use crate::canned::{Canned, HOSTILE, text};
 
 fn host(name: &str) -> Value {
     json!({
@@ -11,8 +11,6 @@ fn host(name: &str) -> Value {
         "last_seen": "2026-11-22T12:00:00.000Z", "labels": { "site": "north" },
     })
 }
-
-const HOSTILE: &str = "web\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}1";
 
 #[test]
 fn lists_are_tables_json_and_csv_without_control_characters() {
