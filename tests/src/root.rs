@@ -125,8 +125,7 @@ impl Root {
 /// A number as the kernel writes an id.
 fn uuid_of(number: u128) -> String {
     let digits = format!("{number:032x}");
-    let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|at| &digits[at]);
-    format!("{a}-{b}-{c}-{d}-{e}")
+    [0..8, 8..12, 12..16, 16..20, 20..32].map(|at| &digits[at]).join("-")
 }
 
 /// What a root may come to hold, in bytes.
