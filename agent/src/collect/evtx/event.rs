@@ -2,10 +2,8 @@
 //! `UserData`, named and unnamed fields.
 
 use fleetmend_core::time::{SourceTime, Timestamp};
-use serde_json::Value;
 
-/// Fields kept of one event.
-const FIELDS: usize = 256;
+use super::parts::{self, FIELDS};
 
 /// What the rules look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,26 +62,17 @@ pub(crate) struct Head<'a> {
 
 /// Reads a rendered record. `header_ms` is the time in the record's header.
 pub(crate) fn read(record: u64, header_ms: i64, json: &[u8]) -> Option<Event> {
-    let value: Value = serde_json::from_slice(json).ok()?;
-    let event = value.get("Event")?;
-    let system = event.get("System")?;
-    let provider = system.get("Provider").map(|p| p.get("#attributes").unwrap_or(p))?;
-    let named = |key: &str| provider.get(key).and_then(Value::as_str).filter(|n| !n.is_empty());
-    let provider = named("Name").or_else(|| named("EventSourceName"))?.to_owned();
-    let id = number(system.get("EventID")?)?;
-    let level = system.get("Level").and_then(number).unwrap_or(0);
-    let at = system.pointer("/TimeCreated/#attributes/SystemTime").and_then(Value::as_str);
-    let at = at.and_then(millis).unwrap_or(header_ms);
-    let mut fields = Vec::new();
-    for part in ["EventData", "UserData"] {
-        if let Some(data) = event.get(part) {
-            flatten("", data, &mut fields);
-        }
-    }
+    let parts = parts::read(json)?;
+    let provider = parts.name.filter(|n| !n.is_empty());
+    let provider = provider.or_else(|| parts.source_name.filter(|n| !n.is_empty()))?;
+    let at = parts.time.and_then(|text| millis(&text)).unwrap_or(header_ms);
+    let mut fields = parts.event_data;
+    fields.extend(parts.user_data);
+    fields.truncate(FIELDS);
     Some(Event {
-        provider,
-        id: u32::try_from(id).ok()?,
-        level: u8::try_from(level).unwrap_or(0),
+        provider: provider.into_owned(),
+        id: u32::try_from(parts.id?).ok()?,
+        level: parts.level.and_then(|level| u8::try_from(level).ok()).unwrap_or(0),
         record,
         time: SourceTime::utc(Timestamp::from_millis(at)),
         fields,
@@ -109,40 +98,6 @@ pub(crate) fn code(text: &str) -> Option<u32> {
 /// RFC 3339 with any number of digits after the point, cut to milliseconds.
 fn millis(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_millis)
-}
-
-fn number(value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(n) => n.as_u64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Object(map) => map.get("#text").and_then(number),
-        Value::Array(items) => items.first().and_then(number),
-        Value::Null | Value::Bool(_) => None,
-    }
-}
-
-/// Leaves under their own element's name, in order. `Data` is the name of no field.
-fn flatten(name: &str, value: &Value, fields: &mut Vec<(String, String)>) {
-    if fields.len() >= FIELDS {
-        return;
-    }
-    let mut leaf = |text: String| {
-        let name = if name == "Data" { "" } else { name };
-        fields.push((name.to_owned(), text));
-    };
-    match value {
-        // A place stays a place: unnamed fields are known by their order.
-        Value::Null => leaf(String::new()),
-        Value::Bool(b) => leaf(b.to_string()),
-        Value::Number(n) => leaf(n.to_string()),
-        Value::String(text) => leaf(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| flatten(name, item, fields)),
-        Value::Object(map) => {
-            for (key, item) in map.iter().filter(|(key, _)| *key != "#attributes") {
-                flatten(if key == "#text" { name } else { key }, item, fields);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -173,6 +128,55 @@ mod tests {
         ] {
             assert_eq!(read(1, 0, bad.as_bytes()), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_of_another_kind_than_expected_is_passed_over() {
+        let json = |system: &str, rest: &str| {
+            let provider = r##""Provider":{"#attributes":{"Name":"p","Guid":{"x":[1]}}}"##;
+            format!(r#"{{"x":[{{}}],"Event":{{"System":{{{provider},{system}}}{rest}}},"y":null}}"#)
+        };
+        let read = |system: &str, rest: &str| read(7, 5, json(system, rest).as_bytes());
+        for id in ["12", "\"12\"", "[12,13]", r##"{"#attributes":{"Qualifiers":3},"#text":"12"}"##]
+        {
+            assert_eq!(read(&format!(r#""EventID":{id}"#), "").expect("an event").id, 12, "{id}");
+        }
+        for id in ["null", "true", "-1", "1.5", "\"x\"", "{}", "[]", "[null,1]", "4294967296"] {
+            assert_eq!(read(&format!(r#""EventID":{id}"#), ""), None, "{id}");
+        }
+        for time in ["null", "7", "\"x\"", r##"{"#attributes":{"SystemTime":7}}"##] {
+            let system = format!(r#""EventID":1,"TimeCreated":{time},"Level":null"#);
+            let event = read(&system, "").expect("an event");
+            assert_eq!(
+                (event.level, event.time.to_string().as_str()),
+                (0, "1970-01-01T00:00:00.005Z")
+            );
+        }
+        let data = r##","UserData":{"Z":"last"},"EventData":{"a\u0041":[1,-2,1.5,true,null],
+            "B":{"#attributes":{"Name":"C"},"#text":"x","D":{"E":""}}}"##;
+        let event = read(r#""EventID":1"#, data).expect("an event");
+        let fields: Vec<_> = event.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let first = [("aA", "1"), ("aA", "-2"), ("aA", "1.5"), ("aA", "true"), ("aA", "")];
+        let then = [("B", "x"), ("E", ""), ("Z", "last")];
+        assert_eq!(fields, [&first[..], &then[..]].concat());
+        for cut in ["", "}", ",", "x"] {
+            let whole = json(r#""EventID":1"#, data);
+            let broken = format!("{}{cut}", &whole[..whole.len() - 1]);
+            assert_eq!(super::read(7, 5, broken.as_bytes()).is_some(), cut == "}", "{cut}");
+        }
+    }
+
+    #[test]
+    fn no_more_fields_are_kept_than_the_bound() {
+        let many = format!("[{}]", vec!["1"; FIELDS + 50].join(","));
+        let json = format!(
+            r#"{{"Event":{{"System":{{"Provider":{{"Name":"p"}},"EventID":1}},
+            "UserData":{{"b":{many},"c":{many}}},"EventData":{{"Data":"first","d":{{"e":{many}}}}}}}}}"#
+        );
+        let event = read(1, 0, json.as_bytes()).expect("an event");
+        assert_eq!(event.fields.len(), FIELDS);
+        assert_eq!(event.unnamed(0), Some("first"));
+        assert!(event.fields[1..].iter().all(|(name, _)| name == "e"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! is not asked. Records that no rule can use are passed over unread.
 
 mod event;
+mod parts;
 mod raw;
 mod rules;
 
@@ -49,20 +50,18 @@ pub(crate) fn collect(
     static NAMES: LazyLock<raw::Names> = LazyLock::new(raw::Names::new);
     let settings = Arc::new(ParserSettings::new().num_threads(1).indent(false));
     let mut read = ReadEvents::default();
-    let mut header = vec![0; FILE_HEADER];
-    read.bytes += fill(&mut reader, &mut header)? as u64;
     let mut chunk = Vec::new();
+    read.bytes += fill(&mut reader, FILE_HEADER, &mut chunk)?;
     loop {
-        chunk.clear();
-        // A file cut inside a chunk: what is missing reads as zeroes, that is, free space.
-        chunk.resize(CHUNK, 0);
-        let got = fill(&mut reader, &mut chunk)?;
-        read.bytes += got as u64;
+        let got = fill(&mut reader, CHUNK, &mut chunk)?;
+        read.bytes += got;
         if got == 0 {
             // A log whose last number is behind the mark has begun again, too.
             read.cleared |= read.last.record < since.record;
             return Ok(read);
         }
+        // A file cut inside a chunk: what is missing reads as zeroes, that is, free space.
+        chunk.resize(CHUNK, 0);
         if !chunk.starts_with(MAGIC) {
             // Room that was never used is no damage.
             read.bad_chunks += u64::from(chunk.iter().any(|b| *b != 0));
@@ -145,18 +144,18 @@ impl Part {
     }
 }
 
-/// Reads until `into` is full or the source ends.
-fn fill(reader: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
-    let mut got = 0;
-    while got < into.len() {
-        match reader.read(&mut into[got..]) {
-            Ok(0) => break,
-            Ok(n) => got += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
+/// Reads so many bytes, fewer only where the source ends; what was there before is gone.
+fn fill(reader: &mut impl Read, bytes: usize, into: &mut Vec<u8>) -> io::Result<u64> {
+    into.clear();
+    // The room first: where it grew with what is read, each piece would be moved again. None is
+    // taken at the end of a file, where it would be given back unused.
+    if reader.by_ref().take(1).read_to_end(into)? == 0 {
+        return Ok(0);
     }
-    Ok(got)
+    into.reserve_exact(bytes - into.len());
+    let rest = (bytes - into.len()) as u64;
+    reader.take(rest).read_to_end(into)?;
+    Ok(into.len() as u64)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! rules judge what it reads. (Structures: libyal/libevtx, *Windows XML Event Log format*.)
 
 use fleetmend_core::time::{SourceTime, Timestamp};
+use memchr::memmem::Finder;
 
 use super::event::{Event, Head};
 use super::rules;
@@ -236,28 +237,37 @@ impl<'c> Values<'c> {
 
 /// Our providers' names as they stand in a chunk: in UTF-16, here in lower case.
 #[derive(Debug)]
-pub(super) struct Names(Vec<(&'static str, Vec<u8>)>);
+pub(super) struct Names(Vec<Name>);
+
+#[derive(Debug)]
+struct Name {
+    plain: &'static str,
+    wide: Vec<u8>,
+    finder: Finder<'static>,
+}
 
 impl Names {
     pub(super) fn new() -> Self {
-        let wide = |name: &str| {
-            name.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>().to_ascii_lowercase()
+        let name = |name: &'static str| {
+            let wide = name.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+            let wide = wide.to_ascii_lowercase();
+            Name { plain: name, finder: Finder::new(&wide).into_owned(), wide }
         };
-        Self(rules::providers().map(|name| (name, wide(name))).collect())
+        Self(rules::providers().map(name).collect())
     }
 
     /// The name that the text is, in any case.
     fn one(&self, text: &[u8]) -> Option<&'static str> {
         let text = trimmed(text);
-        let found = self.0.iter().find(|(_, wide)| wide.eq_ignore_ascii_case(text));
-        found.map(|(name, _)| *name)
+        let found = self.0.iter().find(|name| name.wide.eq_ignore_ascii_case(text));
+        found.map(|name| name.plain)
     }
 
     /// The names that stand anywhere in a template, in any case.
     fn all_in(&self, data: &[u8]) -> Vec<&'static str> {
         let lower = data.to_ascii_lowercase();
-        let holds = |(_, wide): &&(&str, Vec<u8>)| memchr::memmem::find(&lower, wide).is_some();
-        self.0.iter().filter(holds).map(|(name, _)| *name).collect()
+        let held = self.0.iter().filter(|name| name.finder.find(&lower).is_some());
+        held.map(|name| name.plain).collect()
     }
 }
 
