@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use fleetmend_catalog::words::{Texts, texts, word};
 use fleetmend_catalog::{ExplainedRemediation, explain_cause};
 use fleetmend_core::code::FailureCode;
+use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::{Catalogue, Lang, Risk};
 use fleetmend_core::report::FailureReport;
 use fleetmend_core::time::Timestamp;
@@ -208,7 +209,7 @@ impl Page<'_> {
         let told: Vec<&RankedCause> =
             incident.verdict.causes.iter().filter(|c| c.certainty != Certainty::RuledOut).collect();
         for (rank, ranked) in told.iter().take(CAUSES).enumerate() {
-            self.cause(ranked, rank == 0);
+            self.cause(ranked, rank == 0, key.product.system());
         }
         let rest: Vec<&&RankedCause> = told.iter().skip(CAUSES).collect();
         if !rest.is_empty() {
@@ -236,7 +237,8 @@ impl Page<'_> {
         format!("{name} ({:.0} %)", ranked.share * 100.0)
     }
 
-    fn cause(&mut self, ranked: &RankedCause, leads: bool) {
+    /// `system`: what the product is of, where it is of one alone; the other's remedies are left out.
+    fn cause(&mut self, ranked: &RankedCause, leads: bool, system: Option<OsFamily>) {
         let name = self.name(ranked);
         let certainty = self.word("certainty", ranked.certainty);
         let open = if leads { " open" } else { "" };
@@ -245,7 +247,8 @@ impl Page<'_> {
         ));
         let entry = ranked.cause.as_ref().and_then(|id| self.catalogue.causes.get(id));
         if let Some(cause) = entry {
-            let told = explain_cause(self.catalogue, cause, self.lang).cause;
+            let mut told = explain_cause(self.catalogue, cause, self.lang).cause;
+            told.remediations.retain(|r| system.is_none_or(|system| r.os == system));
             self.put(&format!("<p>{}</p>", esc(&told.explanation)));
             self.evidence(ranked);
             let does = self.s("do");
@@ -373,18 +376,5 @@ impl Page<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_languages_say_the_same_things() {
-        let keys = |file| texts(file).into_keys().collect::<Vec<_>>();
-        assert_eq!(keys(EN), keys(RU));
-    }
-
-    #[test]
-    fn hostile_text_stays_text() {
-        let hostile = "<script>&\"'\u{202e}\u{1b}x";
-        assert_eq!(esc(hostile), "&lt;script&gt;&amp;&quot;&#39;\u{fffd}\u{fffd}x");
-    }
-}
+#[path = "html_tests.rs"]
+mod tests;
