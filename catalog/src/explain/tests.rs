@@ -43,7 +43,9 @@ fn a_symbol_is_read_as_its_code() {
 fn an_unknown_code_is_decoded_and_nothing_is_made_up() {
     let told = of("0x800706C5", None, None);
     assert!(!told.known && told.meaning.is_none() && told.contexts.is_empty());
-    assert_eq!(told.decoded.expect("bits").win32, Some(0x6C5));
+    let bits = told.decoded.expect("bits");
+    assert_eq!(bits.win32, Some(0x6C5));
+    assert!(bits.words.contains("Win32") && bits.words.contains("1733"), "{}", bits.words);
     let told = of("fleet.nonsense", None, None);
     assert!(!told.known && told.decoded.is_none() && told.contexts.is_empty());
 }
