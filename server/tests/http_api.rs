@@ -2,8 +2,10 @@
 
 mod http_support;
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use fleetmend_core::token::Role;
+use fleetmend_server::http::access::LimitClass;
 use fleetmend_server::http::{Face, ROUTES};
 use http_support::{HOSTILE, Site, now};
 use insta::assert_json_snapshot;
@@ -287,6 +289,28 @@ async fn every_list_pages_and_answers_csv_that_runs_nothing() {
     let second = site.get(&token, &format!("/api/v1/hosts?limit=1&cursor={cursor}")).await.json();
     assert_ne!(first["items"][0]["id"], second["items"][0]["id"]);
     assert_eq!(second["next_cursor"], json!(null));
+}
+
+#[tokio::test]
+async fn who_reads_a_csv_slowly_keeps_no_place_of_those_who_ask() {
+    let site = Site::new().await;
+    let token = site.token(Role::Viewer).await;
+    let mut unread = Vec::new();
+    for _ in 0..=LimitClass::Read.at_once() {
+        let request = Request::get("/api/v1/catalog/causes")
+            .header("authorization", format!("Bearer {token}"))
+            .header("accept", "text/csv")
+            .body(Body::empty())
+            .expect("a request");
+        let answer = site.begin(request).await;
+        assert_eq!(answer.status(), StatusCode::OK, "after {} that are not read", unread.len());
+        unread.push(answer);
+    }
+    assert_eq!(site.get(&token, "/api/v1/catalog/causes").await.status, StatusCode::OK);
+    for answer in unread.drain(..3) {
+        let body = axum::body::to_bytes(answer.into_body(), 16 << 20).await.expect("all of it");
+        assert!(body.starts_with(b"id,name,"), "what was begun is sent");
+    }
 }
 
 #[tokio::test]

@@ -167,6 +167,22 @@ async fn the_pages_people_read_first() {
 }
 
 #[tokio::test]
+async fn of_an_unknown_code_the_page_tells_what_its_bits_say() {
+    let site = Site::new().await;
+    let cookie = site.log_in(&site.token(Role::Viewer).await).await;
+    for (lang, bits) in [("en", "unknown facility 0xAB"), ("ru", "0xAB")] {
+        let page = main_of(&site.page(&cookie, "/explain?q=0x80ABCDEF", lang).await.text);
+        assert!(page.contains("0xCDEF") && page.contains(bits), "{page}");
+        assert!(!page.contains("<h2>"), "no cause is made up: {page}");
+    }
+    // One context that nobody narrowed is no *other* one.
+    let known = site.page(&cookie, "/explain?q=0x800705B9", "en").await.text;
+    assert!(known.contains("Whatever failed with it") && !known.contains("In other contexts"));
+    let several = site.page(&cookie, "/explain?q=0x80070003", "en").await.text;
+    assert!(several.contains("In other contexts") && !several.contains("Whatever failed with it"));
+}
+
+#[tokio::test]
 async fn the_language_is_remembered() {
     let site = Site::new().await;
     let page = site.page("", "/login?lang=ru", "en").await;

@@ -24,6 +24,20 @@ fn codes_are_explained_without_a_server() {
     for line in ["1. Stop the service wuauserv.", "     service: wuauserv", "     undo: "] {
         assert!(said.contains(line), "{line}: {said}");
     }
+    // What is offered to ask next is a context that the code has.
+    let told = text(&server.run(&["explain", "0xC1900101"]).stdout).replace('\n', " ");
+    assert!(told.contains("explain 0xC1900101 --product upgrade --operation upgrade;"), "{told}");
+    // Of a code that nobody knows, what its bits say, and no more.
+    for (lang, head, bits) in [
+        ("en", "does not know this code", "failure: code 0xCDEF, unknown facility 0xAB"),
+        ("ru", "не знает этого кода", "сбой: код 0xCDEF, неизвестная подсистема 0xAB"),
+    ] {
+        let out = server.run(&["explain", "0x80ABCDEF", "--lang", lang]);
+        let said = text(&out.stdout);
+        let lines: Vec<&str> = said.lines().filter(|l| !l.trim().is_empty()).collect();
+        assert!(lines[0].starts_with("0x80ABCDEF") && lines[1].contains(head), "{said}");
+        assert!(lines[2] == bits && lines.len() == 3, "{said}");
+    }
     let lost = text(&server.run(&["explain", "update cache"]).stderr).clone();
     assert!(lost.contains("Did you mean: ") && lost.contains("clear_update_cache"), "{lost}");
     assert_eq!(server.run(&["catalog", "lint"]).status.code(), Some(0));

@@ -109,11 +109,7 @@ impl Site {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answered {
-        let mut request = request;
-        let peer: SocketAddr = "192.0.2.9:4711".parse().expect("an address");
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.headers_mut().entry(header::HOST).or_insert("fleet.test".parse().expect("host"));
-        let response = self.router.clone().oneshot(request).await.expect("answers");
+        let response = self.begin(request).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let stream = headers
             .get(header::CONTENT_TYPE)
@@ -125,6 +121,14 @@ impl Site {
         };
         let text = String::from_utf8(bytes).expect("UTF-8");
         Answered { status, headers, text }
+    }
+
+    /// An answer whose body is not read yet.
+    pub async fn begin(&self, mut request: Request<Body>) -> axum::response::Response {
+        let peer: SocketAddr = "192.0.2.9:4711".parse().expect("an address");
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.headers_mut().entry(header::HOST).or_insert("fleet.test".parse().expect("host"));
+        self.router.clone().oneshot(request).await.expect("answers")
     }
 
     pub async fn get(&self, token: &str, path: &str) -> Answered {

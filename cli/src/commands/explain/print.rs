@@ -130,8 +130,12 @@ impl Page {
             let _ = writeln!(self.out, "  {place:<44} {share:>4}  {:<28} {help}", cause.id);
         }
         self.gap();
+        let first = known.contexts.iter().find_map(|c| c.product.map(|of| (of, c.operation)));
+        let Some((product, operation)) = first else { return };
+        let operation = operation.map(|o| format!(" --operation {o}")).unwrap_or_default();
+        let narrowed = format!("--product {product}{operation}");
         let ask = self.s("ask").replace("{0}", &known.code.to_string());
-        self.put(0, &ask);
+        self.put(0, &ask.replace("{1}", &narrowed));
     }
 
     fn context(&mut self, context: &Context) {
