@@ -118,10 +118,8 @@ impl Efficacy {
     /// catalogue's `estimate`, and what was seen on this one weighs on both.
     pub fn chance(&self, against: &Against, build: &str, estimate: f64) -> f64 {
         let (all, here) = self.of(against, build);
-        let elsewhere = (
-            all.lasted().saturating_sub(here.lasted()),
-            all.told().saturating_sub(here.told()),
-        );
+        let elsewhere =
+            (all.lasted().saturating_sub(here.lasted()), all.told().saturating_sub(here.told()));
         let weighed = |estimate: f64, (lasted, told): (u64, u64)| {
             (PRIOR_TRIES * estimate + float(lasted)) / (PRIOR_TRIES + float(told))
         };
