@@ -132,6 +132,8 @@ fn snapshot(hosts: usize, now: Timestamp, state: State) -> Snapshot {
         hosts: (0..hosts).map(standing).collect(),
         started_last_minute: 0,
         groups_busy: std::collections::BTreeSet::new(),
+        groups_down: std::collections::BTreeMap::new(),
+        sites_at_work: std::collections::BTreeMap::new(),
         sites_busy: std::collections::BTreeMap::new(),
     }
 }

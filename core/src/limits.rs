@@ -153,6 +153,8 @@ pub const ORDER_LIFE: Duration = Duration::from_hours(24);
 pub const VERIFY_WITHIN: Duration = Duration::from_hours(14 * 24);
 /// Silence after which a host is *stale*.
 pub const SILENT_AFTER: Duration = Duration::from_mins(15);
+/// How long a host that may be down after another campaign's job, or a person's, holds its group.
+pub const GROUP_HELD: Duration = Duration::from_hours(7 * 24);
 /// Time a running job may be silent before it is *timed_out*, over its own steps' time.
 pub const JOB_GRACE: Duration = Duration::from_mins(15);
 

@@ -266,6 +266,9 @@ pub(crate) struct Pace {
     /// Pauses above so many errors in one wave.
     #[arg(long)]
     pub(crate) pause_in_wave: Option<String>,
+    /// Pauses above so many hosts on which the failure came back, or another appeared: 1% (unless given).
+    #[arg(long)]
+    pub(crate) regressions: Option<String>,
     /// Jobs in flight at once.
     #[arg(long)]
     pub(crate) at_once: Option<u32>,
@@ -275,6 +278,9 @@ pub(crate) struct Pace {
     /// The label that names a host's site.
     #[arg(long)]
     pub(crate) site_label: Option<String>,
+    /// Jobs in flight at once in one site.
+    #[arg(long)]
+    pub(crate) per_site: Option<u32>,
     /// Jobs in flight at once in one site, of those that cost the network.
     #[arg(long)]
     pub(crate) network_per_site: Option<u32>,

@@ -166,6 +166,12 @@ impl HostStanding {
         (!self.reachable && now >= due).then_some(due)
     }
 
+    /// Since when nothing was heard of it, where that is longer than a host may be silent.
+    pub(super) fn away_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.last_seen.after(limits::SILENT_AFTER);
+        (!self.reachable && now >= since).then_some(since)
+    }
+
     /// When its silence would count, unless it is heard of before.
     pub(super) fn silence_due(&self) -> Option<Timestamp> {
         let state = self.state()?;

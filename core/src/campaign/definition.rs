@@ -303,12 +303,22 @@ pub struct Thresholds {
     pub abort: ErrorLimit,
     /// Aborts: in one wave.
     pub abort_in_wave: ErrorLimit,
+    /// Pauses: hosts on which the failure came back after its fix, or another appeared after the job
+    /// began.
+    pub regressions: ErrorLimit,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
         let off = ErrorLimit::Off;
-        Self { pause: off, pause_in_wave: off, abort: ErrorLimit::Percent(5), abort_in_wave: off }
+        Self {
+            pause: off,
+            pause_in_wave: off,
+            abort: ErrorLimit::Percent(5),
+            abort_in_wave: off,
+            // Each of the first hundred hosts; among thousands something else fails every day.
+            regressions: ErrorLimit::Percent(1),
+        }
     }
 }
 
@@ -322,6 +332,8 @@ pub struct Pace {
     pub per_minute: Option<u32>,
     /// The label that names a host's site.
     pub site_label: String,
+    /// Jobs in flight at once in one site; as many as fit where absent.
+    pub per_site: Option<u32>,
     /// Jobs in flight at once in one site, of remediations that cost the network.
     pub network_per_site: u32,
     /// One host in flight for each value of this label: cluster members.
@@ -334,6 +346,7 @@ impl Default for Pace {
             at_once: 50,
             per_minute: None,
             site_label: "site".to_owned(),
+            per_site: None,
             network_per_site: 5,
             group_label: None,
         }

@@ -35,8 +35,13 @@ pub struct Snapshot {
     pub started_last_minute: u32,
     /// Values of the label `group_label` of hosts on which other campaigns have a job in flight.
     pub groups_busy: BTreeSet<String>,
-    /// Values of the label `site_label`, with the jobs that other campaigns have in flight there and
-    /// that cost the network. Hosts without the label stand under the empty text.
+    /// Values of `group_label`, with the hosts that may be down after a job that is no part of this
+    /// campaign, and since when.
+    pub groups_down: BTreeMap<String, BTreeMap<HostId, Timestamp>>,
+    /// Values of the label `site_label`, with the jobs that other campaigns have in flight there. Hosts
+    /// without the label stand under the empty text.
+    pub sites_at_work: BTreeMap<String, u32>,
+    /// Those of them that cost the network.
     pub sites_busy: BTreeMap<String, u32>,
 }
 

@@ -1,6 +1,6 @@
 //! What campaigns do, minute by minute, as text that people review.
 
-use fleetmend_core::campaign::{CampaignState, FreezeSpan};
+use fleetmend_core::campaign::{Aim, CampaignState, FreezeSpan};
 use fleetmend_core::job::JobState;
 use serde_json::{Value, json};
 
@@ -62,9 +62,49 @@ golden! {
         hosts(3, |_| Host::good()),
     );
 
+    an_undo_goes_by_waves_whoever_was_the_canary => {
+        let mut world = campaign(
+            &json!({
+                "waves": [{ "share": "2", "label": ["ring", "canary"] }, { "share": "30%" }, { "share": "all" }],
+                "windows": [{ "days": "daily", "start": "02:00", "end": "04:00" }],
+                "gate": { "soak": "10m" },
+            }),
+            hosts(20, |_| Host::new(Fate::Ends(JobState::RolledBack))),
+        );
+        world.s.definition = world.s.definition.to_undo("it did harm", 20);
+        world.s.aim = Aim::Undo;
+        world
+    };
+
     one_of_a_cluster_at_a_time => campaign(
         &json!({ "waves": [{ "share": "all" }], "pace": { "group_label": "cluster" } }),
         hosts(9, |n| Host::good().with("cluster", n % 3)),
+    );
+
+    a_node_that_may_be_down_holds_its_cluster => campaign(
+        &json!({
+            "waves": [{ "share": "all" }], "thresholds": { "abort": "off" }, "expires": "3d",
+            "pace": { "group_label": "cluster" },
+        }),
+        hosts(10, |n| {
+            let host = match n {
+                0 => Host::new(Fate::Silent),
+                1 => Host::bad(),
+                // Away right after its steps; its neighbour comes on while it is.
+                2 => Host::good().off(12..133),
+                7 => Host::good().off(0..60),
+                3 => Host::new(Fate::Ends(JobState::RolledBack)),
+                _ => Host::good(),
+            };
+            host.with("cluster", n % 5)
+        }),
+    ).deed(600, Deed::Pause).deed(601, Deed::Resume);
+
+    a_site_has_so_many_jobs_at_once => campaign(
+        &json!({ "waves": [{ "share": "all" }], "pace": { "per_site": 2 } }),
+        hosts(9, |n| {
+            if n == 8 { Host::good() } else { Host::good().with("site", if n < 6 { "oslo" } else { "bern" }) }
+        }),
     );
 
     a_site_has_so_many_downloads_at_once => campaign(
@@ -195,6 +235,41 @@ golden! {
         &json!({ "waves": [{ "share": "2" }, { "share": "all" }], "gate": { "soak": "1d" } }),
         hosts(10, |n| if n == 1 { Host { relapse: Some(600), ..Host::good() } } else { Host::good() }),
     ).deed(20 * 60, Deed::Resume);
+
+    a_relapse_in_an_earlier_wave => campaign(
+        &json!({ "waves": [{ "share": "2" }, { "share": "30" }, { "share": "all" }], "gate": { "soak": "10m" } }),
+        hosts(50, |n| if n == 1 { Host { relapse: Some(25), ..Host::good() } } else { Host::good() }),
+    ).deed(300, Deed::Resume);
+
+    a_regression_in_the_last_wave => campaign(
+        &json!({ "waves": [{ "share": "10%" }, { "share": "all" }], "gate": { "soak": "0s" }, "pace": { "at_once": 10 } }),
+        hosts(60, |n| if n == 20 { Host { regress: Some(5), ..Host::good() } } else { Host::good() }),
+    ).deed(300, Deed::Resume);
+
+    regressions_below_their_limit_stop_nothing => campaign(
+        &json!({
+            "waves": [{ "share": "50%" }, { "share": "all" }], "gate": { "soak": "30m" },
+            "pace": { "at_once": 100 },
+        }),
+        hosts(300, |n| if n == 7 { Host { regress: Some(20), ..Host::good() } } else { Host::good() }),
+    );
+
+    a_gate_waits_for_its_sample => campaign(
+        &json!({
+            "waves": [{ "share": "10" }, { "share": "all" }],
+            "gate": { "soak": "10m", "least_sample": 8 },
+        }),
+        hosts(30, |n| if n < 6 { Host::good().off(1..600) } else { Host::good() }),
+    );
+
+    canaries_that_are_off_hold_the_rest => campaign(
+        &json!({ "waves": [{ "share": "3", "label": ["ring", "canary"] }, { "share": "all" }], "gate": { "soak": "10m" } }),
+        hosts(12, |n| match n {
+            0 => Host::good().with("ring", "canary").off(0..120),
+            1 | 2 => Host::good().with("ring", "canary").off(0..5_000),
+            _ => Host::good(),
+        }),
+    );
 
     a_canary_without_proof => campaign(
         &json!({}),

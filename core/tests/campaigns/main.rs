@@ -2,4 +2,5 @@
 
 mod goldens;
 mod rules;
+mod told;
 mod world;

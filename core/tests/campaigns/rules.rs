@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleetmend_core::campaign::{
-    Between, CampaignState, Counters, Decisions, HostStanding, Outcome, Snapshot, WaveStanding,
-    advance, retry,
+    Between, CampaignState, Counters, Decisions, HostStanding, Outcome, advance, retry,
 };
 use fleetmend_core::ids::HostId;
 use fleetmend_core::job::JobState;
@@ -14,6 +13,7 @@ use fleetmend_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::told;
 use crate::world::{Host, World, apply, is_move};
 
 /// Looks in a row before a world that nothing touches must have come to rest.
@@ -44,6 +44,10 @@ enum Event {
     Join(u8),
     /// Another campaign takes or frees a group.
     Group(u8, bool),
+    /// A host of a group may be down after another campaign's job, or is well again.
+    Down(usize, bool),
+    /// Another campaign has so many jobs in a site.
+    Site(u8, u32),
     Freeze(i64, i64),
     /// What was started in the last minute is forgotten.
     Minute,
@@ -74,6 +78,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Retry),
         1 => (1..5_u8).prop_map(Event::Join),
         2 => (0..3_u8, any::<bool>()).prop_map(|(group, busy)| Event::Group(group, busy)),
+        1 => (host, any::<bool>()).prop_map(|(host, down)| Event::Down(host, down)),
+        1 => (0..3_u8, 0..3_u32).prop_map(|(site, jobs)| Event::Site(site, jobs)),
         1 => (-60..60_i64, 1..120_i64).prop_map(|(from, long)| Event::Freeze(from, long)),
         4 => Just(Event::Minute),
     ]
@@ -87,11 +93,13 @@ fn changes() -> impl Strategy<Value = Value> {
         json!([{ "share": "2" }, { "share": "5" }, { "share": "50%" }, { "share": "all" }]),
         json!([{ "share": "2", "label": ["ring", "1"] }, { "share": "30%" }, { "share": "all" }]),
     ]);
-    let pace = (1..8_u32, prop::option::of(1..6_u32), 1..4_u32, any::<bool>());
+    let per_site = prop::option::of(1..4_u32);
+    let pace = (1..8_u32, prop::option::of(1..6_u32), 1..4_u32, any::<bool>(), per_site);
     let gate = (1..=100_u8, 1..4_u32, prop::sample::select(vec!["0s", "10m", "1h"]));
     let remedy = prop::sample::select(vec!["plan", "verify_only"]);
-    (waves, pace, gate, (limit(), limit(), limit(), limit()), remedy, prop::option::of(3..30_u32))
-        .prop_map(|(waves, pace, gate, limits, remedy, most)| {
+    let limits = (limit(), limit(), limit(), limit(), limit());
+    (waves, pace, gate, limits, remedy, prop::option::of(3..30_u32)).prop_map(
+        |(waves, pace, gate, limits, remedy, most)| {
             json!({
                 "waves": waves,
                 "remedy": remedy,
@@ -99,16 +107,18 @@ fn changes() -> impl Strategy<Value = Value> {
                 "pace": {
                     "at_once": pace.0,
                     "per_minute": pace.1,
+                    "per_site": pace.4,
                     "network_per_site": pace.2,
                     "group_label": pace.3.then_some("cluster"),
                 },
                 "gate": { "success_percent": gate.0, "least_sample": gate.1, "soak": gate.2 },
                 "thresholds": {
                     "pause": limits.0, "pause_in_wave": limits.1,
-                    "abort": limits.2, "abort_in_wave": limits.3,
+                    "abort": limits.2, "abort_in_wave": limits.3, "regressions": limits.4,
                 },
             })
-        })
+        },
+    )
 }
 
 fn hosts(count: usize) -> Vec<Host> {
@@ -220,6 +230,20 @@ impl Run {
                     s.groups_busy.remove(&group.to_string());
                 }
             }
+            Event::Down(at, down) => {
+                let Some(host) = s.hosts.get(host(at)) else { return };
+                let Some(group) = host.labels.get("cluster") else { return };
+                let hosts = s.groups_down.entry(group.clone()).or_default();
+                if down {
+                    hosts.insert(host.host, now);
+                } else {
+                    hosts.remove(&host.host);
+                }
+            }
+            Event::Site(site, jobs) => {
+                let site = if site == 2 { String::new() } else { site.to_string() };
+                s.sites_at_work.insert(site, jobs);
+            }
             Event::Freeze(from, long) => {
                 let from = Timestamp::from_millis(now.as_millis() + from * 60_000);
                 s.freezes = vec![fleetmend_core::campaign::FreezeSpan {
@@ -259,7 +283,11 @@ impl Run {
         let s = &self.world.s;
         let now = self.world.now;
         let counters = Counters::of(s, now);
-        prop_assert_eq!(counters.sum() as usize, s.hosts.len(), "counters equal the host list");
+        let listed = told::counts(s, now);
+        for outcome in Outcome::ALL {
+            let count = listed.get(outcome).copied().unwrap_or_default();
+            prop_assert_eq!(counters.get(*outcome), count, "{} equal the host list", outcome);
+        }
 
         let starts = &decisions.start;
         let set: BTreeSet<_> = starts.iter().collect();
@@ -273,7 +301,7 @@ impl Run {
             prop_assert!(matches!(to, None | Some(CampaignState::Aborted)), "resumed by itself");
         }
         if decisions.open_wave {
-            prop_assert!(gate_holds(s, now), "a wave before its gate");
+            prop_assert!(told::gate_holds(s, now), "a wave before its gate");
         }
         if decisions.transition.is_some() {
             prop_assert!(
@@ -324,6 +352,11 @@ impl Run {
         // Whatever happened on the hosts meanwhile, no limit is ever passed.
         let at_work: Vec<_> = flying.iter().chain(&started).copied().collect();
         prop_assert!(at_work.len() <= pace.at_once as usize, "too many at once");
+        let going = |host: &&&HostStanding| {
+            starts.contains(&host.host)
+                || host.job.is_some_and(|job| decisions.go_on.contains(&job))
+        };
+        let fresh: Vec<_> = at_work.iter().filter(going).copied().collect();
         if let Some(most) = pace.per_minute.filter(|_| !started.is_empty()) {
             prop_assert!(
                 s.started_last_minute as usize + started.len() <= most as usize,
@@ -333,10 +366,28 @@ impl Run {
         if pace.group_label.is_some() {
             let groups: BTreeSet<_> = at_work.iter().map(|host| &host.labels["cluster"]).collect();
             prop_assert_eq!(groups.len(), at_work.len(), "one in flight of a group");
-            for host in &started {
+            for host in &fresh {
                 let busy = s.groups_busy.contains(&host.labels["cluster"]);
                 prop_assert!(!busy, "busy by another campaign");
+                let group = &host.labels["cluster"];
+                let down = s.hosts.iter().filter(|h| h.labels["cluster"] == *group);
+                let mut down: BTreeSet<_> =
+                    down.filter(|h| told::may_be_down(s, h, now)).map(|h| h.host).collect();
+                let resumed = s.started.filter(|at| s.state_since > *at).map(|_| s.state_since);
+                let others = s.groups_down.get(group).into_iter().flatten();
+                let news = others.filter(|(_, at)| resumed.is_none_or(|resumed| **at > resumed));
+                down.extend(news.map(|(host, _)| *host));
+                let alone = down.is_empty() || down.contains(&host.host);
+                prop_assert!(alone, "another of its group may be down");
             }
+        }
+        let site_of = |h: &HostStanding| h.labels.get("site").map_or("", String::as_str).to_owned();
+        for host in &fresh {
+            let site = site_of(host);
+            let here = at_work.iter().filter(|h| site_of(h) == site).count();
+            let others = s.sites_at_work.get(&site).copied().unwrap_or_default() as usize;
+            let most = pace.per_site.map_or(usize::MAX, |most| most as usize);
+            prop_assert!(here + others <= most, "too many in one site");
         }
         let mut sites: BTreeMap<&str, u32> = BTreeMap::new();
         for host in at_work.iter().filter(|h| h.network) {
@@ -370,39 +421,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// Whether the gate of the last opened wave may be passed, by the rule as people are told it.
-fn gate_holds(s: &Snapshot, now: Timestamp) -> bool {
-    let Some(last) = s.waves.len().checked_sub(1) else { return true };
-    let number = u32::try_from(last).expect("few waves");
-    let of: Vec<_> = s.hosts.iter().filter(|h| h.wave == Some(number) && !h.waits()).collect();
-    if of.is_empty() {
-        return true;
-    }
-    let resumed = s.started.filter(|at| s.state_since > *at).map(|_| s.state_since);
-    let known = |at: Option<Timestamp>| matches!((at, resumed), (Some(at), Some(r)) if at <= r);
-    let verifies = s.definition.remedy == fleetmend_core::campaign::Remedy::VerifyOnly;
-    let proved = |state| state == JobState::Fixed || (verifies && state == JobState::Failed);
-    let soaked = match s.waves[last] {
-        WaveStanding { gate_held: Some(at), .. } => {
-            now.since(at) >= s.definition.gate.soak.duration()
-        }
-        WaveStanding { gate_held: None, .. } => false,
-    };
-    let news = of.iter().flat_map(|h| [h.relapsed, h.regressed]).flatten();
-    let quiet = news.into_iter().all(|at| known(Some(at)));
-    let reached =
-        of.iter().filter(|h| h.job_state.is_some_and(|s| s == JobState::Blocked || s.has_begun()));
-    let (mut good, mut all) = (0, 0);
-    for host in reached {
-        let state = host.job_state.expect("a state");
-        let is_good = proved(state);
-        let accepted = !is_good && state.is_final() && known(host.ended);
-        good += usize::from(is_good);
-        all += usize::from(!accepted);
-    }
-    soaked && quiet && good * 100 >= all * usize::from(s.definition.gate.success_percent)
 }
 
 proptest! {

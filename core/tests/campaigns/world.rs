@@ -37,6 +37,8 @@ pub(crate) struct Host {
     pub(crate) work: i64,
     /// Minutes from its proof to a relapse.
     pub(crate) relapse: Option<i64>,
+    /// Minutes from its end to another failure.
+    pub(crate) regress: Option<i64>,
     /// Minutes in which it is off.
     pub(crate) off: Vec<Range<i64>>,
     pub(crate) labels: Vec<(&'static str, String)>,
@@ -52,6 +54,7 @@ impl Host {
             fate,
             work: 10,
             relapse: None,
+            regress: None,
             off: Vec::new(),
             labels,
             network: false,
@@ -138,6 +141,8 @@ impl World {
                 hosts: Vec::new(),
                 started_last_minute: 0,
                 groups_busy: std::collections::BTreeSet::new(),
+                groups_down: BTreeMap::new(),
+                sites_at_work: BTreeMap::new(),
                 sites_busy: BTreeMap::new(),
             },
             now,
@@ -293,8 +298,10 @@ impl World {
                 {
                     state(standing, end);
                 }
-                (Some(JobState::Fixed), _) if standing.relapsed.is_none() => {
-                    standing.relapsed = host.relapse.filter(|after| since >= *after).map(|_| now);
+                (Some(JobState::Fixed), _) => {
+                    let due = |after: Option<i64>| after.filter(|it| since >= *it).map(|_| now);
+                    standing.relapsed = standing.relapsed.or(due(host.relapse));
+                    standing.regressed = standing.regressed.or(due(host.regress));
                 }
                 _ => {}
             }
@@ -344,10 +351,14 @@ impl World {
                 (Some(JobState::Running), Fate::Silent) => since + 240,
                 (Some(JobState::Running), _) => since + host.work,
                 (Some(JobState::Verifying), _) => since + 2,
-                (Some(JobState::Fixed), _) if !self.s.state.is_final() => match host.relapse {
-                    Some(after) if standing.relapsed.is_none() => since + after,
-                    _ => continue,
-                },
+                (Some(JobState::Fixed), _) if !self.s.state.is_final() => {
+                    let relapse = host.relapse.filter(|_| standing.relapsed.is_none());
+                    let regress = host.regress.filter(|_| standing.regressed.is_none());
+                    match relapse.into_iter().chain(regress).min() {
+                        Some(after) => since + after,
+                        None => continue,
+                    }
+                }
                 _ => continue,
             };
             if due > minute {

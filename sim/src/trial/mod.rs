@@ -136,6 +136,8 @@ impl Trial {
             hosts,
             started_last_minute: 0,
             groups_busy: std::collections::BTreeSet::default(),
+            groups_down: std::collections::BTreeMap::default(),
+            sites_at_work: std::collections::BTreeMap::default(),
             sites_busy: std::collections::BTreeMap::default(),
         };
         let mut due = BinaryHeap::new();

@@ -90,7 +90,7 @@ async fn every_curable_host_ends_fixed(hosts: usize) {
         member.ailment = Ailment::SlowReboot;
     }
     // Faults of every kind at once, some of which no agent cures: not one problem's campaign.
-    let wide = "gate = { success_percent = 1, soak = \"1h\" }\nthresholds = { abort = \"90%\" }";
+    let wide = "gate = { success_percent = 1, soak = \"1h\" }\nthresholds = { abort = \"90%\", regressions = \"90%\" }";
     let trial = run(folder.path(), members, definition(wide)).await;
     let (mut curable, mut by_probe, mut wrong) = (0, 0, Vec::new());
     for (outcome, patient) in trial.outcomes() {

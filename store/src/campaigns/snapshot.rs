@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fleetmend_core::campaign::{Aim, Between, FreezeSpan, HostStanding, Snapshot, WaveStanding};
 use fleetmend_core::host::Lifecycle;
-use fleetmend_core::ids::CampaignId;
+use fleetmend_core::ids::{CampaignId, HostId};
 use fleetmend_core::limits;
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
@@ -41,6 +41,17 @@ statements! {
         LEFT JOIN host_label l ON l.host_id = j.host_id AND l.key = $2 \
         WHERE j.ended_ms IS NULL AND j.state <> 'verifying' AND (j.campaign_id IS NULL OR (j.campaign_id <> $1 AND NOT j.plan_wanted AND NOT j.place_wanted)) \
         GROUP BY 1, 2";
+    /// Hosts by a label that may be down after the last job that began on them, where it is no part of this
+    /// run: it ended in error and its failure is still there, or the host is away since. One that was put
+    /// out of service is nobody's member any more.
+    DOWN = "SELECT l.value, l.host_id, h.last_seen_ms, CASE WHEN (j.state IN ('timed_out', 'unknown') \
+            OR (j.state = 'failed' AND j.task <> 'verify')) AND (j.task = 'undo' OR i.id IS NOT NULL) THEN j.ended_ms END AS error_ms \
+        FROM host_label l JOIN host h ON h.id = l.host_id JOIN job j ON j.host_id = l.host_id \
+        LEFT JOIN incident i ON i.id = j.incident_id AND i.ended_ms IS NULL AND i.state <> 'ignored' \
+        WHERE l.key = $2 AND h.lifecycle NOT IN ('retired', 'revoked') AND j.created_ms > $4 AND j.begun_ms IS NOT NULL \
+        AND (j.campaign_id IS NULL OR j.campaign_id <> $1 OR j.created_ms < $3) AND (j.ended_ms IS NOT NULL OR j.state = 'verifying') \
+        AND NOT EXISTS (SELECT 1 FROM job n WHERE n.host_id = j.host_id AND n.created_ms > j.created_ms AND n.begun_ms > j.begun_ms) \
+        AND (j.state IN ('timed_out', 'unknown', 'failed') OR h.last_seen_ms <= $5)";
     HALTED = "SELECT COUNT(*) FROM setting WHERE name = 'halt'";
 }
 
@@ -93,11 +104,13 @@ impl Db {
         let hosts = rows.into_iter().map(|row| row.read(&mut costs, now));
         let hosts = hosts.collect::<Result<Vec<_>>>()?;
         let pace = &campaign.definition.pace;
-        let mut sites_busy = BTreeMap::new();
+        let (mut sites_at_work, mut sites_busy) = (BTreeMap::new(), BTreeMap::new());
         for (site, remediation, jobs) in self.others(id, &pace.site_label).await? {
+            let jobs = u32::try_from(jobs).unwrap_or(u32::MAX);
             if costs(NextWork::Remediation(&remediation)) {
-                *sites_busy.entry(site).or_default() += u32::try_from(jobs).unwrap_or(u32::MAX);
+                *sites_busy.entry(site.clone()).or_default() += jobs;
             }
+            *sites_at_work.entry(site).or_default() += jobs;
         }
         let groups_busy = match &pace.group_label {
             Some(label) => {
@@ -106,6 +119,7 @@ impl Db {
             }
             None => std::collections::BTreeSet::new(),
         };
+        let groups_down = self.groups_down(&campaign, now).await?;
         let since = now.as_millis() - 60_000;
         let started: i64 = on_read!(self, |c| sqlx::query_scalar(JUST_STARTED)
             .bind(id.0)
@@ -131,6 +145,8 @@ impl Db {
             hosts,
             started_last_minute: u32::try_from(started).unwrap_or(u32::MAX),
             groups_busy,
+            groups_down,
+            sites_at_work,
             sites_busy,
         };
         Ok(CampaignLook { campaign, snapshot })
@@ -140,6 +156,34 @@ impl Db {
         let rows =
             on_read!(self, |c| sqlx::query_as(OTHERS).bind(id.0).bind(label).fetch_all(c).await)?;
         Ok(rows)
+    }
+
+    /// Hosts by their group that may be down after what is no part of the campaign's run, and since when.
+    async fn groups_down(
+        &self,
+        campaign: &Campaign,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, BTreeMap<HostId, Timestamp>>> {
+        let mut groups: BTreeMap<String, BTreeMap<HostId, Timestamp>> = BTreeMap::new();
+        let Some(label) = &campaign.definition.pace.group_label else { return Ok(groups) };
+        let began = campaign.started.unwrap_or(now);
+        let away = now.before(limits::SILENT_AFTER);
+        let rows: Vec<(String, Uuid, i64, Option<i64>)> = on_read!(self, |c| sqlx::query_as(DOWN)
+            .bind(campaign.id.0)
+            .bind(label)
+            .bind(began.as_millis())
+            .bind(now.before(limits::GROUP_HELD).as_millis())
+            .bind(away.as_millis())
+            .fetch_all(c)
+            .await)?;
+        for (group, host, last_seen, error) in rows {
+            let last_seen = time(last_seen);
+            let gone = (last_seen <= away).then(|| last_seen.after(limits::SILENT_AFTER));
+            if let Some(since) = gone.max(error.map(time)) {
+                groups.entry(group).or_default().insert(host.into(), since);
+            }
+        }
+        Ok(groups)
     }
 
     /// The freezes that hold now or soon.

@@ -105,6 +105,7 @@ fn pace(all: &mut Map<String, Value>, flags: &Pace) -> Result<()> {
         ("abort_in_wave", &flags.abort_in_wave),
         ("pause", &flags.pause),
         ("pause_in_wave", &flags.pause_in_wave),
+        ("regressions", &flags.regressions),
     ];
     for (name, limit) in limits {
         set(all, &["thresholds", name], limit.as_ref());
@@ -112,6 +113,7 @@ fn pace(all: &mut Map<String, Value>, flags: &Pace) -> Result<()> {
     set(all, &["pace", "at_once"], flags.at_once);
     set(all, &["pace", "per_minute"], flags.per_minute);
     set(all, &["pace", "site_label"], flags.site_label.as_ref());
+    set(all, &["pace", "per_site"], flags.per_site);
     set(all, &["pace", "network_per_site"], flags.network_per_site);
     set(all, &["pace", "group_label"], flags.group_label.as_ref());
     Ok(())

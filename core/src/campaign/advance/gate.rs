@@ -2,8 +2,7 @@
 
 use super::tally::{Tally, Wave};
 use super::{clock, has_label};
-use crate::campaign::CampaignState;
-use crate::campaign::snapshot::{Snapshot, Transition};
+use crate::campaign::snapshot::{HostStanding, Snapshot};
 use crate::time::Timestamp;
 
 /// What the gate of the last opened wave says.
@@ -32,24 +31,6 @@ pub(super) enum Gate {
     },
 }
 
-/// A relapse or a regression in the wave whose gate is next: a person decides. The last wave has no
-/// gate.
-pub(super) fn relapsed(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition> {
-    let (at, wave) = last(s, tally)?;
-    let first = wave.relapsed.first().filter(|_| at + 1 < s.definition.waves.len())?;
-    let what = if first.relapsed.is_some() {
-        "the failure came back after its fix"
-    } else {
-        "another failure appeared after its job began"
-    };
-    let others = match wave.relapsed.len() - 1 {
-        0 => String::new(),
-        n => format!(", and the like on {n} more"),
-    };
-    let why = format!("wave {}: on host {} {what}{others}", at + 1, first.host);
-    Some(Transition { to: CampaignState::Paused, why })
-}
-
 pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
     let Some((at, wave)) = last(s, tally) else { return Gate::OpenNext };
     let planned = &s.definition.waves[at];
@@ -57,7 +38,12 @@ pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
     let places = places(s, tally, at).saturating_sub(tally.placed);
     let held = s.waves[at].gate_held.filter(|_| !is_last);
     let candidates = match &planned.label {
-        Some(label) => s.hosts.iter().filter(|h| h.waits() && has_label(h, label)).count(),
+        Some(label) => {
+            // Canaries that are off hold the rest only until enough of them were started.
+            let is_enough = wave.placed >= least_of(s, wave.placed + places);
+            let may_come = |h: &&HostStanding| h.waits() && has_label(h, label);
+            s.hosts.iter().filter(may_come).filter(|h| h.reachable || !is_enough).count()
+        }
         None => tally.waiting,
     };
     if held.is_none() && places > 0 && candidates > 0 {
@@ -71,7 +57,7 @@ pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
     if wave.touched == 0 {
         return empty(s, number, planned.label.as_ref());
     }
-    let needed = wave.placed.min(s.definition.gate.least_sample as usize).max(1);
+    let needed = least_of(s, wave.placed);
     let percent = usize::from(s.definition.gate.success_percent);
     // What a person accepted does not count against it.
     let counted = wave.reached - wave.accepted;
@@ -128,8 +114,13 @@ fn empty(s: &Snapshot, number: usize, label: Option<&(String, String)>) -> Gate 
     }
 }
 
+/// How many hosts of a wave with so many must have ended, or for a label have been started.
+fn least_of(s: &Snapshot, hosts: usize) -> usize {
+    hosts.min(s.definition.gate.least_sample as usize).max(1)
+}
+
 /// The last opened wave.
-fn last<'t, 's>(s: &Snapshot, tally: &'t Tally<'s>) -> Option<(usize, &'t Wave<'s>)> {
+fn last<'t>(s: &Snapshot, tally: &'t Tally<'_>) -> Option<(usize, &'t Wave)> {
     let at = s.waves.len().min(s.definition.waves.len()).checked_sub(1)?;
     Some((at, &tally.waves[at]))
 }
@@ -145,7 +136,7 @@ fn places(s: &Snapshot, tally: &Tally<'_>, at: usize) -> usize {
 }
 
 /// Whether a person resumed it after all of a wave's hosts had ended.
-fn was_resumed_after(s: &Snapshot, wave: &Wave<'_>) -> bool {
+fn was_resumed_after(s: &Snapshot, wave: &Wave) -> bool {
     let resumed = s.started.is_some_and(|started| s.state_since > started);
     resumed && wave.open == 0 && wave.last_end.is_none_or(|end| end <= s.state_since)
 }

@@ -109,7 +109,7 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
     let mut tally = Tally::of(s, now);
     let stop = thresholds::abort(s, &tally)
         .or_else(|| thresholds::pause(s, &tally))
-        .or_else(|| gate::relapsed(s, &tally));
+        .or_else(|| thresholds::regressions(s, &tally));
     if let Some(transition) = stop {
         let recall = tally.recall(transition.to);
         return Decisions { transition: Some(transition), recall, ..Decisions::default() };

@@ -9,6 +9,7 @@ use super::tally::{Tally, site_of};
 use super::{clock, has_label, look_at};
 use crate::campaign::calendar::{Opening, clock_in, zone};
 use crate::campaign::snapshot::{Between, Decisions, FreezeSpan, HostStanding, Snapshot};
+use crate::ids::HostId;
 use crate::time::Timestamp;
 
 /// How soon it looks again while new jobs are held to so many a minute.
@@ -30,6 +31,10 @@ struct Held<'s> {
     /// How many have not told what their remediation needs, and when the first is looked at again.
     untold: (usize, Option<Timestamp>),
     groups: usize,
+    /// How many wait for a host of their group that may be down, and the first such host.
+    down: Option<(usize, HostId)>,
+    /// By site: held by its jobs, and by those that cost the network.
+    full: BTreeMap<&'s str, usize>,
     sites: BTreeMap<&'s str, usize>,
     freezes: BTreeMap<&'s str, (usize, Timestamp)>,
     /// By zone: how many, and when it opens.
@@ -58,8 +63,13 @@ pub(super) fn go_on(
             Some(Between::Chosen { from }) if now < from => look_at(decisions, Some(from)),
             Some(Between::Chosen { .. }) => {
                 let group = pace.group_label.as_ref().and_then(|label| host.labels.get(label));
+                let is_free = |group: &String| {
+                    !tally.groups.contains(group.as_str())
+                        && may_be_down(tally, group, host).is_none()
+                };
                 let fits = tally.in_flight < pace.at_once as usize
-                    && group.is_none_or(|group| !tally.groups.contains(group.as_str()))
+                    && group.is_none_or(is_free)
+                    && !has_its_jobs(s, &tally.at_sites, site_of(s, host))
                     && !(host.network && is_full(s, &tally.sites, site_of(s, host)));
                 if fits {
                     decisions.go_on.extend(host.job);
@@ -78,6 +88,12 @@ pub(super) fn go_on(
     }
     let jobs = if held == 1 { "job waits" } else { "jobs wait" };
     (held > 0).then(|| format!("{held} {jobs} for a place before the next try"))
+}
+
+/// Whether a site has as many jobs as it may.
+fn has_its_jobs(s: &Snapshot, at_sites: &BTreeMap<&str, u32>, site: &str) -> bool {
+    let most = s.definition.pace.per_site;
+    most.is_some_and(|most| at_sites.get(site).is_some_and(|jobs| *jobs >= most))
 }
 
 /// Whether a site has as many jobs that cost the network as it may.
@@ -105,6 +121,7 @@ pub(super) fn pick(
     let freezes: Vec<&FreezeSpan> =
         s.freezes.iter().filter(|f| f.from <= now && now < f.until).collect();
     let mut sites = tally.sites.clone();
+    let mut at_sites = tally.at_sites.clone();
     let mut hours: BTreeMap<&str, Hours> = BTreeMap::new();
     let mut held = Held::default();
     for host in s.hosts.iter().filter(|h| h.waits()) {
@@ -138,6 +155,11 @@ pub(super) fn pick(
             let group = group.map(String::as_str);
             if group.is_some_and(|g| groups.contains(g) || tally.groups.contains(g)) {
                 held.groups += 1;
+            } else if let Some(down) = group.and_then(|group| may_be_down(tally, group, host)) {
+                let (count, first) = held.down.unwrap_or((0, down));
+                held.down = Some((count + 1, first));
+            } else if has_its_jobs(s, &at_sites, site) {
+                *held.full.entry(site).or_default() += 1;
             } else if host.network && is_full(s, &sites, site) {
                 *held.sites.entry(site).or_default() += 1;
             } else if decisions.start.len() >= room {
@@ -145,6 +167,7 @@ pub(super) fn pick(
             } else {
                 decisions.start.push(host.host);
                 groups.extend(group);
+                *at_sites.entry(site).or_default() += 1;
                 if host.network {
                     *sites.entry(site).or_default() += 1;
                 }
@@ -178,11 +201,25 @@ pub(super) fn pick(
             "no more hosts may be started".to_owned()
         });
     }
-    parts.extend(held.in_words(s));
+    let held = held.in_words(s);
+    if let Some((key, value)) = label.filter(|_| decisions.start.is_empty() && !held.is_empty()) {
+        let wave = s.waves.len();
+        parts.push(format!(
+            "wave {wave} is for hosts with {key}={value}, and has {places} places left"
+        ));
+    }
+    parts.extend(held);
     if parts.is_empty() && decisions.start.is_empty() {
         parts.push(tally.at_work());
     }
     decisions.waiting_for = (!parts.is_empty()).then(|| parts.join("; "));
+}
+
+/// The first other host of a group that may be down. One that may be down itself waits for no other: the
+/// group has lost it already.
+fn may_be_down(tally: &Tally<'_>, group: &str, host: &HostStanding) -> Option<HostId> {
+    let down = tally.down.get(group)?;
+    if down.contains(&host.host) { None } else { down.first().copied() }
 }
 
 /// Whether a zone's hosts are held: by its hours (`true`, with when it opens) or because nobody can
@@ -251,14 +288,25 @@ impl Held<'_> {
             part(*count, format!("no time zone is called \"{name}\", mend their label"));
         }
         part(self.groups, "another host of their group is in flight".to_owned());
+        if let Some((count, host)) = self.down {
+            let why = format!(
+                "host {host} of their group may be down after its job; a retry, or a pause and a resume, \
+                 lets them go on"
+            );
+            part(count, why);
+        }
+        let pace = &s.definition.pace;
+        let place = |site: &str| match site {
+            "" => format!("hosts without the label {}", pace.site_label),
+            site => format!("site {site}"),
+        };
+        for (site, count) in &self.full {
+            let most = pace.per_site.unwrap_or_default();
+            part(*count, format!("{} has its {most} jobs", place(site)));
+        }
         for (site, count) in &self.sites {
-            let most = s.definition.pace.network_per_site;
-            let place = if site.is_empty() {
-                format!("hosts without the label {}", s.definition.pace.site_label)
-            } else {
-                format!("site {site}")
-            };
-            part(*count, format!("{place} has its {most} jobs that cost the network"));
+            let most = pace.network_per_site;
+            part(*count, format!("{} has its {most} jobs that cost the network", place(site)));
         }
         parts
     }

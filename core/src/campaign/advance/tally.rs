@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::campaign::CampaignState;
 use crate::campaign::counters::{Counters, Outcome};
 use crate::campaign::snapshot::{HostStanding, Snapshot};
-use crate::ids::JobId;
+use crate::ids::{HostId, JobId};
 use crate::job::JobState;
 use crate::limits;
 use crate::time::Timestamp;
@@ -32,14 +32,20 @@ pub(super) struct Tally<'s> {
     pub placed: usize,
     /// The whole campaign.
     pub campaign: Errors,
+    /// Hosts on which the failure came back, or another appeared, since the last resume.
+    pub relapsed: Vec<&'s HostStanding>,
     /// By wave.
-    pub waves: Vec<Wave<'s>>,
+    pub waves: Vec<Wave>,
     /// Jobs that no agent has begun and that were not recalled yet.
     pub unbegun: Vec<JobId>,
     /// Jobs whose last try is over and that wait for another, which no agent has begun.
     pub between: Vec<JobId>,
     /// Values of the group label that have a job in flight.
     pub groups: HashSet<&'s str>,
+    /// Values of the group label, with the hosts that may be down after their job.
+    pub down: BTreeMap<&'s str, Vec<HostId>>,
+    /// Jobs in flight, by site.
+    pub at_sites: BTreeMap<&'s str, u32>,
     /// Jobs in flight that cost the network, by site.
     pub sites: BTreeMap<&'s str, u32>,
     /// When the next host would count as silent.
@@ -65,7 +71,7 @@ pub(super) struct Counted(Counters);
 
 /// One wave's hosts.
 #[derive(Default)]
-pub(super) struct Wave<'s> {
+pub(super) struct Wave {
     /// Errors among those that were started.
     pub errors: Errors,
     /// Hosts that have, or had, a job in it.
@@ -84,8 +90,6 @@ pub(super) struct Wave<'s> {
     pub open: usize,
     /// When its last job ended.
     pub last_end: Option<Timestamp>,
-    /// Hosts on which the failure came back, or another appeared, since the last resume.
-    pub relapsed: Vec<&'s HostStanding>,
     /// How they stand.
     pub outcomes: Counters,
 }
@@ -121,15 +125,22 @@ impl<'s> Tally<'s> {
             next_tries: Vec::new(),
             placed: 0,
             campaign: Errors::default(),
+            relapsed: Vec::new(),
             waves: s.waves.iter().map(|_| Wave::default()).collect(),
             unbegun: Vec::new(),
             between: Vec::new(),
             groups: s.groups_busy.iter().map(String::as_str).collect(),
+            down: BTreeMap::new(),
+            at_sites: s.sites_at_work.iter().map(|(site, jobs)| (site.as_str(), *jobs)).collect(),
             sites: s.sites_busy.iter().map(|(site, jobs)| (site.as_str(), *jobs)).collect(),
             next_silence: None,
             at_work: Counters::default(),
         };
         let resumed = s.started.filter(|at| s.state_since > *at).map(|_| s.state_since);
+        for (group, hosts) in &s.groups_down {
+            let news = hosts.iter().filter(|(_, since)| resumed.is_none_or(|at| **since > at));
+            tally.down.entry(group).or_default().extend(news.map(|(host, _)| *host));
+        }
         let mut had_job = 0;
         for host in &s.hosts {
             tally.members += usize::from(!host.excluded || host.job.is_some());
@@ -200,6 +211,20 @@ impl<'s> Tally<'s> {
         let at = host.silent_since(now).or(host.ended).or(host.state_since);
         let known = matches!((at, resumed), (Some(at), Some(resumed)) if at <= resumed);
         let is_error = outcome.is_error(s.aim);
+        let is_away = host.away_since(now).is_some_and(|at| resumed.is_none_or(|seen| at > seen));
+        // What was put back is as it was before; what ended otherwise in error may not work any more.
+        let is_broken = is_error && !known && state != JobState::RolledBack;
+        if (is_broken || is_away) && !host.excluded && host.has_begun() {
+            let label = s.definition.pace.group_label.as_ref();
+            if let Some(group) = label.and_then(|label| host.labels.get(label)) {
+                self.down.entry(group).or_default().push(host.host);
+            }
+        }
+        let news = [host.relapsed, host.regressed];
+        let is_news = |at: &Timestamp| resumed.is_none_or(|resumed| *at > resumed);
+        if host.has_begun() && news.iter().flatten().any(is_news) {
+            self.relapsed.push(host);
+        }
         let count = |errors: &mut Errors| {
             errors.started += usize::from(host.has_begun());
             if is_error {
@@ -224,16 +249,12 @@ impl<'s> Tally<'s> {
         wave.ended += usize::from(has_result(state));
         wave.proved += usize::from(is_proved);
         wave.accepted += usize::from(has_result(state) && !is_proved && known);
-        let news = [host.relapsed, host.regressed];
-        let is_news = |at: &Timestamp| resumed.is_none_or(|resumed| *at > resumed);
-        if news.iter().flatten().any(is_news) {
-            wave.relapsed.push(host);
-        }
     }
 
     /// Takes up a place in flight, in its group and in its site.
     pub(super) fn fly(&mut self, s: &Snapshot, host: &'s HostStanding) {
         self.in_flight += 1;
+        *self.at_sites.entry(site_of(s, host)).or_default() += 1;
         let pace = &s.definition.pace;
         if let Some(group) = pace.group_label.as_ref().and_then(|label| host.labels.get(label)) {
             self.groups.insert(group);

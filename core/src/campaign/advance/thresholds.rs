@@ -31,9 +31,33 @@ pub(super) fn pause(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition> {
     crossed.map(|why| Transition { to: CampaignState::Paused, why })
 }
 
+/// Pauses it: hosts on which the failure came back, or another appeared, in whatever wave. What was so
+/// before the last resume was accepted.
+pub(super) fn regressions(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition> {
+    let limit = s.definition.thresholds.regressions;
+    let (hosts, started) = (tally.relapsed.len(), tally.campaign.started);
+    let first = tally.relapsed.first().filter(|_| limit.is_crossed(hosts, started))?;
+    let what = if first.relapsed.is_some() {
+        "the failure came back after its fix"
+    } else {
+        "another failure appeared after its job began"
+    };
+    let others = match hosts - 1 {
+        0 => String::new(),
+        more => format!(", and the like on {more} more"),
+    };
+    let wave = first.wave.map_or(0, |wave| wave + 1);
+    let why = format!(
+        "wave {wave}: on host {} {what}{others}: {hosts} of {started} hosts started, more than the \
+         {limit} of \"regressions\"",
+        first.host
+    );
+    Some(Transition { to: CampaignState::Paused, why })
+}
+
 fn in_waves<'t>(
     tally: &'t Tally<'_>,
-    judge: impl Fn(&'t super::tally::Wave<'_>) -> Option<String>,
+    judge: impl Fn(&'t super::tally::Wave) -> Option<String>,
 ) -> Option<String> {
     let judged = tally.waves.iter().enumerate().find_map(|(at, wave)| Some((at, judge(wave)?)));
     judged.map(|(at, why)| format!("wave {}: {why}", at + 1))

@@ -72,10 +72,14 @@ impl Definition {
     }
 
     fn check_pace(&self, found: &mut Found) {
-        let Pace { at_once, per_minute, site_label, network_per_site, group_label } = &self.pace;
+        let Pace { at_once, per_minute, site_label, per_site, network_per_site, group_label } =
+            &self.pace;
         found.within("pace.at_once", *at_once, 1, limits::CAMPAIGN_AT_ONCE);
         if let Some(jobs) = per_minute {
             found.within("pace.per_minute", *jobs, 1, limits::CAMPAIGN_AT_ONCE);
+        }
+        if let Some(jobs) = per_site {
+            found.within("pace.per_site", *jobs, 1, limits::CAMPAIGN_AT_ONCE);
         }
         found.within("pace.network_per_site", *network_per_site, 1, limits::CAMPAIGN_AT_ONCE);
         found.label("pace.site_label", site_label);

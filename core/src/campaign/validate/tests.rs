@@ -138,6 +138,8 @@ fn unknown_fields_and_unreadable_texts_are_refused_when_they_are_read() {
         json!({ "thresholds": { "abort": "none" } }),
         json!({ "thresholds": { "abort": null } }),
         json!({ "thresholds": { "abort_in_waves": "5%" } }),
+        json!({ "thresholds": { "regressions": "" } }),
+        json!({ "thresholds": { "regressions": null } }),
         json!({ "waves": [{ "share": "0%" }] }),
         json!({ "pace": { "at_once": -1 } }),
         json!({ "max_risk": "reckless" }),
@@ -264,6 +266,7 @@ fn every_refusal_names_its_field() {
         (json!({ "pace": { "at_once": 10_001 } }), "pace.at_once"),
         (json!({ "pace": { "per_minute": 0 } }), "pace.per_minute"),
         (json!({ "pace": { "network_per_site": 0 } }), "pace.network_per_site"),
+        (json!({ "pace": { "per_site": 0 } }), "pace.per_site"),
         (json!({ "pace": { "site_label": "" } }), "pace.site_label"),
         (json!({ "pace": { "group_label": "" } }), "pace.group_label"),
         (

@@ -1,6 +1,7 @@
 //! Campaigns: what is written and approved, which hosts are found, and that each step happens whole,
 //! once, and on hosts that are free.
 
+mod across;
 mod counts;
 mod places;
 mod races;

@@ -80,8 +80,8 @@ const SECTIONS: [(&str, &[&str]); 7] = [
         &["schedule", "at", "zone", "clock", "days", "start", "end", "left", "joining", "expires"],
     ),
     ("waves", &["waves", "canary", "success", "sample", "soak"]),
-    ("stops", &["pause", "pause_in_wave", "abort", "abort_in_wave"]),
-    ("pace", &["at_once", "per_minute", "per_site", "site", "group", "standard_change"]),
+    ("stops", &["pause", "pause_in_wave", "abort", "abort_in_wave", "regressions"]),
+    ("pace", &["at_once", "per_minute", "at_site", "per_site", "site", "group", "standard_change"]),
 ];
 const OPEN: usize = 3;
 const REQUIRED: [&str; 2] = ["name", "reason"];

@@ -53,9 +53,14 @@ pub(crate) const QUERY: &[Param] = &[
     Param::one("pause_in_wave", "Errors of one wave that pause it."),
     Param::one("abort", "Errors that abort it."),
     Param::one("abort_in_wave", "Errors of one wave that abort it."),
+    Param::one(
+        "regressions",
+        "Hosts that failed again, or otherwise, after their job, that pause it.",
+    ),
     Param::one("at_once", "Jobs in flight at once."),
     Param::one("per_minute", "New jobs a minute."),
     Param::one("site", "The label that names a host's site."),
+    Param::one("at_site", "Jobs at once in one site."),
     Param::one("per_site", "Jobs that cost the network, at once in one site."),
     Param::one("group", "The label of which one host at a time is worked on."),
     Param::one("edit", "The campaign that is changed."),
@@ -106,9 +111,11 @@ impl Form {
         form.set("pause_in_wave", d.thresholds.pause_in_wave);
         form.set("abort", d.thresholds.abort);
         form.set("abort_in_wave", d.thresholds.abort_in_wave);
+        form.set("regressions", d.thresholds.regressions);
         form.set("at_once", d.pace.at_once);
         form.maybe("per_minute", d.pace.per_minute);
         form.set("site", &d.pace.site_label);
+        form.maybe("at_site", d.pace.per_site);
         form.set("per_site", d.pace.network_per_site);
         form.maybe("group", d.pace.group_label.as_ref());
         form

@@ -44,9 +44,11 @@ impl Form {
         self.read("pause_in_wave", &mut d.thresholds.pause_in_wave);
         self.read("abort", &mut d.thresholds.abort);
         self.read("abort_in_wave", &mut d.thresholds.abort_in_wave);
+        self.read("regressions", &mut d.thresholds.regressions);
         self.read("at_once", &mut d.pace.at_once);
         d.pace.per_minute = self.optional("per_minute");
         self.read("site", &mut d.pace.site_label);
+        d.pace.per_site = self.optional("at_site");
         self.read("per_site", &mut d.pace.network_per_site);
         d.pace.group_label = self.given("group");
         d
@@ -202,7 +204,7 @@ impl Form {
 pub(super) fn field_of(field: &str) -> &'static str {
     let starts = |with: &str| field.starts_with(with);
     // The longer names first.
-    let pairs: [(&str, &'static str); 38] = [
+    let pairs: [(&str, &'static str); 40] = [
         ("name", "name"),
         ("reason", "reason"),
         ("change", "change"),
@@ -235,9 +237,11 @@ pub(super) fn field_of(field: &str) -> &'static str {
         ("thresholds.pause", "pause"),
         ("thresholds.abort_in_wave", "abort_in_wave"),
         ("thresholds.abort", "abort"),
+        ("thresholds.regressions", "regressions"),
         ("pace.at_once", "at_once"),
         ("pace.per_minute", "per_minute"),
         ("pace.site_label", "site"),
+        ("pace.per_site", "at_site"),
         ("pace.network_per_site", "per_site"),
         ("pace.group_label", "group"),
         ("expires", "expires"),

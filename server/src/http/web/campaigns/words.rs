@@ -208,7 +208,7 @@ fn gate(d: &Definition, t: Words) -> String {
 
 fn stops(d: &Definition, t: Words) -> String {
     let limits = &d.thresholds;
-    let parts: Vec<String> = [
+    let mut parts: Vec<String> = [
         ("camp.pauses", limits.pause),
         ("camp.pauses_wave", limits.pause_in_wave),
         ("camp.aborts", limits.abort),
@@ -217,6 +217,12 @@ fn stops(d: &Definition, t: Words) -> String {
     .into_iter()
     .filter_map(|(key, is)| limit(is, t).map(|limit| t.f(key, limit)))
     .collect();
+    let regressions = match limits.regressions {
+        ErrorLimit::Off => None,
+        ErrorLimit::Hosts(n) => Some(t.num(n)),
+        ErrorLimit::Percent(p) => Some(t.percent(f64::from(p) / 100.0)),
+    };
+    parts.extend(regressions.map(|most| t.f("camp.regresses", most)));
     if parts.is_empty() { t.s("camp.never_stops").to_owned() } else { parts.join("; ") }
 }
 
@@ -224,6 +230,7 @@ fn pace(d: &Definition, t: Words) -> String {
     let pace = &d.pace;
     let mut parts = vec![t.n("camp.at_once", pace.at_once)];
     parts.extend(pace.per_minute.map(|n| t.n("camp.per_minute", n)));
+    parts.extend(pace.per_site.map(|n| t.f2("camp.at_site", t.num(n), &pace.site_label)));
     parts.push(t.f2("camp.per_site", t.num(pace.network_per_site), &pace.site_label));
     parts.extend(pace.group_label.as_ref().map(|label| t.f("camp.per_group", label)));
     parts.join("; ")
