@@ -252,12 +252,13 @@ impl World {
                     let tried = standing.between.take().is_some();
                     state(standing, if tried { JobState::Failed } else { JobState::Cancelled });
                 }
-                (Some(JobState::Queued), _) if standing.between.is_some() => {
-                    if standing.between == Some(Between::Choosing) && since >= 1 {
-                        standing.between = Some(Between::Chosen { from: now });
-                        standing.network = true;
-                    }
+                (Some(JobState::Queued), _)
+                    if standing.between == Some(Between::Choosing) && since >= 1 =>
+                {
+                    standing.between = Some(Between::Chosen { from: now });
+                    standing.network = true;
                 }
+                (Some(JobState::Queued), _) if standing.between.is_some() => {}
                 (Some(JobState::Queued), Fate::Ends(end))
                     if standing.reachable && !end.has_begun() =>
                 {

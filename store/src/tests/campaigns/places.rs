@@ -28,7 +28,9 @@ async fn carry_out(
     now: Timestamp,
 ) -> Option<Applied> {
     let mut jobs = jobs_for(db, id, &decisions.start, now).await;
-    jobs.iter_mut().for_each(|job| job.terms.climbs = true);
+    for job in &mut jobs {
+        job.terms.climbs = true;
+    }
     let step = NextStep { revision, decisions, jobs: &jobs, left_out: &[], selection: None };
     db.apply_campaign(id, &step, "planner", now).await.expect("applies")
 }
