@@ -209,6 +209,52 @@ async fn a_database_that_is_frozen_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_halt_by_the_file_needs_no_database() {
+    let Some((cluster, database, mut fleet)) = on_postgres().await else { return };
+    let other = fleet.server.enrol().await;
+    let mut rests = fleet.server.session(&other, epoch()).await.expect("a session");
+    // Frozen, which is worse than away: each question to it waits. One stream holds what it could not
+    // store, and one rests.
+    on(&cluster, Cluster::pause).await;
+    fleet.report(2).await;
+    fleet.ready_is(503).await;
+    let data_dir = fleet.server.running.shared.config.data_dir.clone();
+    let halt = |args: &'static [&'static str]| {
+        let mut program =
+            fleetmend_tests::programs::command(env!("CARGO_BIN_EXE_fleetmend-server"));
+        program.arg("halt").args(args).arg("--data-dir").arg(&data_dir);
+        program.arg("--database-url").arg(database.url());
+        blocking(move || program.output().expect("runs"))
+    };
+    let halting = tokio::spawn(halt(&["--reason", "a bad update"]));
+    // Looked at twice a second; the rest is this machine's.
+    for session in [&mut fleet.session, &mut rests] {
+        let heard = tokio::time::timeout(Duration::from_secs(8), session.next()).await;
+        match heard.expect("heard in time").expect("the stream stays") {
+            ToAgent::Halt(halt) => assert!(halt.on && halt.reason.contains("a bad update")),
+            other => panic!("no halt but {other:?}"),
+        }
+    }
+    assert!(fleet.server.running.shared.halt.is_halted());
+    let said = halting.await.expect("runs");
+    let (out, err) = (text(&said.stdout), text(&said.stderr));
+    assert!(said.status.success() && out.contains("halted by this server's file"), "{out}{err}");
+    assert!(err.contains("what still runs cannot be listed, the database is away"), "{err}");
+
+    on(&cluster, Cluster::resume).await;
+    fleet.was_away = false;
+    fleet.recovers(2).await;
+    let said = halt(&["--off"]).await;
+    assert!(said.status.success(), "{}", text(&said.stderr));
+    for session in [&mut fleet.session, &mut rests] {
+        match session.next().await.expect("the stream stays") {
+            ToAgent::Halt(halt) => assert!(!halt.on, "{halt:?}"),
+            other => panic!("no end of the halt but {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_turns_read_only_is_still_read() {
     let Some((cluster, _database, mut fleet)) = on_postgres().await else { return };
     on(&cluster, |cluster| cluster.set_read_only(true)).await;
@@ -318,6 +364,10 @@ async fn what_a_held_message_waits_for_does_not_keep_a_stopping_server() {
     let end = fleet.session.end().await;
     assert!(matches!(end.code(), tonic::Code::Unavailable | tonic::Code::Ok), "{end:?}");
     eventually("the stream is over", || async { true }).await;
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A small file system of the test's own, for root.

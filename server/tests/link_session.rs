@@ -4,16 +4,21 @@ mod link_support;
 
 use std::time::{Duration, Instant};
 
-use fleetmend_core::host::Lifecycle;
+use fleetmend_core::campaign::calendar::{FreezeRule, FreezeWhen};
+use fleetmend_core::hold::Interval;
+use fleetmend_core::host::{Labels, Lifecycle};
+use fleetmend_core::ids::{FreezeId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
-use fleetmend_core::order::{Envelope, signing_input};
+use fleetmend_core::order::{Envelope, Task, signing_input};
 use fleetmend_proto::v1::agent_message::Body as FromAgent;
 use fleetmend_proto::v1::server_message::Body as ToAgent;
 use fleetmend_proto::{decode_order, trust, v1};
-use fleetmend_store::{AuditFilter, PageRequest, ReportFilter};
+use fleetmend_server::{entropy, halt};
+use fleetmend_store::{AuditFilter, HaltMark, NewFreeze, PageRequest, ReportFilter};
 use link_support::{
-    TestHost, TestServer, epoch, eventually, failure, hello, new_key, next, order, stored_reports,
+    TestHost, TestServer, epoch, eventually, failure, hello, new_key, next, order, order_with,
+    stored_reports,
 };
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
 use tonic::Code;
@@ -294,6 +299,134 @@ async fn a_halt_by_the_file_holds_orders_back_and_live_streams_hear_of_it_within
 }
 
 #[tokio::test]
+async fn each_kind_of_halt_survives_a_restart_and_no_order_goes_out() {
+    let server = TestServer::start().await;
+    let host = server.enrol().await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    session.reports(1, vec![failure("p", server.now())]).await;
+    session.ack().await;
+    drop(session);
+    let db = &server.running.shared.db;
+    db.halt("a bad update", "user anna", server.now()).await.expect("halted");
+    // Ordered by another process: nothing told this one of either.
+    let job = order(&server, &host).await.expect("a job may be made");
+    let server = restarted(server).await;
+    held(&server, &host, job, "a bad update").await;
+
+    let db = &server.running.shared.db;
+    let mark =
+        HaltMark { by: "local admin".to_owned(), since: server.now(), reason: "worse".to_owned() };
+    let data_dir = server.running.shared.config.data_dir.clone();
+    halt::write(&data_dir, &mark).expect("written");
+    assert!(db.lift_halt("user anna", server.now()).await.expect("lifted"));
+    let server = restarted(server).await;
+    held(&server, &host, job, "worse").await;
+
+    assert!(halt::lift(&data_dir).expect("removed"));
+    let server = restarted(server).await;
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    assert_eq!(session.welcome.halt.as_ref().map(|halt| halt.on), Some(false));
+    assert!(matches!(session.next().await.expect("the order"), ToAgent::Order(_)));
+}
+
+/// The same server anew, over what it left.
+async fn restarted(server: TestServer) -> TestServer {
+    let TestServer { running, dir, .. } = server;
+    assert!(running.shutdown(Duration::from_secs(20)).await, "it stopped softly");
+    TestServer::start_in(dir, |_| {}).await
+}
+
+/// A host that comes is told of the halt and gets no order.
+async fn held(server: &TestServer, host: &TestHost, job: JobId, why: &str) {
+    let epoch = epoch();
+    let mut session = server.session(host, epoch).await.expect("a session");
+    let halt = session.welcome.halt.clone().expect("a word on the halt");
+    assert!(halt.on && halt.reason.contains(why), "{halt:?}");
+    let shared = &server.running.shared;
+    shared.registry.nudge(host.id);
+    session.reports(1, vec![failure("p", server.now())]).await;
+    session.ack().await;
+    let job = shared.db.job(job).await.expect("read").expect("there").job;
+    assert_eq!((job.state, job.attempt), (JobState::Queued, 0), "nothing was offered");
+}
+
+#[tokio::test]
+async fn a_freeze_holds_orders_back_at_the_server_and_says_so() {
+    let server = TestServer::start().await;
+    let (host, other) = (server.enrol().await, server.enrol().await);
+    let mut session = server.session(&host, epoch()).await.expect("a session");
+    let mut looks = server.session(&other, epoch()).await.expect("a session");
+    for session in [&mut session, &mut looks] {
+        session.reports(1, vec![failure("p", server.now())]).await;
+        session.ack().await;
+    }
+    let shared = &server.running.shared;
+    freeze(&server, "quarter end", ("site", "lab"), Duration::from_hours(1)).await;
+    freeze(&server, "another site", ("site", "north"), Duration::from_hours(9)).await;
+    // Nobody told the server: it looks for itself.
+    for session in [&mut session, &mut looks] {
+        while !matches!(session.next().await.expect("the freezes"), ToAgent::Freezes(_)) {}
+    }
+    eventually("both are seen", || async { shared.halt.freezes_at(server.now()).len() == 2 }).await;
+
+    let job = order(&server, &host).await.expect("a job may be made");
+    let standing = || async {
+        let job = shared.db.job(job).await.expect("read").expect("there").job;
+        (job.state, job.detail)
+    };
+    shared.registry.nudge(host.id);
+    eventually("it says what holds it", || async { !standing().await.1.is_empty() }).await;
+    let (state, detail) = standing().await;
+    assert_eq!(state, JobState::Queued, "nothing is offered in a freeze");
+    assert!(detail.starts_with("held back: a freeze until "), "{detail}");
+    assert!(detail.ends_with(": quarter end"), "{detail}");
+
+    // What only looks is no change: no freeze holds it, here nor at the agent.
+    let look = order_with(&server, &other, |job| job.terms.task = Task::Verify).await;
+    look.expect("a job may be made");
+    shared.registry.nudge(other.id);
+    while !matches!(looks.next().await.expect("the order"), ToAgent::Order(_)) {}
+
+    server.clock.advance(Duration::from_hours(1));
+    while !matches!(session.next().await.expect("the order"), ToAgent::Order(_)) {}
+    assert_eq!(standing().await, (JobState::Offered, String::new()), "offered when it is over");
+}
+
+#[tokio::test]
+async fn an_order_goes_out_ahead_of_its_window_and_never_after_the_last() {
+    let server = TestServer::start().await;
+    let (early, late) = (server.enrol().await, server.enrol().await);
+    let mut first = server.session(&early, epoch()).await.expect("a session");
+    let mut second = server.session(&late, epoch()).await.expect("a session");
+    for session in [&mut first, &mut second] {
+        session.reports(1, vec![failure("p", server.now())]).await;
+        session.ack().await;
+    }
+    let hours = |n: u64| server.now().after(Duration::from_hours(n));
+    let span = Interval { from: hours(2), until: hours(4) };
+    let ahead = order_with(&server, &early, |job| job.terms.begin_in = vec![span]).await;
+    let ahead = ahead.expect("a job");
+    // Its agent keeps it for its window, without the server too.
+    let ToAgent::Order(envelope) = first.next().await.expect("the order") else {
+        panic!("no order");
+    };
+    let order = decode_order(&envelope.payload).expect("an order");
+    assert_eq!((order.job, order.begin_in), (ahead, vec![span]));
+
+    let ends = server.now();
+    let over = Interval { from: ends.before(Duration::from_hours(2)), until: ends };
+    let job = order_with(&server, &late, |job| job.terms.begin_in = vec![over]).await;
+    let job = job.expect("a job");
+    let shared = &server.running.shared;
+    shared.registry.nudge(late.id);
+    second.reports(2, vec![failure("p", server.now())]).await;
+    second.ack().await;
+    assert_eq!(shared.db.offer(job, server.now()).await.expect("asked"), None);
+    let state = shared.db.job(job).await.expect("read").expect("there").job.state;
+    assert_eq!(state, JobState::Queued, "no window is left for it");
+}
+
+#[tokio::test]
 async fn a_certificate_whose_time_is_over_ends_the_live_stream() {
     let server = TestServer::start().await;
     let host = server.enrol().await;
@@ -339,6 +472,20 @@ async fn a_stopping_server_ends_its_streams_and_loses_nothing() {
 async fn set(server: &TestServer, host: &TestHost, to: Lifecycle) {
     let db = &server.running.shared.db;
     db.set_lifecycle(host.id, to, "test", "test", server.now()).await.expect("set");
+}
+
+/// A freeze from now on, for hosts with a label.
+async fn freeze(server: &TestServer, name: &str, label: (&str, &str), for_so_long: Duration) {
+    let now = server.now();
+    let rule = FreezeRule {
+        name: name.to_owned(),
+        when: FreezeWhen::Once { from: now, until: now.after(for_so_long) },
+        zone: "UTC".to_owned(),
+        labels: Labels::from([(label.0.to_owned(), label.1.to_owned())]),
+    };
+    let id = entropy::id(FreezeId::at, &*server.clock);
+    let new = NewFreeze { id, rule, reason: "test".to_owned() };
+    server.running.shared.db.create_freeze(&new, "test", now).await.expect("made");
 }
 
 /// As an agent does: the chain from the welcome to the pinned root, for orders only, then the

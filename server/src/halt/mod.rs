@@ -1,6 +1,6 @@
 //! The halt of the whole fleet: while it stands nothing new starts. Two ways lead to it, and either is
 //! enough: a setting in the database (REST), and a file in the data directory (the command line),
-//! which needs no database. Both survive a restart. One task looks at both and tells everybody else.
+//! which needs no database. Both survive a restart. A task looks at each, and everybody else is told.
 
 mod file;
 
@@ -12,10 +12,9 @@ use fleetmend_core::campaign::FreezeSpan;
 use fleetmend_core::hold;
 use fleetmend_core::host::Labels;
 use fleetmend_core::limits;
-use fleetmend_core::time::Clock;
+use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_store::{Db, HaltMark};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 
 use crate::events::Event;
 use crate::lifecycle::Lifecycle;
@@ -100,6 +99,12 @@ impl Halt {
         self.0.freezes.subscribe()
     }
 
+    /// The freezes that hold at a moment, as last seen, for whatever hosts.
+    pub fn freezes_at(&self, now: Timestamp) -> Vec<FreezeSpan> {
+        let holds = |span: &&FreezeSpan| span.from <= now && now < span.until;
+        self.0.freezes.borrow().iter().filter(holds).cloned().collect()
+    }
+
     /// Looks at the file and the database now. An error leaves what was last seen of the database.
     pub async fn look(
         &self,
@@ -107,6 +112,55 @@ impl Halt {
         clock: &dyn Clock,
     ) -> Result<(), fleetmend_store::StoreError> {
         self.look_at_file().await;
+        self.look_at_database(db, clock).await
+    }
+
+    /// Looks until the soft stop. At the file by itself: a database that does not answer holds up no halt.
+    pub fn watch(&self, shared: &Shared, life: &Lifecycle) {
+        let (this, state, soft) = (self.clone(), shared.clone(), life.soft());
+        life.spawn_part("watch on the halt", async move {
+            let mut told = this.listen();
+            loop {
+                this.look_at_file().await;
+                if told.has_changed().unwrap_or(false) {
+                    let standing = told.borrow_and_update().clone();
+                    tell(&state, &standing);
+                    // A file that came is in the audit log before it can go again.
+                    this.nudge();
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(FILE_PERIOD) => {}
+                    // Told with the next turn.
+                    Ok(()) = told.changed() => told.mark_changed(),
+                    () = soft.cancelled() => return,
+                }
+            }
+        });
+        let (this, shared, soft) = (self.clone(), shared.clone(), life.soft());
+        life.spawn_part("watch on the halt in the database", async move {
+            loop {
+                if let Err(error) = this.look_at_database(&shared.db, &*shared.clock).await {
+                    shared.database.failed("the halt could not be looked up", &error);
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(DATABASE_PERIOD) => {}
+                    () = this.0.look.notified() => {}
+                    () = soft.cancelled() => return,
+                }
+            }
+        });
+    }
+
+    /// Has the watch look at once.
+    pub fn nudge(&self) {
+        self.0.look.notify_one();
+    }
+
+    async fn look_at_database(
+        &self,
+        db: &Db,
+        clock: &dyn Clock,
+    ) -> Result<(), fleetmend_store::StoreError> {
         let database = db.halt_mark().await?;
         self.change(|standing| standing.database = database);
         let file = self.standing().file;
@@ -118,42 +172,6 @@ impl Halt {
             new
         });
         Ok(())
-    }
-
-    /// Looks until the soft stop.
-    pub fn watch(&self, shared: &Shared, life: &Lifecycle) {
-        let (this, shared, soft) = (self.clone(), shared.clone(), life.soft());
-        life.spawn_part("watch on the halt", async move {
-            let mut told = this.listen();
-            let mut due = Instant::now();
-            loop {
-                if Instant::now() < due {
-                    this.look_at_file().await;
-                } else {
-                    if let Err(error) = this.look(&shared.db, &*shared.clock).await {
-                        shared.database.failed("the halt could not be looked up", &error);
-                    }
-                    due = Instant::now() + DATABASE_PERIOD;
-                }
-                if told.has_changed().unwrap_or(false) {
-                    let standing = told.borrow_and_update().clone();
-                    tell(&shared, &standing);
-                    // A file that came is in the audit log before it can go again.
-                    due = Instant::now();
-                    continue;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(FILE_PERIOD) => {}
-                    () = this.0.look.notified() => due = Instant::now(),
-                    () = soft.cancelled() => return,
-                }
-            }
-        });
-    }
-
-    /// Has the watch look at once.
-    pub fn nudge(&self) {
-        self.0.look.notify_one();
     }
 
     async fn look_at_file(&self) {

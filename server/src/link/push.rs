@@ -1,15 +1,20 @@
 //! Orders on their way out. Level-triggered: looks at the database, sends what is due, marks it
-//! offered; called at every connect and nudge. A stream that ends under an order leaves it *offered*,
+//! offered; called at every connect and nudge. What lies in a freeze of its host stays here until that is
+//! over: the agent keeps to it too, and holds what it had before. A stream that ends under an order leaves it *offered*,
 //! and the next hello puts it back; so does [`again`] where the database failed in the middle.
 
+use fleetmend_core::hold::Freeze;
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::limits;
+use fleetmend_core::order::Task;
+use fleetmend_core::time::Timestamp;
 use fleetmend_proto::v1;
 use fleetmend_store::StoreError;
 use tokio::time::Instant;
 
 use crate::enroll::OrderKey;
 use crate::events::Event;
+use crate::halt::freezes_for;
 use crate::metrics;
 use crate::state::Shared;
 
@@ -73,10 +78,22 @@ async fn fill(
     due: &mut Due,
 ) -> Result<(), StoreError> {
     let now = shared.clock.now();
+    let waiting = shared.db.orders_for(host, now).await?;
+    let frozen = if waiting.is_empty() { None } else { freeze_on(shared, host, now).await? };
     // Looked at again for each: a halt that comes meanwhile holds back the rest.
-    for job in shared.db.orders_for(host, now).await? {
+    for job in waiting {
         if shared.halt.is_halted() {
             break;
+        }
+        if let Some(freeze) = &frozen
+            && changes(shared, job).await?
+        {
+            let why = format!("a freeze until {}: {}", freeze.span.until, freeze.name);
+            if shared.db.note_held(job, &why).await? {
+                tracing::info!(job.id = %job, host.id = %host, why, "order held back");
+                shared.events.tell(Event::Job { id: job });
+            }
+            continue;
         }
         // The counter is drawn under the host's row, with the job's new state, before the order
         // leaves: no order is ever sent twice with one counter.
@@ -92,6 +109,33 @@ async fn fill(
     }
     due.recalled = shared.db.cancels_for(host).await?;
     Ok(())
+}
+
+/// The freeze that holds a host now; the longest where there are several. Its labels are read only where
+/// some freeze holds.
+async fn freeze_on(
+    shared: &Shared,
+    host: HostId,
+    now: Timestamp,
+) -> Result<Option<Freeze>, StoreError> {
+    let holding = shared.halt.freezes_at(now);
+    if holding.is_empty() {
+        return Ok(None);
+    }
+    let labels = shared.db.host(host).await?.map(|host| host.labels).unwrap_or_default();
+    Ok(freezes_for(&holding, &labels).into_iter().max_by_key(|freeze| freeze.span.until))
+}
+
+/// Whether a job changes anything on its host, as its agent judges it: a freeze holds no look.
+async fn changes(shared: &Shared, job: JobId) -> Result<bool, StoreError> {
+    let Some(detail) = shared.db.job(job).await? else { return Ok(true) };
+    let job = detail.job;
+    if job.terms.task != Task::Verify {
+        return Ok(true);
+    }
+    let entry = shared.catalogue.remediations.get(&job.remediation);
+    let entry = entry.filter(|entry| entry.version == job.version);
+    Ok(entry.is_none_or(|entry| entry.verification.changes()))
 }
 
 /// Puts back the orders that are marked offered and of which the agent knows nothing.

@@ -239,11 +239,16 @@ impl Session {
         let ingest = self.link.ingest.clone();
         let (mut items, mut room) = (read.items, None);
         let outcome = loop {
-            let stored = tokio::select! {
-                biased;
-                end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
-                () = self.out.closed() => return Err(Ended::closed()),
-                stored = ingest.submit(items) => stored,
+            let storing = ingest.submit(items);
+            tokio::pin!(storing);
+            let stored = loop {
+                tokio::select! {
+                    biased;
+                    end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
+                    () = self.out.closed() => return Err(Ended::closed()),
+                    Ok(()) = self.halt.changed() => self.say_halt().await?,
+                    stored = &mut storing => break stored,
+                }
             };
             match stored {
                 Ok(outcome) => break outcome,
@@ -301,6 +306,8 @@ impl Session {
                 biased;
                 end = self.place.ended() => return Err(Ended::asked(end.why, end.words)),
                 () = self.out.closed() => return Err(Ended::closed()),
+                // It needs no database: the agent holds the orders that it has.
+                Ok(()) = self.halt.changed() => self.say_halt().await?,
                 () = &mut back => return Ok(()),
                 _ = heartbeat.tick() => self.heartbeat().await?,
             }
@@ -377,10 +384,14 @@ impl Session {
 
     /// Tells the agent that the fleet is halted, or goes on.
     async fn tell_halt(&mut self) -> Result<(), Ended> {
-        let word = self.halt.borrow_and_update().word();
-        self.send(ToAgent::Halt(v1::Halt::from(&word))).await?;
+        self.say_halt().await?;
         // What was held back need not wait for the next look.
-        if word.on { Ok(()) } else { self.push().await }
+        if self.halt.borrow().first().is_some() { Ok(()) } else { self.push().await }
+    }
+
+    async fn say_halt(&mut self) -> Result<(), Ended> {
+        let word = self.halt.borrow_and_update().word();
+        self.send(ToAgent::Halt(v1::Halt::from(&word))).await
     }
 
     /// Tells the agent when nothing may begin.

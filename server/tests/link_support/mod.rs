@@ -365,10 +365,19 @@ pub async fn stored_reports(server: &TestServer, host: &TestHost) -> u64 {
 
 /// Orders a job for the host's first incident.
 pub async fn order(server: &TestServer, host: &TestHost) -> Result<JobId, StoreError> {
+    order_with(server, host, |_| {}).await
+}
+
+/// The same, with other terms.
+pub async fn order_with(
+    server: &TestServer,
+    host: &TestHost,
+    change: impl FnOnce(&mut NewJob),
+) -> Result<JobId, StoreError> {
     let db = &server.running.shared.db;
     let filter = IncidentFilter { host: Some(host.id), ..IncidentFilter::default() };
     let page = db.incidents(&filter, &PageRequest::first(1)).await.expect("read");
-    let job = NewJob {
+    let mut job = NewJob {
         id: JobId::at(server.now(), entropy::bytes()),
         host: host.id,
         incident: page.items[0].id,
@@ -384,5 +393,6 @@ pub async fn order(server: &TestServer, host: &TestHost) -> Result<JobId, StoreE
         reason: "test".to_owned(),
         terms: JobTerms::default(),
     };
+    change(&mut job);
     db.create_job(&job, "test", server.now()).await.map(|job| job.id)
 }

@@ -1,9 +1,12 @@
 //! From jobs to orders: what is to be sent to a host, with counters that only rise.
 
+use fleetmend_core::hold::Interval;
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
+use fleetmend_core::limits;
 use fleetmend_core::order::Order;
 use fleetmend_core::time::Timestamp;
+use fleetmend_core::words::cut;
 use fleetmend_faults::{Point, crash_point};
 use uuid::Uuid;
 
@@ -35,7 +38,12 @@ statements! {
     NEXT_COUNTER = "UPDATE host SET order_counter = order_counter + 1 WHERE id = $1 RETURNING order_counter";
     COUNTER = "SELECT order_counter FROM host WHERE id = $1";
     RAISE_COUNTER = "UPDATE host SET order_counter = $2 WHERE id = $1 AND order_counter < $2";
-    OFFER = "UPDATE job SET state = 'offered', attempt = $2, counter = $3, offered_ms = $4, news_ms = $4, state_ms = $4 WHERE id = $1";
+    /// What held it back before it was offered is past.
+    OFFER = "UPDATE job SET state = 'offered', attempt = $2, counter = $3, offered_ms = $4, news_ms = $4, state_ms = $4, \
+        detail = CASE WHEN detail LIKE 'held back: %' THEN '' ELSE detail END WHERE id = $1";
+    /// What is said of a try that is over stays.
+    HELD = "UPDATE job SET detail = $2 WHERE id = $1 AND state = 'queued' AND detail <> $2 \
+        AND (detail IN ('', 'the agent did not get the order') OR detail LIKE 'held back: %')";
     OFFER_ATTEMPT = "INSERT INTO job_attempt (job_id, attempt, counter, offered_ms, state, detail, task, cause, remediation, \
         version, digest, evidence_ids, known, own_probe, os_build, simulated) \
         SELECT j.id, $2, $3, $4, 'offered', '', j.task, j.cause, j.remediation, j.version, j.digest, j.evidence_ids, j.known, \
@@ -76,9 +84,21 @@ impl Db {
         Ok(ids.into_iter().map(HostId::from).collect())
     }
 
+    /// Says of a job that waits to be offered what holds it back. True where that is news.
+    pub async fn note_held(&self, id: JobId, why: &str) -> Result<bool> {
+        let said = format!("held back: {}", cut(why, limits::PROOF_BYTES / 2));
+        let done = transaction!(self, |tx| {
+            tx.hold_host_of_job(id).await?;
+            Ok::<_, StoreError>(run!(tx, sqlx::query(HELD).bind(id.0).bind(said.as_str()))?)
+        })?;
+        Ok(done > 0)
+    }
+
     /// Marks a queued job as offered and gives its order, with a counter above every one that the
-    /// host was ever given. `None` where the job can no longer be offered. The try's number stays
-    /// the same when a job is offered again, so that an agent that has begun it refuses it.
+    /// host was ever given. `None` where the job can no longer be offered: one that may only begin in
+    /// spans that are all over, neither. Ahead of a span it is offered: its agent begins it there,
+    /// without this server too. The try's number stays the same when a job is offered again, so that an
+    /// agent that has begun it refuses it.
     pub async fn offer(&self, id: JobId, now: Timestamp) -> Result<Option<Order>> {
         let order = transaction!(self, |tx| {
             tx.hold_host_of_job(id).await?;
@@ -92,6 +112,7 @@ impl Db {
                 && !waits
                 && held == 0
                 && now < job.expires
+                && may_still_begin(&job.terms.begin_in, now)
                 && !job.cancel_requested
                 && lifecycle.may_get_orders();
             if !can {
@@ -196,4 +217,9 @@ impl Db {
             on_read!(self, |c| sqlx::query_scalar(CANCELS).bind(host.0).fetch_all(c).await)?;
         Ok(ids.into_iter().map(JobId::from).collect())
     }
+}
+
+/// Whether a job with these spans may begin at once or later; one without any at any time.
+fn may_still_begin(spans: &[Interval], now: Timestamp) -> bool {
+    spans.is_empty() || spans.iter().any(|span| now < span.until)
 }
