@@ -328,4 +328,24 @@ golden! {
         // The third run would be in February: the world ends before.
         world.deed(80 * 24 * 60, Deed::Pause)
     };
+
+    // Berlin puts its clock back in that night, New York a week later.
+    nightly_by_each_hosts_own_clock => {
+        let mut world = World::new(
+            "2026-10-24T20:00:00Z",
+            &json!({
+                "schedule": { "cron": { "expression": "30 2 * * sun" } },
+                "zone": { "host": { "fallback": "Europe/Berlin" } },
+                "waves": [{ "share": "all" }],
+            }),
+            hosts(6, |n| match n {
+                0 | 3 => Host::good().with("timezone", "America/New_York"),
+                1 => Host::good().with("timezone", "Asia/Kathmandu"),
+                _ => Host::good(),
+            }),
+        );
+        (world.s.state, world.s.started) = (CampaignState::Scheduled, None);
+        // The second run would be a week later: the world ends before.
+        world.deed(3 * 24 * 60, Deed::Pause)
+    };
 }

@@ -12,10 +12,13 @@ use self::gate::Gate;
 use self::tally::Tally;
 use super::CampaignState;
 use super::counters::{Aim, Outcome};
-use super::definition::{Membership, Schedule};
+use super::definition::{Membership, Schedule, Zone};
 use super::snapshot::{Decisions, HostStanding, Snapshot, Transition};
 use crate::ids::HostId;
 use crate::time::Timestamp;
+
+/// How often it looks whose clock comes first while a run is due, where hosts go by their own.
+const ZONES_LOOK: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Decides what happens next.
 pub fn advance(s: &Snapshot, now: Timestamp) -> Decisions {
@@ -53,7 +56,11 @@ fn scheduled(s: &Snapshot, now: Timestamp) -> Decisions {
         Err(bad) => waiting(format!("its schedule cannot be read: {bad}")),
         Ok(None) => waiting("somebody must start it: it has no schedule"),
         Ok(Some(at)) if now < at => Decisions {
-            next_look: Some(at),
+            next_look: Some(match s.definition.zone {
+                // Hosts whose day begins sooner may be found meanwhile.
+                Zone::Host { .. } => at.min(now.after(ZONES_LOOK)),
+                Zone::Named(_) => at,
+            }),
             waiting_for: Some(format!("it is scheduled for {}", clock(s, at))),
             ..Decisions::default()
         },

@@ -120,6 +120,8 @@ pub(super) fn pick(
     let mut groups: HashSet<&str> = HashSet::new();
     let freezes: Vec<&FreezeSpan> =
         s.freezes.iter().filter(|f| f.from <= now && now < f.until).collect();
+    let labels = || s.hosts.iter().map(|host| &host.labels);
+    let turn = s.started.and_then(|started| s.definition.turn(started, labels()));
     let mut sites = tally.sites.clone();
     let mut at_sites = tally.at_sites.clone();
     let mut hours: BTreeMap<&str, Hours> = BTreeMap::new();
@@ -141,7 +143,7 @@ pub(super) fn pick(
             frozen.0 += 1;
             frozen.1 = frozen.1.min(freeze.until);
         } else if let Some((closed, opens)) =
-            closed(hours.entry(own_zone).or_insert_with(|| hours_of(s, own_zone, now)))
+            closed(hours.entry(own_zone).or_insert_with(|| hours_of(s, own_zone, turn, now)))
         {
             if closed {
                 let zone = held.closed.entry(own_zone).or_insert((0, opens));
@@ -232,9 +234,9 @@ const fn closed(hours: &Hours) -> Option<(bool, Option<Timestamp>)> {
     }
 }
 
-fn hours_of(s: &Snapshot, name: &str, now: Timestamp) -> Hours {
+fn hours_of(s: &Snapshot, name: &str, turn: Option<Timestamp>, now: Timestamp) -> Hours {
     let Ok(zone) = zone(name) else { return Hours::Unreadable };
-    if let Some(at) = s.definition.not_before(&zone).filter(|at| now < *at) {
+    if let Some(at) = s.definition.not_before(&zone, turn).filter(|at| now < *at) {
         return Hours::Closed(Some(at));
     }
     if s.definition.windows.is_empty() {

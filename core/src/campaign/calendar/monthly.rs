@@ -1,4 +1,4 @@
-//! Monthly times as update days go: `second tuesday + 3 days 22:00`.
+//! Monthly times as update days go: `second tuesday + 3 days 22:00`; at midnight where they name no time.
 
 use std::str::FromStr;
 
@@ -10,8 +10,8 @@ use super::zone::{civil, moment};
 use super::{BadExpression, time_of_day, weekday};
 use crate::time::Timestamp;
 
-const WANTED: &str = "first to fourth or last, a weekday or day, if wanted + or - up to 27 days, and a time: \
-     \"second tuesday + 3 days 22:00\", \"last day 06:30\"";
+const WANTED: &str = "first to fourth or last, a weekday or day, if wanted + or - up to 27 days, and a time, \
+     else midnight: \"second tuesday + 3 days 22:00\", \"last day\"";
 /// Days that it may be moved by.
 const SHIFT_DAYS: i64 = 27;
 /// Months that are looked through: every one has its own time.
@@ -66,9 +66,14 @@ fn read(text: &str) -> Option<Monthly> {
     let lower = text.get(..text.len().min(80))?.to_ascii_lowercase();
     let spaced = lower.replace('+', " + ").replace('-', " - ");
     let words: Vec<&str> = spaced.split_ascii_whitespace().collect();
-    let (nth, day, shift, clock) = match words[..] {
-        [nth, day, clock] => (nth, day, 0, clock),
-        [nth, day, sign, count, unit, clock] => {
+    // Without a clock time it is the first moment of the day.
+    let (words, clock) = match words.split_last() {
+        Some((last, rest)) if last.contains(':') => (rest, *last),
+        _ => (&words[..], "00:00"),
+    };
+    let (nth, day, shift, clock) = match *words {
+        [nth, day] => (nth, day, 0, clock),
+        [nth, day, sign, count, unit] => {
             let digits = count.len() <= 2 && count.bytes().all(|b| b.is_ascii_digit());
             let count = digits.then(|| count.parse().ok()).flatten()?;
             let fits = (1..=SHIFT_DAYS).contains(&count) && matches!(unit, "day" | "days");

@@ -303,7 +303,9 @@ fn monthly_times_go_as_update_days_go() {
 fn bad_monthly_times_are_refused() {
     for text in [
         "",
-        "second tuesday",
+        "second",
+        "second tuesday +",
+        "second tuesday + 3",
         "tuesday 22:00",
         "fifth tuesday 22:00",
         "2nd tuesday 22:00",
@@ -412,12 +414,74 @@ mod of_a_definition {
         assert_eq!(after, Ok(Some(at("2026-12-01T21:00:00Z"))), "late is not never");
         it.schedule = Schedule::Cron { expression: "0 22 * * *".to_owned() };
         let start = it.next_start(at("2026-11-22T00:00:00Z"), &hosts);
-        assert_eq!(start, Ok(Some(at("2026-11-22T21:00:00Z"))), "recurring ones by the fallback");
+        assert_eq!(start, Ok(Some(at("2026-11-22T16:15:00Z"))), "recurring ones too");
+        let start = it.next_start(at("2026-11-22T00:00:00Z"), &[]);
+        assert_eq!(start, Ok(Some(at("2026-11-22T21:00:00Z"))), "by the fallback for nobody");
         it.zone = Zone::Named("Mars/Olympus".to_owned());
         assert!(it.next_start(at("2026-11-22T00:00:00Z"), &hosts).is_err());
         it.schedule = Schedule::ByHand;
         it.zone = Zone::default();
         assert_eq!(it.next_start(at("2026-11-22T00:00:00Z"), &hosts), Ok(None));
+    }
+
+    #[test]
+    fn a_recurring_time_comes_to_each_host_by_its_own_clock() {
+        let own = |schedule: &str| {
+            definition(&format!(
+                r#""schedule": {{ {schedule} }}, "zone": {{ "host": {{ "fallback": "Europe/Berlin" }} }}"#
+            ))
+        };
+        let hosts = [zoned("America/New_York"), Labels::new(), zoned("Mars/Olympus")];
+        let turns = |it: &Definition, started: &str| {
+            let turn = it.turn(at(started), &hosts);
+            ["Europe/Berlin", "America/New_York"].map(|name| {
+                let found = it.not_before(&zone(name).expect("a zone"), turn);
+                found.map_or_else(String::new, |at| format!("{at:.16}"))
+            })
+        };
+        // Berlin has 02:30 twice on 25 October 2026 and skips it on 29 March; New York does neither.
+        let nightly = own(r#""cron": { "expression": "30 2 * * *" }"#);
+        let start = nightly.next_start(at("2026-10-24T12:00:00Z"), &hosts).expect("readable");
+        assert_eq!(start, Some(at("2026-10-25T00:30:00Z")), "the first pass");
+        let twice = ["2026-10-25T00:30", "2026-10-25T06:30"];
+        assert_eq!(turns(&nightly, "2026-10-25T00:30:00Z"), twice);
+        assert_eq!(turns(&nightly, "2026-10-25T00:30:59Z"), twice, "a little late");
+        assert_eq!(turns(&nightly, "2026-10-25T11:00:00Z"), twice, "the server was off");
+        let start = nightly.next_start(at("2026-03-28T12:00:00Z"), &hosts).expect("readable");
+        assert_eq!(start, Some(at("2026-03-29T01:00:00Z")), "the moment of the skip");
+        let skipped = ["2026-03-29T01:00", "2026-03-29T06:30"];
+        assert_eq!(turns(&nightly, "2026-03-29T01:00:00Z"), skipped);
+        // Between the days on which the two put their clocks back they are five hours apart.
+        let monthly = own(r#""monthly": { "expression": "last wednesday" }"#);
+        assert_eq!(
+            turns(&monthly, "2026-10-27T23:00:10Z"),
+            ["2026-10-27T23:00", "2026-10-28T04:00"],
+            "midnight where no time is named"
+        );
+        let hourly = own(r#""cron": { "expression": "0 * * * *" }"#);
+        let both = ["2026-11-22T21:00", "2026-11-22T21:00"];
+        assert_eq!(
+            turns(&hourly, "2026-11-22T21:00:05Z"),
+            both,
+            "no host waits for the hour by name"
+        );
+        let mut named = nightly.clone();
+        named.zone = Zone::Named("Europe/Berlin".to_owned());
+        assert_eq!(turns(&named, "2026-10-25T00:30:00Z"), ["", ""], "one clock for all");
+    }
+
+    #[test]
+    fn the_next_runs_are_told_by_the_campaigns_clock() {
+        let it = definition(
+            r#""schedule": { "monthly": { "expression": "second Tuesday + 3 days" } },
+               "zone": { "named": "Europe/Berlin" }"#,
+        );
+        assert_eq!(
+            it.next_runs(at("2026-11-22T00:00:00Z"), 2).expect("readable"),
+            ["2026-12-11 00:00 +01:00", "2027-01-15 00:00 +01:00"]
+        );
+        let by_hand = definition(r#""schedule": "by_hand""#);
+        assert_eq!(by_hand.next_runs(at("2026-11-22T00:00:00Z"), 2), Ok(Vec::new()));
     }
 
     #[test]

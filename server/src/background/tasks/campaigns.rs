@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use fleetmend_core::campaign::{CampaignState, Decisions, Membership, Schedule, Snapshot, advance};
+use fleetmend_core::campaign::{
+    CampaignState, Decisions, HostStanding, Membership, Schedule, Snapshot, Zone, advance,
+};
 use fleetmend_core::ids::{CampaignId, HostId, JobId};
 use fleetmend_core::limits;
 use fleetmend_core::order::Task;
 use fleetmend_core::time::Timestamp;
 use fleetmend_store::{
-    Applied, Campaign, CampaignLook, CampaignMove, JobTerms, LeftOut, NewJob, NextStep, NextWork,
-    Selection, StoreError, Undoable, Who,
+    Applied, Campaign, CampaignLook, CampaignMove, JobTerms, LeftOut, Member, NewJob, NextStep,
+    NextWork, Selection, StoreError, Undoable, Who,
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -137,6 +139,10 @@ impl Campaigns {
         }
         if self.join(&campaign, &snapshot, now).await? {
             return Ok(true);
+        }
+        if awaits_clocks(&campaign) {
+            let found = self.hosts_of_run(&campaign, now).await?;
+            snapshot.hosts = found.members.into_iter().map(expected).collect();
         }
         for host in snapshot.hosts.iter_mut().filter(|host| host.waits()) {
             let key = (id, host.host);
@@ -434,6 +440,38 @@ impl BackgroundTask for Campaigns {
         let status = self.look_at_all().await.unwrap_or_else(|e| Status::failed(&e));
         self.last = Some(Instant::now());
         status
+    }
+}
+
+/// Whether it waits for its next run, which begins where the day begins first among the hosts that it
+/// would have.
+const fn awaits_clocks(campaign: &Campaign) -> bool {
+    use CampaignState as S;
+    matches!(campaign.definition.zone, Zone::Host { .. })
+        && !matches!(campaign.definition.schedule, Schedule::ByHand)
+        && matches!(campaign.state, S::Scheduled | S::Completed | S::CompletedWithErrors)
+}
+
+/// A host that a run would have.
+fn expected(member: Member) -> HostStanding {
+    HostStanding {
+        host: member.host,
+        labels: member.labels,
+        reachable: !member.offline,
+        last_seen: member.last_seen,
+        busy: member.busy,
+        network: false,
+        wave: None,
+        job: None,
+        job_state: None,
+        state_since: None,
+        begun: None,
+        ended: None,
+        recalled: false,
+        relapsed: None,
+        regressed: None,
+        untold: None,
+        excluded: false,
     }
 }
 
