@@ -194,7 +194,10 @@ async fn errors_abort_it_and_nothing_more_starts() {
 
     let path = format!("/api/v1/campaigns/{campaign_id}/retry");
     let retried = site.post(&author, &path, &json!({ "reason": "the mirror was down" })).await;
-    assert_eq!(retried.json()["retried"], 1, "{}", retried.text);
+    let retried = retried.json();
+    let left = stands.hosts - 1;
+    assert_eq!((&retried["retried"], &retried["set_aside"]), (&json!(1), &json!(left)));
+    assert_eq!(retried["counts"], json!({ "waiting": 1, "left_out": left }));
 }
 
 #[tokio::test]

@@ -61,6 +61,12 @@ async fn a_campaign_is_previewed_written_and_shown() {
     );
     let waiting = site.get(&author, "/api/v1/approvals").await.json();
     assert_eq!(waiting["total"], 1);
+    let document = site.get(&author, &format!("/api/v1/campaigns/{id}/document")).await.json();
+    let plan = &document["plan"][0];
+    assert_eq!((&plan["id"], &plan["is_bound"]), (&json!("apt.configure_pending"), &json!(true)));
+    assert_eq!(plan["risk"], "disruptive");
+    assert!(plan["cannot_be_undone"][0].is_string() && plan["steps"][0]["does"].is_string());
+    assert_eq!(document["campaign"]["found"], json!({}), "nothing was started");
     let csv = site.get_as(&author, "/api/v1/campaigns", "text/csv").await.text;
     assert!(csv.lines().nth(1).is_some_and(|line| line.contains("interrupted dpkg")), "{csv}");
 }
@@ -185,6 +191,9 @@ async fn a_verify_only_campaign_starts_pauses_and_is_told_as_one_document() {
     for part in ["CHG-17", "campaign.create", "campaign.start", "campaign.pause", "web-1"] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
+    assert_eq!(document["plan"], json!([]), "it only looks");
+    let found = &document["campaign"]["found"]["1"];
+    assert_eq!((&found["hosts"], &found["left_out"]), (&json!(1), &json!({ "lifecycle": 1 })));
     let nothing = site.get(&author, &path("undo")).await.json();
     assert_eq!(nothing["hosts"], 0);
     let undo = site.post(&author, &path("undo"), &json!({ "reason": "x" })).await;
@@ -193,6 +202,60 @@ async fn a_verify_only_campaign_starts_pauses_and_is_told_as_one_document() {
     assert_eq!(aborted["state"], "aborted");
     let retried = site.post(&author, &path("retry"), &json!({})).await;
     assert_eq!(retried.status, StatusCode::CONFLICT, "no host ended in error: {}", retried.text);
+}
+
+#[tokio::test]
+async fn a_wave_for_a_label_that_no_host_has_is_told_and_not_started() {
+    let site = Site::new().await;
+    let author = site.token(Role::Author).await;
+    site.fleet().await;
+    let mut canary = definition();
+    canary["waves"] = json!([{ "share": "1", "label": ["ring", "canary"] }, { "share": "all" }]);
+    let look = site.post(&author, "/api/v1/campaigns/preview", &canary).await.json();
+    let first =
+        json!({ "wave": 0, "share": "1", "label": "ring=canary", "hosts": 0, "with_label": 0 });
+    assert_eq!((&look["waves"][0], &look["waves"][1]["hosts"]), (&first, &json!(1)));
+    let warned = look["warnings"][0].as_str().unwrap_or_default();
+    assert!(warned.starts_with("wave 1 is for hosts with ring=canary, and no host"), "{look}");
+
+    let made = site.post(&author, "/api/v1/campaigns", &canary).await.json();
+    let start = format!("/api/v1/campaigns/{}/start", id(&made));
+    let refused = site.post(&author, &start, &json!({})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    let problem = refused.problem();
+    assert_eq!(problem["type"], "urn:fleetmend:problem:no_canary");
+    assert_eq!(problem["field"], "waves[0].label");
+
+    // Recurring ones are not looked at before their time; the preview tells when that is.
+    canary["schedule"] = json!({ "monthly": { "expression": "second Tuesday + 3 days" } });
+    let look = site.post(&author, "/api/v1/campaigns/preview", &canary).await.json();
+    assert_eq!(look["next_runs"][0], "2026-12-11 00:00 +00:00", "midnight is said: {look}");
+    assert_eq!(look["next_runs"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn a_problems_key_is_a_selector() {
+    let site = Site::new().await;
+    let author = site.token(Role::Author).await;
+    site.fleet().await;
+    let problems = site.get(&author, "/api/v1/problems").await.json();
+    let problems = problems["items"].as_array().expect("a list");
+    let one = problems.iter().find(|p| p["cause"] == "dpkg_interrupted").expect("a problem");
+    let mut by_key = definition();
+    by_key["selector"] = json!({ "problem": one["key"] });
+    let look = site.post(&author, "/api/v1/campaigns/preview", &by_key).await.json();
+    let mut by_fields = definition();
+    by_fields["selector"] = json!({
+        "cause": one["cause"], "product": one["product"], "operation": one["operation"],
+    });
+    let same = site.post(&author, "/api/v1/campaigns/preview", &by_fields).await.json();
+    assert_eq!((&look, &look["total"]), (&same, &json!(1)));
+    let made = site.post(&author, "/api/v1/campaigns", &by_key).await.json();
+    let kept = &made["definition"]["selector"];
+    for field in ["cause", "product", "operation"] {
+        assert_eq!(kept[field], one[field], "{kept}");
+    }
+    assert!(kept.get("problem").is_none(), "{kept}");
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ pub use campaigns::{
     Applied, Approval, Campaign, CampaignCounts, CampaignDocument, CampaignFilter, CampaignLook,
     CampaignMove, CampaignRun, CampaignText, Exclusion, Freeze, HostCounts, HostGroup, HostResult,
     Left, LeftOut, Member, NameCount, NewCampaign, NewFreeze, NextStep, NextWork, Preview,
-    ResultFilter, Selection, Stands, UndoStanding, Undoable, WaveCounts, Who,
+    ResultFilter, Retried, Selection, Stands, UndoStanding, Undoable, WaveCounts, Who,
 };
 pub use error::{Result, StoreError};
 pub use guided::{GuidedDetail, GuidedFilter, GuidedNote, GuidedTask, GuidedTick, NewGuidedTask};

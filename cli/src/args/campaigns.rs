@@ -65,8 +65,15 @@ pub(crate) enum CampaignCommand {
     Abort(Act),
     /// Takes a campaign back that has not begun.
     Cancel(Act),
-    /// Tries the hosts that ended in error once more.
-    Retry(Act),
+    /// Tries the hosts that ended in error once more: failed, rolled back, timed out, unknown. Hosts that
+    /// were fixed, not reached, skipped or left out are not touched.
+    Retry {
+        #[command(flatten)]
+        act: Act,
+        /// The hosts that ended in error; these alone can be retried, so it may be left out.
+        #[arg(long)]
+        failed: bool,
+    },
     /// Takes back what a campaign did, host by host, in waves.
     Undo {
         #[command(flatten)]
@@ -138,6 +145,10 @@ pub(crate) struct Write {
 
 #[derive(Debug, Args, Default)]
 pub(crate) struct Which {
+    /// Hosts that have this problem, by its key in `fleetmend problems`: stands for product, operation and
+    /// cause or code.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["cause", "code", "product", "operation"])]
+    pub(crate) problem: Option<String>,
     /// Hosts that fail for this leading cause.
     #[arg(long)]
     pub(crate) cause: Option<String>,

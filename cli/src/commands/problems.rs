@@ -20,6 +20,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     ("OPERATION", "/operation"),
     ("BEST REMEDIATION", "/remediation/name"),
     ("RISK", "/remediation/risk"),
+    ("KEY", "/key"),
 ];
 const PLAN: &[Column] = &[
     ("REMEDIATION", "/remediation"),

@@ -68,6 +68,13 @@ fn a_campaign_is_written_by_flags_and_by_a_file() {
     let out = server.run(&["campaigns", "create", "-f", &path, "--max-hosts", "5"]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     assert_eq!((&sent(1)["reason"], &sent(1)["max_hosts"]), (&json!("CHG-2"), &json!(5)));
+
+    let key = "apt/install/cause=dpkg_interrupted";
+    let by_key = ["campaigns", "create", "--name", "x", "--reason", "y", "--problem", key];
+    assert_eq!(server.run(&by_key).status.code(), Some(0));
+    assert_eq!(sent(2)["selector"], json!({ "problem": key }));
+    let both = server.run(&[&by_key[..], &["--cause", "dpkg_interrupted"]].concat());
+    assert_eq!(both.status.code(), Some(2), "one or the other");
 }
 
 #[test]
@@ -88,4 +95,31 @@ fn the_fleet_is_halted_with_a_reason_or_not_at_all() {
     let shown = text(&out.stdout);
     assert!(shown.contains("user anna") && !shown.contains('\u{1b}'), "{shown}");
     assert_eq!(server.run(&["halt", "--status"]).status.code(), Some(1), "1 where it is halted");
+}
+
+#[test]
+fn a_retry_takes_the_hosts_that_ended_in_error_named_so_or_not() {
+    let done = json!({
+        "id": "c1", "name": "dpkg", "state": "running", "revision": 9, "hosts": 7, "retried": 3,
+        "counts": {}, "waves": [],
+    });
+    let server = Canned::new(&[("POST /api/v1/campaigns/c1/retry", 200, done)]);
+    for args in [
+        &["campaigns", "retry", "c1", "--failed", "--reason", "the mirror is back"][..],
+        &["campaigns", "retry", "--failed", "c1", "--reason", "the mirror is back"],
+        &["campaigns", "retry", "c1", "--reason", "the mirror is back"],
+    ] {
+        let out = server.run(args);
+        assert_eq!(out.status.code(), Some(0), "{args:?}: {}", text(&out.stderr));
+        let said = text(&out.stdout);
+        assert!(said.contains("ended in error and get a fresh job: 3"), "{said}");
+    }
+    let asked = server.asked.lock().expect("a lock");
+    for (_, body) in asked.iter() {
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(body, json!({ "reason": "the mirror is back" }));
+    }
+    drop(asked);
+    let help = text(&server.run(&["campaigns", "retry", "--help"]).stdout);
+    assert!(help.contains("failed, rolled back, timed out, unknown"), "{help}");
 }

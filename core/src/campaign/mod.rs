@@ -8,6 +8,7 @@ mod approval;
 pub mod calendar;
 mod counters;
 mod definition;
+mod planned;
 mod share;
 mod snapshot;
 mod undo;
@@ -22,6 +23,7 @@ pub use self::definition::{
     Definition, Gate, Membership, Pace, RebootPolicy, Remedy, RestartNotice, Schedule, Selector,
     Thresholds, Wave, Window, Zone,
 };
+pub use self::planned::PlannedWave;
 pub use self::share::{BadShare, ErrorLimit, Share};
 pub use self::snapshot::{
     Between, Decisions, FreezeSpan, HostStanding, Snapshot, Transition, WaveStanding,

@@ -209,7 +209,12 @@ impl Run {
             Event::Pause if s.state == CampaignState::Running => self.state(CampaignState::Paused),
             Event::Resume if s.state == CampaignState::Paused => self.state(CampaignState::Running),
             Event::Retry if s.state != CampaignState::Cancelled => {
-                for id in retry(s, now) {
+                let again = retry(s, now);
+                // As the store does: what an abort has not reached is not begun by a retry.
+                if s.state == CampaignState::Aborted {
+                    s.hosts.iter_mut().for_each(|h| h.excluded |= h.waits());
+                }
+                for id in again {
                     let host = s.hosts.iter_mut().find(|h| h.host == id).expect("its host");
                     (host.wave, host.job, host.job_state) = (None, None, None);
                     (host.begun, host.ended, host.state_since) = (None, None, None);

@@ -214,7 +214,12 @@ impl World {
             Deed::Pause => to(self, CampaignState::Paused),
             Deed::Resume => to(self, CampaignState::Running),
             Deed::Retry => {
-                for id in retry(&self.s, self.now) {
+                let again = retry(&self.s, self.now);
+                // As the store does: what an abort has not reached is not begun by a retry.
+                if self.s.state == CampaignState::Aborted {
+                    self.s.hosts.iter_mut().for_each(|h| h.excluded |= h.waits());
+                }
+                for id in again {
                     let host = self.s.hosts.iter_mut().find(|h| h.host == id).expect("its host");
                     (host.wave, host.job, host.job_state) = (None, None, None);
                     (host.begun, host.ended, host.state_since) = (None, None, None);

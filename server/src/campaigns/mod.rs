@@ -20,7 +20,7 @@ use fleetmend_store::{
 use crate::state::Shared;
 
 pub use jobs::{Work, work_for};
-pub use text::{BadDefinition, read, said};
+pub use text::{BadDefinition, problem_key, read, said};
 
 /// The hosts that a definition finds now. `campaign` is the one it is for.
 ///

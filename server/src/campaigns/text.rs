@@ -30,6 +30,10 @@ pub enum BadDefinition {
 /// With every field that is wrong.
 pub fn read(catalogue: &Catalogue, mut value: Value) -> Result<Definition, BadDefinition> {
     complete(catalogue, &mut value);
+    problem(&mut value).map_err(|why| BadDefinition::Unreadable {
+        field: Some("selector.problem".to_owned()),
+        why,
+    })?;
     let mut definition: Definition =
         serde_path(value).map_err(|(field, why)| BadDefinition::Unreadable { field, why })?;
     let problems = definition.validate(catalogue);
@@ -61,6 +65,51 @@ fn complete(catalogue: &Catalogue, value: &mut Value) {
     if let Some(entry) = entry.filter(|_| !named.contains_key("version")) {
         named.insert("version".to_owned(), entry.version.into());
     }
+}
+
+/// The key of a problem, as the list of problems tells it: `apt/install/cause=dpkg_interrupted`, with
+/// `code=…` where no cause leads, and neither where there is no code.
+pub fn problem_key(
+    cause: Option<&str>,
+    code: Option<&str>,
+    product: &str,
+    operation: &str,
+) -> String {
+    match (cause, code) {
+        (Some(cause), _) => format!("{product}/{operation}/cause={cause}"),
+        (None, Some(code)) => format!("{product}/{operation}/code={code}"),
+        (None, None) => format!("{product}/{operation}"),
+    }
+}
+
+/// A selector's `problem` stands for the fields that it is made of; these alone are kept.
+fn problem(value: &mut Value) -> Result<(), String> {
+    let Some(selector) = value.pointer_mut("/selector").and_then(Value::as_object_mut) else {
+        return Ok(());
+    };
+    let Some(key) = selector.remove("problem") else { return Ok(()) };
+    let bad = || {
+        "write PRODUCT/OPERATION/cause=CAUSE or PRODUCT/OPERATION/code=CODE, as the list of problems does"
+            .to_owned()
+    };
+    let mut parts = key.as_str().ok_or_else(bad)?.splitn(3, '/');
+    let (product, operation) = parts.next().zip(parts.next()).ok_or_else(bad)?;
+    let mut fields = vec![("product", product), ("operation", operation)];
+    if let Some(third) = parts.next() {
+        let (name, text) = third.split_once('=').ok_or_else(bad)?;
+        let name = ["cause", "code"].into_iter().find(|known| *known == name).ok_or_else(bad)?;
+        fields.push((name, text));
+    }
+    for (name, text) in fields {
+        let is_said = selector.get(name).filter(|said| !said.is_null());
+        if is_said.is_some_and(|said| said != text) {
+            return Err(format!(
+                "it says {name} = {text}, and selector.{name} says another: leave one out"
+            ));
+        }
+        selector.insert(name.to_owned(), text.into());
+    }
+    Ok(())
 }
 
 /// Reads part by part, so that what cannot be read is named by its field.
@@ -120,6 +169,46 @@ mod tests {
             "remedy": { "remediation": { "id": "apt.configure_pending" } },
             "waves": [{ "share": "1" }, { "share": "all" }],
         })
+    }
+
+    #[test]
+    fn a_problem_stands_for_the_fields_it_is_made_of() {
+        let catalogue = fleetmend_catalog::builtin();
+        let of = |key: &str| {
+            let mut value = good();
+            value["selector"] = json!({ "problem": key, "labels": { "site": "north" } });
+            read(catalogue, value)
+        };
+        let mut fields = good();
+        fields["selector"]["product"] = json!("apt");
+        fields["selector"]["operation"] = json!("install");
+        let by_fields = read(catalogue, fields.clone()).expect("good");
+        let key =
+            problem_key(Some("dpkg_interrupted"), Some("apt.dpkg_interrupted"), "apt", "install");
+        let by_key = of(&key).expect("good");
+        assert_eq!(
+            (&by_key, by_key.digest()),
+            (&by_fields, by_fields.digest()),
+            "the same campaign"
+        );
+        let by_code =
+            of(&problem_key(None, Some("apt.lock_held"), "apt", "install")).expect("good").selector;
+        assert_eq!(by_code.code.map(|code| code.to_string()).as_deref(), Some("apt.lock_held"));
+        assert_eq!(by_code.cause, None);
+        assert_eq!(
+            of(&problem_key(None, None, "apt", "install")).expect("good").selector.code,
+            None
+        );
+        for bad in ["", "apt", "apt/install/dpkg_interrupted", "apt/install/host=x"] {
+            let Err(BadDefinition::Unreadable { field, .. }) = of(bad) else { panic!("{bad}") };
+            assert_eq!(field.as_deref(), Some("selector.problem"), "{bad}");
+        }
+        assert!(of("apt/install/cause=unheard_of").is_err() && of("nothing/install").is_err());
+        fields["selector"]["problem"] = json!("dnf/install");
+        let Err(BadDefinition::Unreadable { why, .. }) = read(catalogue, fields) else {
+            panic!("twice")
+        };
+        assert!(why.contains("product = dnf"), "{why}");
     }
 
     #[test]

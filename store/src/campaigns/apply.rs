@@ -292,6 +292,7 @@ impl Work<'_> {
         self.campaign.run += 1;
         let detail = json!({
             "run": self.campaign.run, "hosts": hosts, "digest": self.campaign.digest,
+            "found": selection.in_numbers(),
         });
         self.done.told.push(("campaign.run", detail));
         Ok(())

@@ -28,6 +28,7 @@ pub use moves::CampaignMove;
 pub use results::{
     CampaignCounts, HostCounts, HostGroup, HostResult, ResultFilter, Stands, WaveCounts,
 };
+pub use retry::Retried;
 pub use runs::CampaignRun;
 pub use select::{Exclusion, Left, Member, NameCount, Preview, Selection};
 pub use snapshot::{CampaignLook, NextWork};

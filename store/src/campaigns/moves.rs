@@ -97,6 +97,7 @@ impl Db {
             let detail = json!({
                 "from": campaign.state, "to": CampaignState::Running, "reason": reason,
                 "run": campaign.run + 1, "hosts": taken, "digest": campaign.digest,
+                "found": hosts.in_numbers(),
             });
             audit::note(tx, (who.actor, now), "campaign.start", subject(id), detail).await?;
             load(tx, id).await

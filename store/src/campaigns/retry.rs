@@ -18,6 +18,25 @@ use crate::sql::{ManyRows, chunks, statements};
 
 statements! {
     EXPIRES = "UPDATE campaign SET expires_ms = $2 WHERE id = $1";
+    /// Hosts that wait: without a job, or with one that never began and that they might have again.
+    SET_ASIDE = "UPDATE campaign_host SET left_out = TRUE, left_out_reason = $3, job_id = NULL, wave = NULL, recalled = FALSE \
+        WHERE campaign_id = $1 AND run = $2 AND left_out = FALSE AND (job_id IS NULL OR EXISTS (SELECT 1 FROM job j \
+            WHERE j.id = campaign_host.job_id AND j.ended_ms IS NOT NULL AND j.begun_ms IS NULL \
+            AND (j.state = 'not_reached' OR (j.state = 'cancelled' AND campaign_host.recalled = TRUE))))";
+}
+
+/// Why hosts are left out that an abort did not reach.
+const ASIDE: &str = "not reached before the campaign was aborted: a retry begins on no host anew";
+
+/// What became of a wish to try again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retried {
+    /// The campaign.
+    pub campaign: Campaign,
+    /// Hosts that get a fresh job.
+    pub hosts: u64,
+    /// Hosts that its abort had not reached: they are left out for good.
+    pub set_aside: u64,
 }
 
 /// Only what is over is put back, and only while the failure stands.
@@ -37,8 +56,9 @@ pub(crate) const MANY: &[ManyRows] = &[PUT_BACK];
 
 impl Db {
     /// Puts hosts back whose jobs ended without a fix and whose failure stands; says how many. A campaign
-    /// that was over goes on in the same run; one that is paused stays so. The core's `retry` names the
-    /// hosts.
+    /// that was over goes on in the same run; one that is paused stays so. One that was aborted goes on
+    /// with these hosts alone: who stopped it meant the others to be left as they are. The core's `retry`
+    /// names the hosts.
     pub async fn retry_campaign(
         &self,
         id: CampaignId,
@@ -46,7 +66,7 @@ impl Db {
         reason: &str,
         who: Who<'_>,
         now: Timestamp,
-    ) -> Result<(Campaign, u64)> {
+    ) -> Result<Retried> {
         use CampaignState as S;
         let mut wanted: Vec<HostId> = hosts.to_vec();
         wanted.sort_unstable();
@@ -60,6 +80,12 @@ impl Db {
                         "the campaign is {state}: only one that has begun can be retried"
                     )));
                 }
+            }
+            // Before anybody is put back: those wait too, from then on.
+            let mut aside = 0;
+            if campaign.state == S::Aborted {
+                let run = i64::from(campaign.run);
+                aside = run!(&mut *tx, sqlx::query(SET_ASIDE).bind(id.0).bind(run).bind(ASIDE))?;
             }
             let mut back = 0;
             for piece in chunks(&wanted) {
@@ -86,10 +112,11 @@ impl Db {
                 run!(&mut *tx, sqlx::query(EXPIRES).bind(id.0).bind(expires.as_millis()))?;
             }
             let detail = json!({
-                "from": campaign.state, "hosts": back, "reason": reason, "run": campaign.run,
+                "from": campaign.state, "hosts": back, "set_aside": aside, "reason": reason,
+                "run": campaign.run,
             });
             audit::note(tx, (who.actor, now), "campaign.retry", subject(id), detail).await?;
-            Ok((load(tx, id).await?, back))
+            Ok(Retried { campaign: load(tx, id).await?, hosts: back, set_aside: aside })
         })
     }
 }

@@ -31,6 +31,8 @@ const ORDER: &str = " ORDER BY h.name, i.host_id, \
 
 /// Kinds counted by name in a preview, at most.
 const KINDS: usize = 50;
+/// The same in a row of the audit log.
+const KINDS_TOLD: usize = 10;
 
 fleetmend_core::words! {
     /// Why a host that has the failure is left out.
@@ -176,6 +178,24 @@ impl Db {
 }
 
 impl Selection {
+    /// The numbers alone, for the audit log: the kinds with most hosts, and no host by name.
+    pub(super) fn in_numbers(&self) -> serde_json::Value {
+        let found = self.preview(0);
+        let kinds = |kinds: &[NameCount]| -> serde_json::Map<String, serde_json::Value> {
+            let name = |kind: &NameCount| Some(kind.name.clone()).filter(|name| !name.is_empty());
+            let pair = |kind: &NameCount| {
+                (name(kind).unwrap_or_else(|| "none".to_owned()), kind.hosts.into())
+            };
+            kinds.iter().take(KINDS_TOLD).map(pair).collect()
+        };
+        serde_json::json!({
+            "hosts": found.hosts, "busy": found.busy, "offline": found.offline,
+            "simulated": found.simulated, "by_os": kinds(&found.by_os),
+            "by_build": kinds(&found.by_build), "by_cause": kinds(&found.by_cause),
+            "by_role": kinds(&found.by_role), "left_out": kinds(&found.left_out),
+        })
+    }
+
     /// The numbers, with the first hosts of each list.
     pub fn preview(&self, first: usize) -> Preview {
         let all = &self.members;

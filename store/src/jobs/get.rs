@@ -9,6 +9,7 @@ use super::terms::TermsRow;
 use super::{Attempt, Job, JobDetail, JobStep, LogPage, LogPiece};
 use crate::backend::{Db, on_read};
 use crate::error::{Result, StoreError};
+use crate::filter::{Filter, bind_all};
 use crate::incidents::get::key;
 use crate::row::{At, big, count, some, time};
 use crate::sql::statements;
@@ -26,15 +27,19 @@ macro_rules! job_head {
 }
 pub(super) use job_head;
 
+/// What [`AttemptRow`] is read from. What takes a try back counts until it failed to.
+const ATTEMPT_HEAD: &str = "SELECT a.job_id, a.attempt, a.offered_ms, a.begun_ms, a.ended_ms, a.state, a.detail, a.cause, \
+    a.remediation, a.version, a.digest, a.proof, a.cleared, \
+    (SELECT u.id FROM job u WHERE u.undoes = a.job_id AND u.undoes_attempt = a.attempt \
+        AND (u.ended_ms IS NULL OR u.state = 'rolled_back') ORDER BY u.created_ms DESC, u.id DESC LIMIT 1) AS undone_by \
+    FROM job_attempt a";
+/// What [`StepRow`] is read from.
+const STEP_HEAD: &str = "SELECT job_id, attempt, step, title, state, exit_status, detail, output_dropped, started_ms, updated_ms FROM job_step";
+/// Jobs whose tries are read at once.
+const AT_ONCE: usize = 200;
+
 statements! {
     GET = concat!(job_head!(), " WHERE j.id = $1");
-    /// What takes a try back counts until it failed to.
-    ATTEMPTS = "SELECT a.attempt, a.offered_ms, a.begun_ms, a.ended_ms, a.state, a.detail, a.cause, a.remediation, a.version, a.digest, \
-        a.proof, a.cleared, (SELECT u.id FROM job u WHERE u.undoes = a.job_id AND u.undoes_attempt = a.attempt \
-            AND (u.ended_ms IS NULL OR u.state = 'rolled_back') ORDER BY u.created_ms DESC, u.id DESC LIMIT 1) AS undone_by \
-        FROM job_attempt a WHERE a.job_id = $1 ORDER BY a.attempt LIMIT 100";
-    STEPS = "SELECT attempt, step, title, state, exit_status, detail, output_dropped, started_ms, updated_ms \
-        FROM job_step WHERE job_id = $1 ORDER BY attempt, step LIMIT 6400";
     LOG = "SELECT arrival, attempt, step, at_ms, text FROM job_log WHERE job_id = $1 AND arrival > $2 \
         ORDER BY arrival LIMIT $3";
     LOG_END = "SELECT log_pieces, ended_ms FROM job WHERE id = $1";
@@ -46,19 +51,41 @@ impl Db {
         let row: Option<JobRow> =
             on_read!(self, |c| sqlx::query_as(GET).bind(id.0).fetch_optional(c).await)?;
         let Some(row) = row else { return Ok(None) };
-        let attempts: Vec<AttemptRow> =
-            on_read!(self, |c| sqlx::query_as(ATTEMPTS).bind(id.0).fetch_all(c).await)?;
-        let steps: Vec<StepRow> =
-            on_read!(self, |c| sqlx::query_as(STEPS).bind(id.0).fetch_all(c).await)?;
-        let mut by_attempt: BTreeMap<i64, Vec<JobStep>> = BTreeMap::new();
-        for step in steps {
-            by_attempt.entry(step.attempt).or_default().push(step.read(id)?);
+        let attempts = self.attempts_of(&[id]).await?.remove(&id).unwrap_or_default();
+        Ok(Some(JobDetail { attempts, job: row.try_into()? }))
+    }
+
+    /// The tries of jobs, each with its steps, oldest first.
+    pub(crate) async fn attempts_of(
+        &self,
+        jobs: &[JobId],
+    ) -> Result<BTreeMap<JobId, Vec<Attempt>>> {
+        let mut found: BTreeMap<JobId, Vec<Attempt>> = BTreeMap::new();
+        for piece in jobs.chunks(AT_ONCE) {
+            let mut filter = Filter::default();
+            filter.any_id("job_id", piece.iter().map(|job| job.0));
+            let (attempts, steps): (Vec<AttemptRow>, Vec<StepRow>) = (
+                on_read!(self, |c| {
+                    let sql = filter.sql(ATTEMPT_HEAD, " ORDER BY a.job_id, a.attempt");
+                    bind_all!(sqlx::query_as(sql), filter.args()).fetch_all(c).await
+                })?,
+                on_read!(self, |c| {
+                    let sql = filter.sql(STEP_HEAD, " ORDER BY job_id, attempt, step");
+                    bind_all!(sqlx::query_as(sql), filter.args()).fetch_all(c).await
+                })?,
+            );
+            let mut by_attempt: BTreeMap<(Uuid, i64), Vec<JobStep>> = BTreeMap::new();
+            for step in steps {
+                let job = JobId::from(step.job_id);
+                by_attempt.entry((step.job_id, step.attempt)).or_default().push(step.read(job)?);
+            }
+            for row in attempts {
+                let job = JobId::from(row.job_id);
+                let steps = by_attempt.remove(&(row.job_id, row.attempt)).unwrap_or_default();
+                found.entry(job).or_default().push(row.read(job, steps)?);
+            }
         }
-        let attempts = attempts.into_iter().map(|row| {
-            let steps = by_attempt.remove(&row.attempt).unwrap_or_default();
-            row.read(id, steps)
-        });
-        Ok(Some(JobDetail { attempts: attempts.collect::<Result<_>>()?, job: row.try_into()? }))
+        Ok(found)
     }
 
     /// The output of a job after a piece (0: from its beginning), in order of arrival.
@@ -172,6 +199,7 @@ impl TryFrom<JobRow> for Job {
 
 #[derive(Debug, sqlx::FromRow)]
 struct AttemptRow {
+    job_id: Uuid,
     attempt: i64,
     offered_ms: i64,
     begun_ms: Option<i64>,
@@ -211,6 +239,7 @@ impl AttemptRow {
 
 #[derive(Debug, sqlx::FromRow)]
 struct StepRow {
+    job_id: Uuid,
     attempt: i64,
     step: i64,
     title: String,

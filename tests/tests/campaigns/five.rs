@@ -108,7 +108,8 @@ fn started(fleet: &Fleet, [host, code, cause, _, risk]: [&str; 5]) -> String {
 
 /// The document says who wrote, approved and started it, and tells the same as the lists.
 fn document(fleet: &Fleet, id: &str, ended: &Value, only: &Value) {
-    let told = &fleet.anna.ask(&["campaigns", "document", id])["campaign"];
+    let whole = fleet.anna.ask(&["campaigns", "document", id]);
+    let told = &whole["campaign"];
     assert_eq!(told["campaign"]["definition"]["change"], "CHG-42", "{told}");
     let needed = !ended["needs_approval"].as_array().expect("a list").is_empty();
     let approvals: Vec<&Value> =
@@ -121,6 +122,23 @@ fn document(fleet: &Fleet, id: &str, ended: &Value, only: &Value) {
         assert_eq!(host[here], only[there], "{here}: {told}");
     }
     assert_eq!(told["runs"][0]["outcome"], ended["state"], "{told}");
+    // The plan, what was found at the start, and every try with its steps.
+    let plan = whole["plan"].as_array().expect("a list");
+    let done = plan.iter().find(|r| r["id"] == only["remediation"]).expect("the plan has it");
+    assert_eq!(done["is_bound"], json!(true), "{done}");
+    assert_eq!(
+        told["campaign"]["definition"]["remediations"][done["id"].as_str().expect("an id")],
+        done["digest"]
+    );
+    let irreversible = done["cannot_be_undone"].as_array().expect("a list").len();
+    assert!(done["id"] != "apt.configure_pending" || irreversible > 0, "{done}");
+    assert!(done["steps"][0]["does"].is_string() && done["risk"].is_string(), "{done}");
+    assert_eq!(told["found"]["1"]["hosts"], json!(1), "{told}");
+    let job = told["jobs"].as_array().expect("a list").last().expect("a job");
+    assert_eq!((&job["job"]["id"], &job["job"]["state"]), (&only["job"], &only["outcome"]));
+    let last = job["attempts"].as_array().expect("a list").last().expect("a try");
+    assert_eq!((&last["remediation"], &last["proof"]), (&only["remediation"], &only["proof"]));
+    assert!(last["steps"][0]["title"].is_string(), "{last}");
     let rows = told["audit"].as_array().expect("a list");
     let by = |action: &str| rows.iter().find(|r| r["action"] == action).map(|r| &r["actor"]);
     assert_eq!(by("campaign.create"), Some(&json!("user anna")), "{told}");

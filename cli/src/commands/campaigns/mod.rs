@@ -92,7 +92,8 @@ pub(crate) fn run(
         CampaignCommand::Resume(act) => change(ctx, "resume", &act)?,
         CampaignCommand::Abort(act) => change(ctx, "abort", &act)?,
         CampaignCommand::Cancel(act) => change(ctx, "cancel", &act)?,
-        CampaignCommand::Retry(act) => change(ctx, "retry", &act)?,
+        // What ended in error is all that can be retried, named or not.
+        CampaignCommand::Retry { act, failed: _ } => retry(ctx, &act)?,
         CampaignCommand::Undo { act, preview: true } => {
             let path = format!("/campaigns/{}/undo", encode(&act.campaign));
             show::undoable(ctx, &ctx.client.get(&path)?)?;
@@ -161,7 +162,25 @@ fn all(ctx: &Context, filter: &CampaignFilter) -> Result<()> {
 }
 
 fn change(ctx: &Context, verb: &str, act: &Act) -> Result<()> {
+    show::one(ctx, &act_on(ctx, verb, act)?)
+}
+
+fn retry(ctx: &Context, act: &Act) -> Result<()> {
+    let done = act_on(ctx, "retry", act)?;
+    if ctx.output == Output::Table {
+        let hosts = done["retried"].as_u64().unwrap_or_default();
+        output::line(&format!("Hosts that ended in error and get a fresh job: {hosts}"))?;
+        if let Some(left) = done["set_aside"].as_u64().filter(|left| *left > 0) {
+            output::line(&format!(
+                "Hosts that the abort had not reached and that stay so: {left}"
+            ))?;
+        }
+    }
+    show::one(ctx, &done)
+}
+
+fn act_on(ctx: &Context, verb: &str, act: &Act) -> Result<Value> {
     let path = format!("/campaigns/{}/{verb}", encode(&act.campaign));
     let body = act.reason.as_ref().map_or_else(|| json!({}), |why| json!({ "reason": why }));
-    show::one(ctx, &ctx.client.send("POST", &path, &body)?)
+    Ok(ctx.client.send("POST", &path, &body)?)
 }

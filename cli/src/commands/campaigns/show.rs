@@ -35,6 +35,13 @@ const WAVES: &[Column] = &[
     ("HOSTS", "/hosts"),
     ("HOW THEY STAND", "/counts"),
 ];
+const PLANNED: &[Column] = &[
+    ("WAVE", "/wave"),
+    ("SHARE", "/share"),
+    ("LABEL", "/label"),
+    ("HOSTS", "/hosts"),
+    ("WITH ITS LABEL", "/with_label"),
+];
 const COUNTS: &[Column] = &[("HOW", "/name"), ("HOSTS", "/hosts")];
 const LEFT_OUT: &[Column] = &[("LEFT OUT", "/name"), ("HOSTS", "/hosts")];
 const MEMBERS: &[Column] = &[
@@ -96,6 +103,17 @@ pub(super) fn preview(ctx: &Context, item: &Value) -> Result<()> {
         output::line("")?;
         output::table(&left, LEFT_OUT, "")?;
     }
+    let waves: Vec<Value> = list(item, "waves").iter().map(people_count).collect();
+    if !waves.is_empty() {
+        output::line("")?;
+        output::table(&waves, PLANNED, "")?;
+    }
+    for at in texts(item, "next_runs") {
+        output::line(&format!("next run: {at}"))?;
+    }
+    for why in texts(item, "warnings") {
+        output::line(&format!("\nWarning: {why}"))?;
+    }
     for remediation in list(item, "remediations") {
         let id = output::cell(&remediation, "/id");
         let risk = output::cell(&remediation, "/risk");
@@ -109,9 +127,6 @@ pub(super) fn preview(ctx: &Context, item: &Value) -> Result<()> {
         for title in texts(&remediation, "cannot_be_undone") {
             output::line(&format!("  cannot be undone: {title}"))?;
         }
-    }
-    for left in texts(item, "passed_over") {
-        output::line(&format!("\npassed over: {left}"))?;
     }
     let needs = texts(item, "needs_approval");
     output::line("")?;

@@ -37,6 +37,7 @@ pub(super) fn definition(ctx: &Context, text: &Write) -> Result<Value> {
 
 fn which(ctx: &Context, all: &mut Map<String, Value>, flags: &Which) -> Result<()> {
     let texts = [
+        ("problem", &flags.problem),
         ("cause", &flags.cause),
         ("code", &flags.code),
         ("product", &flags.product),

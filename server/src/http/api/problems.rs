@@ -27,6 +27,7 @@ const COLUMNS: &[Column] = &[
     ("last_seen", "/last_seen"),
     ("remediation", "/remediation/id"),
     ("risk", "/remediation/risk"),
+    ("key", "/key"),
 ];
 
 /// The fleet in a few numbers.

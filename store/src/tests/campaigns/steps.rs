@@ -75,6 +75,13 @@ contract! {
         assert_eq!(db.campaign_results(campaign.id, &wanted, &next, at(9)).await.expect("lists").items.len(), 1);
         let document = db.campaign_document(campaign.id, at(9)).await.expect("exports");
         assert_eq!(document.waves, counts.waves, "counted twice by one rule");
+        assert_eq!((document.jobs.len(), document.jobs_omitted, document.steps_omitted), (5, 0, 0));
+        assert_eq!((document.jobs[0].job.id, document.jobs[0].attempts.len()), (job, 1));
+        for kept in &document.jobs {
+            assert_eq!(Some(kept), db.job(kept.job.id).await.expect("reads").as_ref(), "as one by one");
+        }
+        assert_eq!(document.found[&1]["hosts"], 5);
+        assert_eq!(document.found[&1]["left_out"], json!({}));
         let actors: Vec<_> = document.audit.iter().skip(2).map(|row| row.actor.clone()).collect();
         assert!(actors.iter().all(|actor| *actor == format!("campaign {}", campaign.id)));
         assert_eq!(document.audit.last().expect("rows").detail["started_by"], "user anna");
@@ -220,14 +227,51 @@ contract! {
         send(db, started[1].0, [recovers(Some(CODE), at(4))], at(4)).await;
         let named = retry(&over.snapshot, at(5));
         assert_eq!(named.len(), 2);
-        let (again, back) = db.retry_campaign(campaign.id, &named, "once more", ANNA, at(5)).await.expect("retries");
-        assert_eq!((again.state, again.run, again.run_ended, back), (CampaignState::Running, 1, None, 1));
+        let done = db.retry_campaign(campaign.id, &named, "once more", ANNA, at(5)).await.expect("retries");
+        assert_eq!((done.campaign.state, done.campaign.run, done.campaign.run_ended), (CampaignState::Running, 1, None));
+        assert_eq!((done.hosts, done.set_aside), (1, 0));
         let new = settle(db, campaign.id, at(6)).await;
         assert_eq!(new.iter().map(|(host, _)| *host).collect::<Vec<_>>(), [started[0].0]);
         let result = results(db, campaign.id).await.into_iter().find(|r| r.host == started[0].0).expect("there");
         assert_eq!((result.retries, result.job), (1, Some(new[0].1)));
         let error = db.retry_campaign(campaign.id, &named, "", ANNA, at(6)).await.expect_err("at work");
         assert!(matches!(error, StoreError::Conflict(why) if why.contains("nothing is to be retried")));
+    }
+
+    async fn a_retry_after_an_abort_begins_on_no_host_anew(db) {
+        let all = broken(db, 5).await;
+        let fields = json!({"waves": [{"share": "3"}, {"share": "all"}], "thresholds": {"abort": "0"}});
+        let campaign = running(db, 1, &fields, at(2)).await;
+        let started = settle(db, campaign.id, at(2)).await;
+        let [failed, goes_on, queued] = started[..] else { panic!("{started:?}") };
+        works(db, goes_on.0, goes_on.1, JobState::Running, at(3)).await;
+        works(db, failed.0, failed.1, JobState::Failed, at(3)).await;
+        settle(db, campaign.id, at(4)).await;
+        let over = look(db, campaign.id, at(4)).await;
+        assert_eq!(over.campaign.state, CampaignState::Aborted);
+        assert_eq!(state(db, queued.1).await, JobState::Cancelled);
+        let done = db.retry_campaign(campaign.id, &retry(&over.snapshot, at(5)), "mended", ANNA, at(5)).await;
+        let done = done.expect("retries");
+        assert_eq!((done.campaign.state, done.hosts, done.set_aside), (CampaignState::Running, 1, 3));
+        let new = settle(db, campaign.id, at(6)).await;
+        assert_eq!(new.iter().map(|(host, _)| *host).collect::<Vec<_>>(), [failed.0]);
+        works(db, failed.0, new[0].1, JobState::Fixed, at(7)).await;
+        send(db, goes_on.0, [job_says(goes_on.1, 1, JobState::Fixed, at(7))], at(7)).await;
+        assert_eq!(settle(db, campaign.id, at(8)).await, []);
+        let ended = db.campaign(campaign.id).await.expect("reads").expect("there");
+        assert_eq!(ended.state, CampaignState::Completed, "{}", ended.state_reason);
+        let counts = db.campaign_counts(campaign.id, at(9)).await.expect("counts").all;
+        assert_eq!((counts.left_out, counts.states["fixed"], counts.states.len()), (3, 2, 1));
+        let told = results(db, campaign.id).await;
+        let out: Vec<_> = told.iter().filter_map(|r| r.left_out.as_deref()).collect();
+        assert_eq!(out.len(), 3);
+        assert!(out.iter().all(|why| why.contains("not reached before the campaign was aborted")), "{out:?}");
+        // The tries that were put aside are in the document: of all 4 jobs that were made, each.
+        let document = db.campaign_document(campaign.id, at(9)).await.expect("exports");
+        let mut kept: Vec<_> = document.jobs.iter().map(|kept| kept.job.state).collect();
+        kept.sort_unstable_by_key(|state| state.as_str());
+        assert_eq!(kept, [JobState::Cancelled, JobState::Failed, JobState::Fixed, JobState::Fixed]);
+        assert_eq!(all.len(), 5);
     }
 
     async fn a_host_whose_order_expired_is_begun_when_it_is_back(db) {

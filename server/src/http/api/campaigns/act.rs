@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use fleetmend_core::campaign::{CampaignState, Membership, Schedule};
+use fleetmend_core::campaign::{CampaignState, Definition, Membership, Schedule};
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::token::Permission;
-use fleetmend_store::{Campaign, CampaignMove, CampaignText, NewCampaign, UndoStanding, Undoable};
+use fleetmend_store::{
+    Campaign, CampaignMove, CampaignText, NewCampaign, Selection, UndoStanding, Undoable,
+};
 use serde::{Deserialize, Serialize};
 
+use super::preview::for_nobody;
 use super::{Caller, changed, detail, find, keep};
 use crate::campaigns;
 use crate::entropy;
@@ -45,6 +48,9 @@ pub(crate) struct Approve {
 pub(crate) struct Retried {
     /// Hosts that get a fresh job.
     pub(crate) retried: u64,
+    /// Hosts that the abort had not reached, and that are left out from now on; 0 where it was not
+    /// aborted.
+    pub(crate) set_aside: u64,
     /// The campaign.
     #[serde(flatten)]
     pub(crate) campaign: super::CampaignDetailView,
@@ -121,6 +127,7 @@ pub(crate) async fn start_as(
                 "it finds no host now: nothing would be done; its preview says whom it leaves out";
             return Err(Problem::conflict("no_hosts", text).field("selector"));
         }
+        has_its_canaries(definition, &hosts)?;
         call.db()
             .start_campaign((id, &campaign.digest), &hosts, why, caller.who(), call.now)
             .await?
@@ -130,6 +137,20 @@ pub(crate) async fn start_as(
     };
     changed(call, id);
     Ok(started)
+}
+
+/// Refuses to start what would stand still at a wave for a label that nobody has. Where hosts join later
+/// one of them may have it.
+fn has_its_canaries(definition: &Definition, hosts: &Selection) -> Result<(), Problem> {
+    if definition.membership != Membership::Static {
+        return Ok(());
+    }
+    let nobody = definition.waves_for_nobody(hosts.members.iter().map(|member| &member.labels));
+    let Some(first) = nobody.into_iter().next() else { return Ok(()) };
+    let field = format!("waves[{}].label", first.0 - 1);
+    let text =
+        format!("{}: label such a host, or leave the label out of the wave", for_nobody(first));
+    Err(Problem::conflict("no_canary", text).field(field))
 }
 
 /// Starts nothing new.
@@ -155,26 +176,26 @@ pub(crate) async fn cancel(call: Call) -> Answer {
 /// Puts the hosts back that ended in error.
 pub(crate) async fn retry(call: Call) -> Answer {
     let body: Because = call.json()?;
-    let (campaign, retried) = retry_as(&call, call.id()?, because(&body)?).await?;
-    ok(&Retried { retried, campaign: detail(&call, &campaign).await? })
+    let done = retry_as(&call, call.id()?, because(&body)?).await?;
+    let campaign = detail(&call, &done.campaign).await?;
+    ok(&Retried { retried: done.hosts, set_aside: done.set_aside, campaign })
 }
 
-/// Puts the hosts back that ended in error; says how many. Also used by pages.
+/// Puts the hosts back that ended in error. Also used by pages.
 pub(crate) async fn retry_as(
     call: &Call,
     id: CampaignId,
     why: &str,
-) -> Result<(Campaign, u64), Problem> {
+) -> Result<fleetmend_store::Retried, Problem> {
     let caller = Caller::of(call);
     as_of_today(call, &find(call, id).await?).await?;
     let catalogue = call.shared().catalogue;
     let costs = |what: fleetmend_store::NextWork<'_>| campaigns::costs_network(catalogue, what);
     let look = call.db().campaign_snapshot(id, &costs, call.now).await?;
     let hosts = fleetmend_core::campaign::retry(&look.snapshot, call.now);
-    let (campaign, retried) =
-        call.db().retry_campaign(id, &hosts, why, caller.who(), call.now).await?;
+    let done = call.db().retry_campaign(id, &hosts, why, caller.who(), call.now).await?;
     changed(call, id);
-    Ok((campaign, retried))
+    Ok(done)
 }
 
 /// Says what of a campaign can still be taken back.

@@ -29,7 +29,7 @@ pub(crate) use act::{
     Approve, Because, Retried, UndoView, abort, approve, approve_as, cancel, move_as, pause,
     resume, retry, retry_as, start, start_as, undo, undo_as, undo_preview,
 };
-pub(crate) use preview::PreviewView;
+pub(crate) use preview::{PreviewView, RUNS_TOLD};
 pub(crate) use views::{CampaignDetailView, CampaignHostView, CampaignView};
 
 const COLUMNS: &[Column] = &[
@@ -109,8 +109,11 @@ pub(crate) struct DocumentView {
     pub(crate) made_at: Time,
     /// The version of the server that made it.
     pub(crate) server: &'static str,
-    /// The campaign: definition, change number, approvals, runs, waves, the result of every host, the
-    /// rows of the audit log.
+    /// What it may do: each remediation with its risk, its steps, and which of them cannot be taken back.
+    pub(crate) plan: Vec<preview::PlanView>,
+    /// The campaign: definition (with the digest of each remediation that is bound), change number,
+    /// approvals, runs, what each found when it began, waves, the result of every host, every job with
+    /// every try and its steps, the rows of the audit log.
     #[schema(value_type = Object)]
     pub(crate) campaign: serde_json::Value,
 }
@@ -289,8 +292,9 @@ pub(crate) async fn jobs(call: Call) -> Answer {
 pub(crate) async fn document(call: Call) -> Answer {
     let id = find(&call, call.id()?).await?.id;
     let document = call.db().campaign_document(id, call.now).await?;
+    let plan = preview::plan(&call, &document.campaign.definition);
     let campaign = serde_json::to_value(&document).map_err(Problem::internal)?;
-    ok(&DocumentView { made_at: time(call.now), server: env!("CARGO_PKG_VERSION"), campaign })
+    ok(&DocumentView { made_at: time(call.now), server: env!("CARGO_PKG_VERSION"), plan, campaign })
 }
 
 /// Reads and checks a definition.

@@ -19,6 +19,8 @@ use crate::http::problem::Problem;
 
 /// Hosts shown of each list.
 const SHOWN: usize = 50;
+/// Runs that are told ahead.
+pub(crate) const RUNS_TOLD: usize = 3;
 
 /// What a campaign would do.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,8 +52,29 @@ pub(crate) struct PreviewView {
     pub(crate) remediations: Vec<MayDoView>,
     /// Why it needs the approval of a second person; empty where it needs none.
     pub(crate) needs_approval: Vec<String>,
-    /// Hosts that each wave adds.
-    pub(crate) waves: Vec<u64>,
+    /// What each wave would take, were all hosts there.
+    pub(crate) waves: Vec<PlannedView>,
+    /// When its next three runs would begin, by the clock of its zone or of the fallback; none where it is
+    /// started by hand.
+    pub(crate) next_runs: Vec<String>,
+    /// What keeps it from going on as it is written: a wave for a label that no host has.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What a wave would take.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlannedWave)]
+pub(crate) struct PlannedView {
+    /// Which, from 0.
+    pub(crate) wave: usize,
+    /// Its cumulative share: `5`, `10%`, `all`.
+    pub(crate) share: String,
+    /// The label of its canary.
+    pub(crate) label: Option<String>,
+    /// Hosts that it adds: of a wave for a label, those with that label alone.
+    pub(crate) hosts: usize,
+    /// Hosts of the campaign with its label.
+    pub(crate) with_label: Option<usize>,
 }
 
 /// How many are of a kind.
@@ -120,13 +143,45 @@ pub(crate) struct MayDoView {
     pub(crate) undo: &'static str,
     /// Whether it has not yet run on a real system of its kind.
     pub(crate) unproven: bool,
-    /// Hosts whose leading cause it is against.
-    pub(crate) hosts: u64,
+    /// Hosts whose leading cause it is against; none in a document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hosts: Option<u64>,
     /// What each step would do and touch.
     #[schema(value_type = Vec<Object>)]
     pub(crate) steps: Vec<serde_json::Value>,
     /// Those of its steps that cannot be taken back.
     pub(crate) cannot_be_undone: Vec<String>,
+}
+
+/// A remediation that a campaign may do, as its document tells it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CampaignPlan)]
+pub(crate) struct PlanView {
+    /// What it does, by this server's catalogue.
+    #[serde(flatten)]
+    pub(crate) does: MayDoView,
+    /// The digest of what is told here.
+    pub(crate) digest: String,
+    /// Whether it is what the definition binds; else only `bound`, what nothing but its tries can tell of,
+    /// may run.
+    pub(crate) is_bound: bool,
+}
+
+/// What a campaign may do on its hosts, by the catalogue of today.
+pub(crate) fn plan(call: &Call, definition: &Definition) -> Vec<PlanView> {
+    let catalogue = call.shared().catalogue;
+    let tell = |remediation: &Remediation| {
+        let digest = remediation.digest();
+        PlanView {
+            is_bound: definition.remediations.get(&remediation.id) == Some(&digest),
+            does: MayDoView {
+                hosts: None,
+                ..may_do_view(call, definition, remediation, &BTreeMap::new())
+            },
+            digest,
+        }
+    };
+    definition.may_do(catalogue).into_iter().map(tell).collect()
 }
 
 /// Looks what a definition would do now.
@@ -147,23 +202,34 @@ pub(crate) async fn look(
     let mut remediations: Vec<MayDoView> =
         may_do.into_iter().map(|r| may_do_view(call, definition, r, &causes)).collect();
     remediations.sort_by(|a, b| b.hosts.cmp(&a.hosts).then_with(|| a.id.cmp(&b.id)));
-    Ok(view(definition, found, remediations, needs))
+    let labels = || selection.members.iter().map(|member| &member.labels);
+    let planned = definition.waves.iter().zip(definition.planned_waves(labels())).enumerate();
+    let waves = planned.map(|(at, (wave, planned))| PlannedView {
+        wave: at,
+        share: wave.share.to_string(),
+        label: Some(wave.label_text()).filter(|text| !text.is_empty()),
+        hosts: planned.hosts,
+        with_label: planned.with_label,
+    });
+    let warnings = definition.waves_for_nobody(labels()).into_iter().map(for_nobody).collect();
+    // What cannot be read was refused before.
+    let next_runs = definition.next_runs(call.now, RUNS_TOLD).unwrap_or_default();
+    let mut view = view(found, remediations, needs, waves.collect());
+    (view.next_runs, view.warnings) = (next_runs, warnings);
+    Ok(view)
+}
+
+/// What is said of a wave for a label that no host has.
+pub(super) fn for_nobody((wave, label): (usize, String)) -> String {
+    format!("wave {wave} is for hosts with {label}, and no host that it finds now has this label")
 }
 
 fn view(
-    definition: &Definition,
     found: Preview,
     remediations: Vec<MayDoView>,
     needs_approval: Vec<String>,
+    waves: Vec<PlannedView>,
 ) -> PreviewView {
-    let total = usize::try_from(found.hosts).unwrap_or(usize::MAX);
-    let mut before = 0;
-    let mut waves = Vec::new();
-    for wave in &definition.waves {
-        let up_to = if total == 0 { 0 } else { wave.share.of(total).max(before) };
-        waves.push((up_to - before) as u64);
-        before = up_to;
-    }
     PreviewView {
         total: found.hosts,
         busy: found.busy,
@@ -179,6 +245,8 @@ fn view(
         remediations,
         needs_approval,
         waves,
+        next_runs: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -205,7 +273,7 @@ fn may_do_view(
         reboot: remediation.reboot.as_str(),
         undo: remediation.undo().as_str(),
         unproven: remediation.unproven,
-        hosts: causes.iter().filter(|(cause, _)| all || against(cause)).map(|(_, n)| n).sum(),
+        hosts: Some(causes.iter().filter(|(cause, _)| all || against(cause)).map(|(_, n)| n).sum()),
         steps: run.steps.iter().filter_map(|step| serde_json::to_value(step).ok()).collect(),
         cannot_be_undone: cannot.map(|step| step.action.title()).collect(),
     }

@@ -11,6 +11,8 @@ use super::{Time, time};
 /// One cause, or one unexplained code, over the fleet.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ProblemView {
+    /// What names it as `problem` of a campaign's selector.
+    pub(crate) key: String,
     /// The cause's name in the catalogue; null where none is known.
     pub(crate) cause: Option<String>,
     /// Its name for people.
@@ -74,6 +76,12 @@ impl ProblemView {
             subject: None,
         };
         Self {
+            key: crate::campaigns::problem_key(
+                problem.cause.as_deref(),
+                problem.code.as_deref(),
+                problem.product.as_str(),
+                problem.operation.as_str(),
+            ),
             possible_causes: fleetmend_core::triage::priors(catalogue, &key, None).len(),
             name: entry.map(|cause| cause.name.get(lang).to_owned()),
             remediation: best.map(|r| RemediationRef {

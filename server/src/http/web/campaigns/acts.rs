@@ -310,8 +310,12 @@ async fn beginning(call: &Call, look: &CampaignLook, t: Words) -> Result<Said, P
     let c = &look.campaign;
     let found = campaigns::select(call.shared(), &c.definition, Some(c.id), call.now).await?;
     let count = found.members.len() as u64;
-    let first = does::wave_sizes(&c.definition, count).first().copied().unwrap_or(0);
+    let labels = || found.members.iter().map(|member| &member.labels);
+    let first = c.definition.planned_waves(labels()).first().map_or(0, |wave| wave.hosts as u64);
     let mut will = vec![t.f2("act.will_start", t.n("count.hosts", count), t.num(first))];
+    for (wave, label) in c.definition.waves_for_nobody(labels()) {
+        will.push(t.f2("camps.no_canary", t.num(wave), label));
+    }
     if c.definition.schedule != Schedule::ByHand {
         will.push(t.s("act.will_schedule").to_owned());
     }
@@ -347,6 +351,10 @@ fn standing_said(look: &CampaignLook, act: Act, call: &Call, t: Words) -> Vec<St
         }
         Act::Retry => {
             will.push(t.n("act.will_retry", retry(&look.snapshot, call.now).len()));
+            let left = count(&[Outcome::NotReached]);
+            if look.campaign.state == CampaignState::Aborted && left > 0 {
+                will.push(t.n("act.will_set_aside", left));
+            }
             will.push(t.s("act.then.retry").to_owned());
         }
         Act::Resume => {

@@ -61,19 +61,3 @@ pub(crate) fn irreversible(
         })
         .collect()
 }
-
-/// Hosts of each wave by itself, out of so many.
-pub(crate) fn wave_sizes(d: &Definition, hosts: u64) -> Vec<u64> {
-    let total = usize::try_from(hosts).unwrap_or(usize::MAX);
-    let most = d.max_hosts.map_or(total, |most| total.min(most as usize));
-    let mut before = 0;
-    d.waves
-        .iter()
-        .map(|wave| {
-            let until = (wave.share.of(most) as u64).max(before);
-            let own = until - before;
-            before = until;
-            own
-        })
-        .collect()
-}

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::http::StatusCode;
-use fleetmend_core::campaign::{Definition, Remedy};
+use fleetmend_core::campaign::{Definition, PlannedWave, Remedy};
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_store::{Campaign, NameCount, Preview};
@@ -51,6 +51,10 @@ struct PreviewPage {
     may_do: Vec<Does>,
     lines: Vec<Line>,
     sizes: String,
+    /// When its next runs would begin; empty where somebody starts it.
+    next_runs: String,
+    /// Waves for a label that no host has.
+    no_canary: Vec<String>,
     kinds: Vec<(String, String)>,
     /// Whether it can be kept from here: not where a kept one is looked at.
     can_save: bool,
@@ -227,8 +231,13 @@ async fn previewed(call: &Call, draft: Draft, can_save: bool) -> Result<PreviewP
     let id = draft.edits.as_ref().map(|(campaign, _)| campaign.id);
     let found = crate::campaigns::select(call.shared(), definition, id, call.now).await?;
     let view = found.preview(SAMPLE);
-    let sizes = does::wave_sizes(definition, view.hosts);
-    let first = sizes.first().copied().unwrap_or(0);
+    let labels = || found.members.iter().map(|member| &member.labels);
+    let planned = definition.planned_waves(labels());
+    let first = planned.first().map_or(0, |wave| wave.hosts);
+    let of_label = |wave: &PlannedWave| match wave.with_label {
+        Some(known) => t.f2("camps.of_label", t.num(wave.hosts), t.num(known)),
+        None => t.num(wave.hosts),
+    };
     let (edit, revision, _) = edited(&draft);
     Ok(PreviewPage {
         name: definition.name.clone(),
@@ -237,7 +246,13 @@ async fn previewed(call: &Call, draft: Draft, can_save: bool) -> Result<PreviewP
         irreversible: does::irreversible(definition, catalogue, t),
         may_do: does::may_do(definition, catalogue, t),
         lines: words::lines(definition, catalogue, t),
-        sizes: sizes.iter().map(|n| t.num(n)).collect::<Vec<_>>().join(" + "),
+        sizes: planned.iter().map(of_label).collect::<Vec<_>>().join(" + "),
+        next_runs: definition.next_runs(call.now, doing::RUNS_TOLD).unwrap_or_default().join(", "),
+        no_canary: definition
+            .waves_for_nobody(labels())
+            .into_iter()
+            .map(|(wave, label)| t.f2("camps.no_canary", t.num(wave), label))
+            .collect(),
         kinds: kinds(&view, catalogue, t),
         start_label: t.f2("act.start_on", t.num(first), t.n("act.of_hosts", view.hosts)),
         can_save: can_save && p.may_author,
