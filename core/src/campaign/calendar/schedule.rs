@@ -131,13 +131,11 @@ impl Definition {
     /// The moment before which nothing begins by the clock of a zone: that of a single time, or of a
     /// recurring one whose [`Definition::turn`] it is.
     pub(crate) fn not_before(&self, zone: &TimeZone, turn: Option<Timestamp>) -> Option<Timestamp> {
-        match (&self.schedule, &self.zone) {
-            (Schedule::Once { at }, Zone::Host { .. }) => moment(zone, once(at).ok()?),
-            _ => {
-                let just_before = turn?.before(std::time::Duration::from_millis(1));
-                Recurring::of(&self.schedule).ok()??.next(zone, just_before)
-            }
+        if let (Schedule::Once { at }, Zone::Host { .. }) = (&self.schedule, &self.zone) {
+            return moment(zone, once(at).ok()?);
         }
+        let just_before = turn?.before(std::time::Duration::from_millis(1));
+        Recurring::of(&self.schedule).ok()??.next(zone, just_before)
     }
 }
 

@@ -464,6 +464,7 @@ fn expected(member: Member) -> HostStanding {
         wave: None,
         job: None,
         job_state: None,
+        between: None,
         state_since: None,
         begun: None,
         ended: None,

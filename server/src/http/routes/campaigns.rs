@@ -158,7 +158,7 @@ pub(super) const ROUTES: &[Route] = &[
         to!(campaigns::retry),
     )
     .takes(shape::<campaigns::Because>)
-    .gives(shape::<campaigns::Retried>),
+    .gives(shape::<campaigns::RetryView>),
     get(
         "/api/v1/campaigns/{id}/undo",
         P::Read,

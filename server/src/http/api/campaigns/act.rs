@@ -45,7 +45,8 @@ pub(crate) struct Approve {
 
 /// What became of a wish to try again.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct Retried {
+#[schema(as = Retried)]
+pub(crate) struct RetryView {
     /// Hosts that get a fresh job.
     pub(crate) retried: u64,
     /// Hosts that the abort had not reached, and that are left out from now on; 0 where it was not
@@ -178,7 +179,7 @@ pub(crate) async fn retry(call: Call) -> Answer {
     let body: Because = call.json()?;
     let done = retry_as(&call, call.id()?, because(&body)?).await?;
     let campaign = detail(&call, &done.campaign).await?;
-    ok(&Retried { retried: done.hosts, set_aside: done.set_aside, campaign })
+    ok(&RetryView { retried: done.hosts, set_aside: done.set_aside, campaign })
 }
 
 /// Puts the hosts back that ended in error. Also used by pages.

@@ -26,7 +26,7 @@ use crate::http::problem::Problem;
 use crate::http::route::Answer;
 
 pub(crate) use act::{
-    Approve, Because, Retried, UndoView, abort, approve, approve_as, cancel, move_as, pause,
+    Approve, Because, RetryView, UndoView, abort, approve, approve_as, cancel, move_as, pause,
     resume, retry, retry_as, start, start_as, undo, undo_as, undo_preview,
 };
 pub(crate) use preview::{PreviewView, RUNS_TOLD};
