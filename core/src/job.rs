@@ -91,6 +91,11 @@ impl JobState {
         )
     }
 
+    /// Whether the agent has answered, and waits.
+    pub const fn has_answered(self) -> bool {
+        matches!(self, Self::WaitingWindow | Self::Blocked)
+    }
+
     /// How far a job is on its way. An agent's word never takes a job backwards: repeated and
     /// reordered updates are harmless.
     const fn rank(self) -> u8 {
@@ -118,8 +123,8 @@ impl JobState {
 
     /// Whether a job may go from this state to `next`.
     ///
-    /// Forward only, except that *blocked*, *offered* and *queued* change places (a host may drop
-    /// its stream before it begins), and that what the server decides without the agent gives way
+    /// Forward only, except that *blocked*, *waiting_window*, *offered* and *queued* change places (a host
+    /// may drop its stream before it begins), and that what the server decides without the agent gives way
     /// to what the agent later tells: *timed_out* and *not_reached* by the clock, and *cancelled*
     /// where the agent had begun after all.
     pub const fn can_become(self, next: Self) -> bool {

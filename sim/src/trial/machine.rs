@@ -234,7 +234,7 @@ impl Parts {
             match ended.state {
                 state if state.is_final() => return Ok(()),
                 // The host's own runs come while the agent waits for them.
-                JobState::Verifying | JobState::Blocked => {
+                JobState::Verifying | JobState::WaitingWindow | JobState::Blocked => {
                     waits += 1;
                     if waits > WAITS {
                         // The server does not wait longer either.

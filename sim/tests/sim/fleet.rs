@@ -156,7 +156,15 @@ async fn remediate(api: &Api, host: &SimHost, model: &Model, remediation: &str) 
     assert_eq!(status, 201, "{}: {job:#}\n{incident:#}", model.id);
     let id = job["id"].as_str().expect("an id").to_owned();
     let over = |j: &Value| {
-        let open = ["queued", "offered", "blocked", "running", "verifying", "reboot_pending"];
+        let open = [
+            "queued",
+            "offered",
+            "waiting_window",
+            "blocked",
+            "running",
+            "verifying",
+            "reboot_pending",
+        ];
         j["state"] != "rebooting" && !open.iter().any(|s| j["state"] == *s)
     };
     api.wait(&format!("{} {remediation}", model.id), &format!("jobs/{id}"), over).await

@@ -108,7 +108,8 @@ async fn note_cleared(tx: &mut Tx, update: &JobUpdate) -> Result<()> {
 /// The states that are an agent's to tell; the others are the server's own decisions.
 const fn says(state: JobState) -> bool {
     match state {
-        JobState::Blocked
+        JobState::WaitingWindow
+        | JobState::Blocked
         | JobState::Running
         | JobState::RebootPending
         | JobState::Rebooting
@@ -121,11 +122,7 @@ const fn says(state: JobState) -> bool {
         | JobState::NotApplicable
         | JobState::Skipped
         | JobState::Cancelled => true,
-        JobState::Queued
-        | JobState::WaitingWindow
-        | JobState::Offered
-        | JobState::TimedOut
-        | JobState::NotReached => false,
+        JobState::Queued | JobState::Offered | JobState::TimedOut | JobState::NotReached => false,
     }
 }
 

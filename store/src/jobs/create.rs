@@ -79,7 +79,7 @@ impl Db {
             let job = moves::load(tx, id).await?.ok_or_else(|| StoreError::not_found("job", id))?;
             let outcome = match job.state {
                 state if state.is_final() => return Ok(Cancelled::AlreadyOver(state)),
-                JobState::Queued | JobState::WaitingWindow => {
+                JobState::Queued => {
                     let detail = format!("cancelled by {by}: {reason}");
                     let step = Move::by_server(JobState::Cancelled, &detail, now);
                     moves::make(tx, &job, step, now).await?;

@@ -20,8 +20,8 @@ statements! {
     /// take, a restart may be awaited for as long as the remediation says, and a proof for as long from
     /// the beginning of the wait. Whatever a host says, what began is over 30 days after its expiry.
     DUE = "SELECT id, host_id, cancel_requested, expires_ms FROM job WHERE ended_ms IS NULL AND ( \
-        (state IN ('queued', 'waiting_window') AND expires_ms <= $1) \
-        OR (state IN ('offered', 'blocked') AND expires_ms + $2 <= $1) \
+        (state = 'queued' AND expires_ms <= $1) \
+        OR (state IN ('offered', 'waiting_window', 'blocked') AND expires_ms + $2 <= $1) \
         OR (state IN ('running', 'rebooting') AND news_ms + steps_ms + $2 <= $1) \
         OR (state = 'reboot_pending' AND news_ms + verify_ms <= $1) \
         OR (state = 'verifying' AND state_ms + verify_ms <= $1) \

@@ -148,17 +148,34 @@ contract! {
         let items = [
             job_says(made.id, 1, JobState::Running, at(4)),
             job_says(made.id, 1, JobState::Blocked, at(5)),
+            job_says(made.id, 1, JobState::WaitingWindow, at(5)),
             job_says(made.id, 1, JobState::Queued, at(5)),
             job_says(made.id, 1, JobState::NotReached, at(5)),
             job_says(made.id, 2, JobState::Fixed, at(5)),
             job_says(JobId(id(77)), 1, JobState::Fixed, at(5)),
         ];
         let outcome = send(db, all[0], items, at(6)).await;
-        assert_eq!((outcome.applied, outcome.quarantined), (4, 2));
+        assert_eq!((outcome.applied, outcome.quarantined), (5, 2));
         assert_eq!(state(db, made.id).await, JobState::Running);
         send(db, all[0], [job_says(made.id, 1, JobState::Failed, at(7)), job_says(made.id, 1, JobState::Fixed, at(8))], at(8)).await;
         assert_eq!(state(db, made.id).await, JobState::Failed);
         assert_eq!(incidents(db).await[0].state, IncidentState::Open);
+    }
+
+    async fn one_that_waits_for_its_window_is_the_agents_until_it_tells_more(db) {
+        let (host, incident) = broken_host(db).await;
+        let made = db.create_job(&job(500, host, incident), "ops", at(2)).await.expect("made");
+        db.offer(made.id, at(3)).await.expect("offers").expect("an order");
+        let waits = send(db, host, [job_says(made.id, 1, JobState::WaitingWindow, at(4))], at(4)).await;
+        assert_eq!((waits.applied, waits.quarantined), (1, 0));
+        assert_eq!(state(db, made.id).await, JobState::WaitingWindow);
+        // The agent has it: it is asked, and its word is awaited for a while after the expiry.
+        let asked = db.cancel_job(made.id, "no", "user anna", at(5)).await.expect("asks");
+        assert_eq!(asked, crate::Cancelled::Requested);
+        assert_eq!(db.expire_jobs(made.expires, 10).await.expect("looks"), []);
+        let late = made.expires.after(fleetmend_core::limits::JOB_GRACE);
+        assert_eq!(db.expire_jobs(late, 10).await.expect("looks"), [made.id]);
+        assert_eq!(state(db, made.id).await, JobState::Cancelled);
     }
 
     async fn output_is_kept_once_in_order_and_within_its_bound(db) {

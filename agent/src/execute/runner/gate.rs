@@ -49,6 +49,18 @@ pub(super) enum Gate {
     Stopped,
 }
 
+/// Why it does not begin now, and the state that it waits in.
+pub(super) struct Obstacle {
+    pub(super) why: String,
+    state: JobState,
+}
+
+impl Obstacle {
+    fn blocks(why: String) -> Self {
+        Self { why, state: JobState::Blocked }
+    }
+}
+
 impl<'r> Work<'r> {
     pub(in crate::execute) fn new(task: Task, remediation: Option<&'r Remediation>) -> Self {
         Self { task, remediation }
@@ -142,16 +154,16 @@ impl Desk<'_> {
                 Some(Objection::Refused(why)) => {
                     return Ok(Gate::Ends(JobState::Skipped, why));
                 }
-                Some(Objection::NotNow(why)) => Some(why),
+                Some(Objection::NotNow(why)) => Some(Obstacle::blocks(why)),
                 None => match self.not_now(work) {
-                    Some(why) => Some(why),
-                    None => self.blocker(work).await,
+                    Some(obstacle) => Some(obstacle),
+                    None => self.blocker(work).await.map(Obstacle::blocks),
                 },
             };
             // It may have waited behind another job, or for a stopped agent, and not for an obstacle.
             let late = patience.is_over_by(limits::CLOCK_SKEW, now);
             let late = late.then(|| "the agent had other work, or did not run".to_owned());
-            let Some(why) = obstacle.or(late) else {
+            let Some(Obstacle { why, state }) = obstacle.or(late.map(Obstacle::blocks)) else {
                 if looked || !work.moves_files() {
                     return Ok(Gate::Open);
                 }
@@ -168,7 +180,7 @@ impl Desk<'_> {
                 return Ok(Gate::Ends(JobState::Skipped, why));
             }
             if told != why {
-                self.tell(JobState::Blocked, &why, None);
+                self.tell(state, &why, None);
                 told = why;
             }
             tokio::select! {
@@ -211,7 +223,7 @@ impl Desk<'_> {
     }
 
     /// The halt, freezes, the order's own spans, and a clock by which none of these can be told.
-    fn not_now(&self, work: Work<'_>) -> Option<String> {
+    fn not_now(&self, work: Work<'_>) -> Option<Obstacle> {
         let now = self.shop.clock.now();
         let since = self.order().not_before;
         // When the order was taken its time had come: since then the clock was set back, as by a start
@@ -219,7 +231,7 @@ impl Desk<'_> {
         let clock = (now.after(limits::CLOCK_SKEW) < since).then(|| {
             format!("clock_wrong: by this host's clock it is {now}, and the order is of {since}")
         });
-        clock.or_else(|| self.held(now, work.changes(), Some(work.minutes())))
+        clock.map(Obstacle::blocks).or_else(|| self.held(now, work.changes(), Some(work.minutes())))
     }
 
     /// The halt, freezes and the order's own spans, with `minutes` of work ahead; by the server's clock
@@ -229,16 +241,18 @@ impl Desk<'_> {
         now: Timestamp,
         changes: bool,
         minutes: Option<u32>,
-    ) -> Option<String> {
+    ) -> Option<Obstacle> {
         let holds = &self.shop.holds;
         let at = |now| {
-            let window = || self.order().waits_for_window(now, minutes?);
-            holds.obstacle(now, changes).or_else(window)
+            let waits = |why| Obstacle { why, state: JobState::WaitingWindow };
+            let window = || self.order().waits_for_window(now, minutes?).map(waits);
+            holds.obstacle(now, changes).map(Obstacle::blocks).or_else(window)
         };
         let by_server = || {
             let there = holds.server_time(now)?;
-            let why = at(there)?;
-            Some(format!("{why} (by its server's clock it is {there}, by its own {now})"))
+            let Obstacle { why, state } = at(there)?;
+            let why = format!("{why} (by its server's clock it is {there}, by its own {now})");
+            Some(Obstacle { why, state })
         };
         at(now).or_else(by_server)
     }

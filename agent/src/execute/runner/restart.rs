@@ -168,8 +168,8 @@ impl Desk<'_> {
             ));
         }
         let window = (self.order().reboot == RebootPolicy::InWindow).then_some(RESTART_MINUTES);
-        if let Some(why) = self.held(now, true, window) {
-            return Some(why);
+        if let Some(held) = self.held(now, true, window) {
+            return Some(held.why);
         }
         if let Some(why) = never(self.shop).await {
             return Some(why);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use fleetmend_core::campaign::RebootPolicy;
 use fleetmend_core::evidence::{Answer, Evidence, Finding};
 use fleetmend_core::hold::{Freeze, Halt, Interval};
-use fleetmend_core::job::{JobState, ProofLevel};
+use fleetmend_core::job::{JobState, JobUpdate, ProofLevel};
 use fleetmend_core::knowledge::Verification;
 use fleetmend_core::order::{Order, Task};
 use fleetmend_core::step::{Action, Tool};
@@ -45,7 +45,7 @@ async fn blocked(world: &World, executor: &Executor, change: impl FnOnce()) -> S
     let mut why = String::new();
     let look = async {
         loop {
-            let now = told(executor).into_iter().rfind(|u| u.state == JobState::Blocked);
+            let now = told(executor).into_iter().rfind(|u| u.state.has_answered());
             if let Some(update) = now {
                 why = update.detail;
                 break;
@@ -139,6 +139,7 @@ async fn a_freeze_is_kept_to_with_the_server_away() {
     offer(&world, &executor, &world.order(1));
     let why = blocked(&world, &executor, || world.clock.advance(HOUR / 2)).await;
     assert!(why.starts_with("a freeze until ") && why.ends_with(": end of the quarter"), "{why}");
+    assert!(told(&executor).iter().any(|u| u.state == JobState::Blocked && u.detail == why));
     assert_eq!(end(&told(&executor)).0, JobState::Fixed);
 }
 
@@ -157,6 +158,8 @@ async fn it_begins_in_its_window_and_not_with_too_little_of_it_left() {
     offer(&world, &executor, &Order { begin_in, ..world.order(1) });
     let why = blocked(&world, &executor, || world.clock.advance(minute * 30)).await;
     assert!(why.contains("this one closes") && why.contains("opens"), "{why}");
+    let waits = |u: &&JobUpdate| u.detail == why && u.state == JobState::WaitingWindow;
+    assert_eq!(told(&executor).iter().filter(waits).count(), 1, "told once, as what it is");
     assert_eq!(end(&told(&executor)).0, JobState::Fixed);
 }
 
