@@ -21,8 +21,8 @@ statements! {
 
 /// The setting that halts the fleet while it is there.
 const HALT: &str = "halt";
-/// The setting that says what was last written to the audit log of the server's halt file.
-const FILE_NOTED: &str = "halt.file";
+/// The settings that say what was last written to the audit log of a server's halt file begin so.
+const FILE_NOTED: &str = "halt.file.";
 /// What a halt is of, in the audit log.
 const FLEET: &str = "fleet";
 
@@ -69,19 +69,30 @@ impl Db {
         })
     }
 
-    /// Writes to the audit log that the server's halt file came or went, once each. Says whether it
-    /// was news. What is told again after a crash or a restart is none.
-    pub async fn note_halt_file(&self, mark: Option<&HaltMark>, now: Timestamp) -> Result<bool> {
+    /// Writes to the audit log that the halt file of a server came or went, once each. Says whether it
+    /// was news. What is told again after a crash or a restart is none; each server of several speaks of
+    /// its own file only.
+    pub async fn note_halt_file(
+        &self,
+        server: &str,
+        mark: Option<&HaltMark>,
+        now: Timestamp,
+    ) -> Result<bool> {
         let text = mark.map(to_json).transpose()?.unwrap_or_default();
+        let noted = format!("{FILE_NOTED}{server}");
         transaction!(self, |tx| {
-            if read(tx, FILE_NOTED).await?.unwrap_or_default() == text {
+            if read(tx, &noted).await?.unwrap_or_default() == text {
                 return Ok(false);
             }
-            run!(&mut *tx, sqlx::query(SET_ANEW).bind(FILE_NOTED).bind(&text))?;
+            if text.is_empty() {
+                run!(&mut *tx, sqlx::query(LIFT).bind(&noted))?;
+            } else {
+                run!(&mut *tx, sqlx::query(SET_ANEW).bind(&noted).bind(&text))?;
+            }
             let action = if mark.is_some() { "fleet.halt" } else { "fleet.resume" };
             let by = mark.map_or("command line", |mark| mark.by.as_str());
             let reason = mark.map(|mark| mark.reason.as_str());
-            let detail = json!({"way": "file", "reason": reason});
+            let detail = json!({"way": "file", "server": server, "reason": reason});
             audit::note(tx, (by, now), action, FLEET.to_owned(), detail).await?;
             Ok(true)
         })

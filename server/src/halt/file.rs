@@ -11,6 +11,8 @@ use fleetmend_store::HaltMark;
 
 /// The file's name.
 pub const FILE: &str = "halt";
+/// The file that holds the server's own name.
+const SERVER: &str = "server-id";
 /// The most that is read of it.
 const MOST: u64 = 4_096;
 
@@ -36,6 +38,28 @@ pub fn read(data_dir: &Path) -> Option<HaltMark> {
         // Written by hand: its first line is taken for the reason.
         None => foreign(written, text.lines().next().unwrap_or_default().trim()),
     })
+}
+
+/// What distinguishes the server of this data directory from others of its database: drawn once and kept
+/// there. Where nothing can be kept, the directory's own name.
+pub(super) fn server_name(data_dir: &Path) -> String {
+    let path = data_dir.join(SERVER);
+    let kept = || {
+        let text = std::fs::read_to_string(&path).ok()?;
+        text.trim().parse::<uuid::Uuid>().ok().map(|id| id.to_string())
+    };
+    if let Some(id) = kept() {
+        return id;
+    }
+    let id = uuid::Uuid::from_bytes(crate::entropy::bytes()).to_string();
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+    match made.and_then(|mut file| file.write_all(id.as_bytes())) {
+        Ok(()) => id,
+        Err(error) => kept().unwrap_or_else(|| {
+            tracing::warn!(%error, path = %path.display(), "the server's own name cannot be kept");
+            data_dir.display().to_string()
+        }),
+    }
 }
 
 fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -126,6 +150,16 @@ mod tests {
         assert!(lift(dir.path()).expect("taken away"));
         assert!(!lift(dir.path()).expect("nothing there"));
         assert_eq!(read(dir.path()), None);
+    }
+
+    #[test]
+    fn a_server_keeps_its_name_with_its_directory() {
+        let (one, two) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+        let name = server_name(one.path());
+        assert_eq!(server_name(one.path()), name, "after a restart too");
+        assert_ne!(server_name(two.path()), name);
+        std::fs::write(two.path().join(SERVER), "damaged").expect("written");
+        assert_eq!(server_name(two.path()), two.path().display().to_string());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use fleetmend_core::host::Labels;
 use fleetmend_core::limits;
 use fleetmend_core::time::{Clock, Timestamp};
 use fleetmend_store::{Db, HaltMark};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 
 use crate::events::Event;
 use crate::lifecycle::Lifecycle;
@@ -35,6 +35,8 @@ pub struct Halt(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     data_dir: PathBuf,
+    /// What the audit log calls this server among those of one database.
+    server: OnceCell<String>,
     standing: watch::Sender<Standing>,
     /// The freezes that hold now or soon: agents are told of them as of the halt.
     freezes: watch::Sender<Vec<FreezeSpan>>,
@@ -76,7 +78,8 @@ impl Halt {
     pub fn new(data_dir: PathBuf) -> Self {
         let standing = watch::Sender::new(Standing::default());
         let freezes = watch::Sender::new(Vec::new());
-        Self(Arc::new(Inner { data_dir, standing, freezes, look: Notify::new() }))
+        let server = OnceCell::new();
+        Self(Arc::new(Inner { data_dir, server, standing, freezes, look: Notify::new() }))
     }
 
     /// What halts the fleet, as last seen.
@@ -164,7 +167,7 @@ impl Halt {
         let database = db.halt_mark().await?;
         self.change(|standing| standing.database = database);
         let file = self.standing().file;
-        db.note_halt_file(file.as_ref(), clock.now()).await?;
+        db.note_halt_file(self.server().await, file.as_ref(), clock.now()).await?;
         let freezes = db.freeze_spans(clock.now()).await?;
         self.0.freezes.send_if_modified(|known| {
             let new = *known != freezes;
@@ -172,6 +175,15 @@ impl Halt {
             new
         });
         Ok(())
+    }
+
+    async fn server(&self) -> &str {
+        let name = || async {
+            let dir = self.0.data_dir.clone();
+            let named = tokio::task::spawn_blocking(move || file::server_name(&dir)).await;
+            named.unwrap_or_else(|_| self.0.data_dir.display().to_string())
+        };
+        self.0.server.get_or_init(name).await
     }
 
     async fn look_at_file(&self) {

@@ -21,13 +21,28 @@ contract! {
 
     async fn a_halt_file_is_noted_once_when_it_comes_and_once_when_it_goes(db) {
         let mark = HaltMark { by: "command line".into(), since: at(1), reason: "fire".into() };
-        assert!(!db.note_halt_file(None, at(0)).await.expect("nothing new"));
-        assert!(db.note_halt_file(Some(&mark), at(1)).await.expect("noted"));
-        assert!(!db.note_halt_file(Some(&mark), at(2)).await.expect("known"));
-        assert!(db.note_halt_file(None, at(3)).await.expect("noted"));
-        assert!(!db.note_halt_file(None, at(4)).await.expect("known"));
+        assert!(!db.note_halt_file("one", None, at(0)).await.expect("nothing new"));
+        assert!(db.note_halt_file("one", Some(&mark), at(1)).await.expect("noted"));
+        assert!(!db.note_halt_file("one", Some(&mark), at(2)).await.expect("known"));
+        assert!(db.note_halt_file("one", None, at(3)).await.expect("noted"));
+        assert!(!db.note_halt_file("one", None, at(4)).await.expect("known"));
         assert_eq!(db.halt_mark().await.expect("reads"), None, "the file is the server's business");
         assert_eq!(log(db).await, ["command line fleet.resume", "command line fleet.halt"]);
+    }
+
+    async fn servers_with_different_halt_files_write_each_change_once(db) {
+        let of = |reason: &str| HaltMark { by: "command line".into(), since: at(1), reason: reason.into() };
+        let (fire, flood) = (of("fire"), of("flood"));
+        let all = [("one", Some(&fire)), ("two", None), ("three", Some(&flood))];
+        for minute in 1..4 {
+            for (server, mark) in all {
+                let news = db.note_halt_file(server, mark, at(minute)).await.expect("notes");
+                assert_eq!(news, minute == 1 && mark.is_some(), "{server} at {minute}");
+            }
+        }
+        assert!(db.note_halt_file("one", None, at(5)).await.expect("notes"));
+        assert!(!db.note_halt_file("two", None, at(5)).await.expect("notes"));
+        assert_eq!(log(db).await, ["command line fleet.resume", "command line fleet.halt", "command line fleet.halt"]);
     }
 }
 

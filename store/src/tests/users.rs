@@ -197,6 +197,16 @@ contract! {
         assert_eq!(u32::from(one.is_ok()) + u32::from(two.is_ok()), 1, "{one:?} {two:?}");
     }
 
+    async fn an_admin_whose_password_for_one_log_in_ran_out_is_no_other_admin(db) {
+        db.create_user(&user(1, "anna", Role::Admin), "test", at(0)).await.expect("made");
+        let until = NewPassword { one_time_until: Some(at(10)), ..own("once") };
+        let boris = NewUser { password: until, ..user(2, "boris", Role::Admin) };
+        db.create_user(&boris, "test", at(0)).await.expect("made");
+        refused_as(db.set_user_disabled(user_id(1), true, "test", at(10)).await, "last admin");
+        refused_as(db.set_user_role(user_id(1), Role::Author, "test", at(11)).await, "last admin");
+        db.set_user_role(user_id(1), Role::Author, "test", at(9)).await.expect("the other can log in yet");
+    }
+
     async fn refused_tries_lock_the_name_and_not_its_owners_browser(db) {
         two_admins(db).await;
         try_in(db, "anna", true, &browse(10, None), at(1)).await;

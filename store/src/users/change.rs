@@ -25,7 +25,9 @@ statements! {
     SET_PASSWORD = "UPDATE user_account SET password_hash = $2, password_ms = $3, must_change = $4, \
         password_until_ms = $5, failures = 0, lock_outs = 0, locked_until_ms = 0 WHERE id = $1";
     PASSWORD = "SELECT password_hash FROM user_account WHERE id = $1";
-    OTHER_ADMINS = "SELECT COUNT(*) FROM user_account WHERE role = 'admin' AND disabled_ms IS NULL AND id <> $1";
+    /// One whose password for one log-in has run out can do nothing until somebody gives it another.
+    OTHER_ADMINS = "SELECT COUNT(*) FROM user_account WHERE role = 'admin' AND disabled_ms IS NULL AND id <> $1 \
+        AND (must_change = FALSE OR password_until_ms IS NULL OR password_until_ms > $2)";
     END_SESSIONS = "DELETE FROM web_session WHERE user_id = $1 AND id <> $2";
     FORGET_BROWSERS = "DELETE FROM user_browser WHERE user_id = $1";
     VOID_TOKENS = "UPDATE api_token SET revoked_ms = $2 WHERE user_id = $1 AND revoked_ms IS NULL AND role = $3";
@@ -89,7 +91,7 @@ impl Db {
                 return Ok(Ended::default());
             }
             if role != Role::Admin {
-                keep_an_admin(tx, &user).await?;
+                keep_an_admin(tx, &user, now).await?;
             }
             run!(tx, sqlx::query(SET_ROLE).bind(id.0).bind(role.as_str()))?;
             let ended = Ended {
@@ -119,7 +121,7 @@ impl Db {
             let since = disabled.then_some(now.as_millis());
             let mut ended = Ended::default();
             if disabled {
-                keep_an_admin(tx, &user).await?;
+                keep_an_admin(tx, &user, now).await?;
                 ended.sessions = end_sessions(tx, id, None).await?;
                 ended.tokens = void_tokens(tx, id, |_| true, now).await?;
                 run!(tx, sqlx::query(FORGET_BROWSERS).bind(id.0))?;
@@ -237,12 +239,15 @@ async fn void_tokens(
 }
 
 /// Refuses to take the last admin away.
-async fn keep_an_admin(tx: &mut Tx, user: &User) -> Result<()> {
+async fn keep_an_admin(tx: &mut Tx, user: &User, now: Timestamp) -> Result<()> {
     if user.role != Role::Admin || user.disabled.is_some() {
         return Ok(());
     }
-    let others: i64 =
-        on_tx!(tx, |c| sqlx::query_scalar(OTHER_ADMINS).bind(user.id.0).fetch_one(c).await)?;
+    let others: i64 = on_tx!(tx, |c| sqlx::query_scalar(OTHER_ADMINS)
+        .bind(user.id.0)
+        .bind(now.as_millis())
+        .fetch_one(c)
+        .await)?;
     if others > 0 {
         return Ok(());
     }
