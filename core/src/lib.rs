@@ -24,6 +24,7 @@ pub mod overdue;
 pub mod passwords;
 pub mod plan;
 pub mod probe;
+pub mod reason;
 pub mod report;
 pub mod retry;
 pub mod span;

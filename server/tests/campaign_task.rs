@@ -17,8 +17,19 @@ use fleetmend_core::words::Slug;
 use fleetmend_server::background::tasks::{Campaigns, Climb};
 use fleetmend_server::background::{BackgroundTask as _, Outcome};
 use fleetmend_store::{Campaign, HostItems, JobFilter, PageRequest, Who};
-use http_support::{Site, id};
+use http_support::{Site, id, on_postgres};
 use serde_json::{Value, json};
+
+on_postgres!(
+    waves_open_one_after_the_other_and_a_halt_holds_them,
+    errors_abort_it_and_nothing_more_starts,
+    two_planners_start_each_host_once,
+    a_host_that_nothing_automatic_helps_is_left_out_with_the_reason,
+    a_site_has_no_more_at_once_though_what_is_chosen_costs_more_than_its_cause_lets_expect,
+    an_approval_ends_with_the_remediations_that_it_was_given_for,
+    a_host_that_has_not_told_what_is_needed_is_looked_at_again_and_left_out_after_a_day,
+    an_undo_goes_by_waves_without_the_canaries_and_the_hours_of_what_it_takes_back,
+);
 
 const ANNA: Who<'static> = Who { actor: "user anna", person: "user anna" };
 
@@ -301,7 +312,8 @@ async fn an_approval_ends_with_the_remediations_that_it_was_given_for() {
         site.shared.db.campaign(id).await.expect("reads").expect("there")
     };
     assert_eq!(state(&site, campaign).await.state, CampaignState::Running);
-    assert!(state(&site, campaign).await.approved_by.is_some());
+    let before = state(&site, campaign).await;
+    assert!(before.approved_by.is_some());
     assert_eq!(state(&site, waiting).await.state, CampaignState::Scheduled);
 
     // The server comes back with a catalogue in which the same name means something else.
@@ -319,6 +331,18 @@ async fn an_approval_ends_with_the_remediations_that_it_was_given_for() {
     let resumed =
         site.post(&author, &format!("/api/v1/campaigns/{campaign}/resume"), &json!({})).await;
     assert_eq!(resumed.status, 409, "{}", resumed.text);
+    let queue = site.get(&author, "/api/v1/approvals").await.json();
+    assert_eq!(queue["total"], 2, "the one that is paused waits for a second person too: {queue}");
+    // Approved as it is now, it may go on; what was approved before counts for nothing.
+    let (db, now) = (&site.shared.db, site.clock.now());
+    assert_ne!(before.digest, paused.digest);
+    db.approve_campaign(campaign, &paused.digest, "", ANNA, now).await.expect("approved");
+    let resumed =
+        site.post(&author, &format!("/api/v1/campaigns/{campaign}/resume"), &json!({})).await;
+    assert_eq!(resumed.status, 200, "{}", resumed.text);
+    look(&site).await;
+    let goes_on = state(&site, campaign).await;
+    assert_eq!(goes_on.state, CampaignState::Running, "{}", goes_on.state_reason);
     let asks = state(&site, waiting).await;
     assert_eq!((asks.state, asks.approved_by), (CampaignState::AwaitingApproval, None));
 
@@ -347,7 +371,6 @@ async fn a_host_that_has_not_told_what_is_needed_is_looked_at_again_and_left_out
     named["remedy"] = json!({ "remediation": { "id": "apt.reinstall_package" } });
     named["waves"] = json!([{ "share": "all" }]);
     let campaign_id = started(&site, &author, &named).await;
-    // Since when it waits, the task remembers.
     let mut task = Campaigns::new(site.shared.clone()).without_pause();
     carry_on(&mut task).await;
     assert_eq!(jobs(&site, campaign_id, JobState::Queued).await, []);
@@ -379,7 +402,8 @@ async fn a_host_that_has_not_told_what_is_needed_is_looked_at_again_and_left_out
     // The other is left out in the end.
     site.clock.advance(limits::EVIDENCE_WAIT);
     site.shared.db.touch_hosts(&[(hosts[1], site.clock.now())]).await.expect("is heard of");
-    carry_on(&mut task).await;
+    // Since when it waits is known after a restart too.
+    look(&site).await;
     let left = site.get(&author, &format!("{path}left_out")).await.json();
     assert_eq!(left["total"], 1, "{left}");
     assert!(campaign(&site, campaign_id).await.state.is_final());

@@ -4,8 +4,17 @@
 mod http_support;
 
 use axum::http::StatusCode;
+use fleetmend_core::campaign::CampaignState;
+use fleetmend_core::ids::{CampaignId, HostId, SpoolEpoch};
+use fleetmend_core::job::{JobState, JobUpdate, ProofLevel};
+use fleetmend_core::spool_item::SpoolItem;
+use fleetmend_core::time::Clock as _;
 use fleetmend_core::token::Role;
-use http_support::{Answered, HOSTILE, Site};
+use fleetmend_server::background::tasks::Campaigns;
+use fleetmend_server::background::{BackgroundTask as _, Outcome};
+use fleetmend_store::{Campaign, HostItems, JobFilter, PageRequest, Who};
+use http_support::{Answered, HOSTILE, Site, id};
+use serde_json::json;
 
 /// What the form of a problem's page leads to, with strict defaults.
 const WRITTEN: &str = "name=Interrupted+dpkg&reason=change+17&change=CHG-17&cause=dpkg_interrupted\
@@ -298,4 +307,217 @@ async fn freezes_and_the_halt_have_their_pages() {
     assert!(page.text.contains("smoke") && page.text.contains("action=\"/halt/lift\""));
     let lifted = author.form(&site, "/halt/lift", "").await;
     assert_eq!(lifted.status, StatusCode::SEE_OTHER, "{}", main_of(&lifted.text));
+}
+
+/// What a page shows to people: no tags, no code, no scripts; what is named as English besides.
+fn shown(page: &str) -> String {
+    let mut text = page.to_owned();
+    for element in ["code", "pre", "script", "style", "option", "textarea"] {
+        let (from, to) = (format!("<{element}"), format!("</{element}>"));
+        while let Some(at) = text.find(&from) {
+            let end = text[at..].find(&to).map_or(text.len(), |end| at + end + to.len());
+            text.replace_range(at..end, " ");
+        }
+    }
+    let mut shown = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, tag)) = rest.split_once('<') {
+        shown.push_str(before);
+        shown.push('|');
+        rest = tag.split_once('>').map_or("", |(_, rest)| rest);
+    }
+    shown + rest
+}
+
+/// Three English words in a row and more.
+fn english(page: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for piece in shown(page).split('|') {
+        let mut row: Vec<&str> = Vec::new();
+        for word in piece.split_whitespace().chain(["."]) {
+            let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+            let is_english = bare.len() > 1 && bare.chars().all(|c| c.is_ascii_alphabetic());
+            if is_english {
+                row.push(word);
+                continue;
+            }
+            if row.len() > 2 {
+                found.push(row.join(" "));
+            }
+            row.clear();
+        }
+    }
+    found
+}
+
+/// Whoever approves.
+const ANNA: Who<'static> = Who { actor: "user anna", person: "user anna" };
+
+struct Fleet {
+    site: Site,
+    token: String,
+    cookie: String,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        let site = Site::new().await;
+        for n in 11..=20 {
+            let host = site.host(n, &format!("web-{n}"), false, false).await;
+            site.failure(host, n, "dpkg was interrupted").await;
+        }
+        let token = site.token(Role::Author).await;
+        let cookie = site.log_in(&token).await;
+        Self { site, token, cookie }
+    }
+
+    /// A campaign on some hosts, approved.
+    async fn made(&self, hosts: &[u128], fields: serde_json::Value) -> Campaign {
+        let hosts: Vec<HostId> = hosts.iter().map(|n| id(*n)).collect();
+        let mut written = json!({
+            "name": "Прерванный dpkg", "reason": "обновления стоят", "max_risk": "disruptive",
+            "selector": { "cause": "dpkg_interrupted", "hosts": hosts }, "gate": { "soak": "0s" },
+            "remedy": { "remediation": { "id": "apt.configure_pending" } },
+            "waves": [{ "share": "1" }, { "share": "all" }],
+        });
+        for (name, value) in fields.as_object().expect("fields") {
+            written[name] = value.clone();
+        }
+        let made = self.site.post(&self.token, "/api/v1/campaigns", &written).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        let campaign: CampaignId = made.json()["id"].as_str().expect("an id").parse().expect("id");
+        self.now(campaign).await
+    }
+
+    async fn now(&self, id: CampaignId) -> Campaign {
+        self.site.shared.db.campaign(id).await.expect("reads").expect("there")
+    }
+
+    async fn started(&self, hosts: &[u128], fields: serde_json::Value) -> CampaignId {
+        let made = self.made(hosts, fields).await;
+        let (db, now) = (&self.site.shared.db, self.site.clock.now());
+        if made.lacks_approval() {
+            db.approve_campaign(made.id, &made.digest, "", ANNA, now).await.expect("approved");
+        }
+        let path = format!("/api/v1/campaigns/{}/start", made.id);
+        let done = self.site.post(&self.token, &path, &json!({})).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        self.look().await;
+        made.id
+    }
+
+    async fn look(&self) {
+        let mut task = Campaigns::new(self.site.shared.clone()).without_pause();
+        while task.activate().await.outcome == Outcome::More {}
+    }
+
+    /// The job of a campaign that an agent has not begun ends so.
+    async fn ends(&self, campaign: CampaignId, state: JobState) {
+        let db = &self.site.shared.db;
+        let queued = vec![JobState::Queued];
+        let wanted = JobFilter { campaign: Some(campaign), state: queued, ..JobFilter::default() };
+        let jobs = db.jobs(&wanted, &PageRequest::first(9)).await.expect("reads").items;
+        let now = self.site.clock.now();
+        for job in jobs {
+            db.offer(job.id, now).await.expect("offers").expect("an order");
+            for (sequence, state) in [(1, JobState::Running), (2, state)] {
+                let update = JobUpdate {
+                    job: job.id,
+                    attempt: 1,
+                    state,
+                    detail: "the cause is not there any more: dpkg".to_owned(),
+                    step: None,
+                    evidence: Vec::new(),
+                    proof: (state == JobState::Fixed).then_some(ProofLevel::Repeated),
+                    at: now,
+                };
+                let item = SpoolItem::Job(Box::new(update));
+                let (host, epoch) = (job.host, SpoolEpoch(id(7_000)));
+                let batch = [HostItems { host, epoch, items: vec![(sequence, item.into())] }];
+                db.ingest(&batch, now, &mut || [5; 10]).await.expect("ingests");
+            }
+        }
+        self.look().await;
+    }
+
+    async fn reads(&self, id: CampaignId, state: CampaignState) {
+        let campaign = self.now(id).await;
+        assert_eq!(campaign.state, state, "{}", campaign.state_reason);
+        let acts = ["approve", "start", "pause", "resume", "abort", "cancel", "retry", "undo"];
+        let acts = acts.map(|act| format!("/campaigns/{id}/{act}"));
+        let pages = ["/campaigns", "/approvals", "/jobs"].map(str::to_owned);
+        let own = ["", "/preview"].map(|page| format!("/campaigns/{id}{page}"));
+        for path in own.iter().chain(&acts).chain(&pages) {
+            let page = self.site.page(&self.cookie, path, "ru").await;
+            if page.status == StatusCode::FORBIDDEN {
+                // An author approves nothing: what a refusal of a whole page says is the API's.
+                continue;
+            }
+            let main = main_of(&page.text);
+            assert_eq!(english(&main), Vec::<String>::new(), "{state} {path}: {}", shown(&main));
+        }
+        // The words are there, and told.
+        let page = self.site.page(&self.cookie, &own[0], "ru").await.text;
+        let reasons = [&campaign.state_reasons, &campaign.waiting_reasons, &campaign.needs];
+        let said = reasons.iter().any(|reasons| !reasons.is_empty());
+        assert!(
+            said || state == CampaignState::Draft || state == CampaignState::Cancelled,
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_page_of_a_campaign_is_english_to_a_russian_reader() {
+    use CampaignState as S;
+    assert_eq!(english("<p>весь <b>the fleet is</b> halted</p><code>a b c d</code>").len(), 1);
+    let mut fleet = Fleet::new().await;
+    let verifies = json!({ "remedy": "verify_only" });
+    let draft = fleet.made(&[11], verifies.clone()).await;
+    fleet.reads(draft.id, S::Draft).await;
+    fleet
+        .site
+        .post(&fleet.token, &format!("/api/v1/campaigns/{}/cancel", draft.id), &json!({}))
+        .await;
+    fleet.reads(draft.id, S::Cancelled).await;
+    let asks = json!({ "max_risk": "dangerous", "standard_change": "ночь", "max_hosts": 900 });
+    let asks = fleet.made(&[11, 12], asks).await;
+    assert!(asks.needs.len() > 2, "{:?}", asks.needs);
+    fleet.reads(asks.id, S::AwaitingApproval).await;
+    let later = json!({ "schedule": { "once": { "at": "2030-01-01T22:00" } }, "max_hosts": 2 });
+    let later = fleet.started(&[11], later).await;
+    fleet.reads(later, S::Scheduled).await;
+
+    // One at work and one that waits; then the first ends with an error.
+    let window = json!([{ "days": "daily", "start": "22:00", "end": "23:00" }]);
+    let closed = fleet.started(&[12], json!({ "windows": window })).await;
+    fleet.reads(closed, S::Running).await;
+    let pauses =
+        json!({ "thresholds": { "pause": "0", "abort": "50%" }, "waves": [{ "share": "all" }] });
+    let pauses = fleet.started(&[13, 14, 15], pauses).await;
+    fleet.reads(pauses, S::Running).await;
+    let aborts = fleet.started(&[16, 17], json!({})).await;
+    fleet.reads(aborts, S::Running).await;
+    fleet.ends(aborts, JobState::Failed).await;
+    fleet.reads(aborts, S::Aborted).await;
+    let good = fleet.started(&[18], json!({})).await;
+    fleet.ends(good, JobState::Fixed).await;
+    fleet.reads(good, S::Completed).await;
+    let stands = json!({ "thresholds": { "abort": "50%" } });
+    let bad = fleet.started(&[19, 20], stands).await;
+    fleet.ends(bad, JobState::NotApplicable).await;
+    fleet.ends(bad, JobState::NotApplicable).await;
+    fleet.reads(bad, S::Completed).await;
+
+    // The catalogue is another, and what runs waits for a second person.
+    fleet.site.restart(|shared| {
+        let mut catalogue = shared.catalogue.clone();
+        for remediation in catalogue.remediations.values_mut() {
+            remediation.version += 1;
+        }
+        shared.catalogue = Box::leak(Box::new(catalogue));
+    });
+    fleet.look().await;
+    fleet.reads(pauses, S::Paused).await;
+    fleet.reads(later, S::AwaitingApproval).await;
 }

@@ -187,11 +187,13 @@ async fn each_try_of_a_job_that_climbed_is_shown_and_taken_back_by_itself() {
     let page = site.page(&cookie, &format!("/jobs/{job}/undo?attempt=1"), "en").await;
     assert!(page.text.contains(&first.steps[0].action.title()), "{}", page.text);
 
+    let seen = site.get(&token, &path).await.json();
     let wish = json!({ "reason": "it was the wrong one" });
     let made = site.post(&token, &path, &wish).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     let undo: JobId = made.json()["id"].as_str().expect("an id").parse().expect("an id");
     let order = site.shared.db.offer(undo, now()).await.expect("offers").expect("an order");
+    assert_eq!(seen["digest"], order.digest, "what was shown is what is taken back");
     assert_eq!((order.remediation, order.digest), (second.id.clone(), second.digest()));
     let again = of("?attempt=2").await;
     assert_eq!(again["possible"], false, "{again}");
@@ -200,6 +202,8 @@ async fn each_try_of_a_job_that_climbed_is_shown_and_taken_back_by_itself() {
     // What the job did first is the job's too, with the text that its agent was sent then.
     let page = site.page(&cookie, &format!("/jobs/{job}"), "en").await.text;
     assert!(page.contains(&format!("href=\"/jobs/{job}/undo\"")), "{page}");
+    let seen = of("?attempt=1").await;
+    assert_eq!(seen["digest"], first.digest());
     let wish = json!({ "reason": "this too", "attempt": 1 });
     let made = site.post(&token, &path, &wish).await;
     let undo: JobId = made.json()["id"].as_str().expect("an id").parse().expect("an id");

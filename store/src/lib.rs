@@ -102,7 +102,7 @@
 //! `credentials_of(id)`, `log_in(&Credentials, right, &LogIn, now) -> LoggedIn`.
 //!
 //! **Halt** ([`halt`]): `halt_mark() -> Option<HaltMark>`, `halt(reason, by, now) -> HaltMark`,
-//! `lift_halt(by, now) -> bool`, `note_halt_file(mark, now) -> bool`.
+//! `lift_halt(by, now) -> bool`, `note_halt_file(server, mark, now) -> bool`.
 //!
 //! **Audit** ([`audit`]): `record(&AuditEntry)` for what changes nothing else,
 //! `audit_log(&AuditFilter, &PageRequest) -> Page<AuditRow>`, `verify_audit() -> AuditCheck`.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::definition::{Definition, RebootPolicy, Remedy};
 use super::validate::UNPROVEN_CANARY;
 use crate::knowledge::{Catalogue, RebootNeed, Remediation, Risk};
+use crate::reason;
+use crate::reason::{Reason, Value};
 use crate::report::Product;
 use crate::step::Undo;
 use crate::words::Slug;
@@ -55,12 +57,12 @@ impl Default for ApprovalPolicy {
     }
 }
 
-/// Why a second person must approve a campaign, in words; `None` where nobody must.
+/// Why a second person must approve a campaign; `None` where nobody must.
 pub fn needs_approval(
     definition: &Definition,
     facts: &ApprovalFacts<'_>,
     policy: &ApprovalPolicy,
-) -> Option<Vec<String>> {
+) -> Option<Vec<Reason>> {
     if definition.remedy == Remedy::VerifyOnly {
         return None;
     }
@@ -68,7 +70,7 @@ pub fn needs_approval(
     let mut reasons = reasons(definition, facts, policy, hosts);
     if let Some(name) = &definition.standard_change {
         match policy.standard_changes.iter().find(|change| change.name == *name) {
-            None => reasons.push(format!("there is no standard change \"{name}\"")),
+            None => reasons.push(reason!(NoStandardChange, name = name.as_str())),
             Some(change) => {
                 let over = exceeds(definition, facts, change, hosts);
                 if over.is_empty() {
@@ -160,26 +162,24 @@ fn reasons(
     facts: &ApprovalFacts<'_>,
     policy: &ApprovalPolicy,
     hosts: u32,
-) -> Vec<String> {
+) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if definition.max_risk >= Risk::Dangerous {
-        reasons.push("it allows dangerous remediations".to_owned());
+        reasons.push(reason!(NeedsDangerous));
     }
     if policy.irreversible {
         let irreversible = facts.may_do.iter().filter(|r| r.undo() == Undo::None);
         if let Some(names) = names(irreversible.copied()) {
-            reasons.push(format!("it cannot be taken back: {names}"));
+            reasons.push(reason!(NeedsIrreversible, remediations = names));
         }
     }
     if hosts > policy.hosts {
-        reasons.push(format!("it may reach {hosts} hosts, more than {}", policy.hosts));
+        reasons.push(reason!(NeedsManyHosts, hosts = hosts, most = policy.hosts));
     }
     if hosts > UNPROVEN_CANARY {
         let unproven = facts.may_do.iter().filter(|r| r.unproven);
         if let Some(names) = names(unproven.copied()) {
-            reasons.push(format!(
-                "not yet run on a real system, and for more than {UNPROVEN_CANARY} hosts: {names}"
-            ));
+            reasons.push(reason!(NeedsUnproven, most = UNPROVEN_CANARY, remediations = names));
         }
     }
     reasons
@@ -191,36 +191,43 @@ fn exceeds(
     facts: &ApprovalFacts<'_>,
     change: &StandardChange,
     hosts: u32,
-) -> Vec<String> {
-    let name = &change.name;
+) -> Vec<Reason> {
+    let name = change.name.as_str();
     let mut over = Vec::new();
     if definition.max_risk > change.max_risk {
         let (risk, most) = (definition.max_risk, change.max_risk);
-        over.push(format!("its risk is {risk}, the standard change \"{name}\" has {most}"));
+        over.push(reason!(
+            OverStandardRisk,
+            risk = risk.as_str(),
+            name = name,
+            most = most.as_str(),
+        ));
     }
     if hosts > change.max_hosts {
         let most = change.max_hosts;
-        over.push(format!("it may reach {hosts} hosts, the standard change \"{name}\" {most}"));
+        over.push(reason!(OverStandardHosts, hosts = hosts, name = name, most = most));
     }
     if definition.reboot > change.reboot {
         let (reboot, most) = (definition.reboot, change.reboot);
-        over.push(format!("it restarts {reboot}, the standard change \"{name}\" {most}"));
+        over.push(reason!(
+            OverStandardReboot,
+            reboot = reboot.as_str(),
+            name = name,
+            most = most.as_str(),
+        ));
     }
     let others = facts.may_do.iter().filter(|r| !change.remediations.contains(&r.id));
     if let Some(names) = names(others.copied()) {
-        over.push(format!("not part of the standard change \"{name}\": {names}"));
+        over.push(reason!(NotInStandard, name = name, remediations = names));
     }
     over
 }
 
 /// The names of remediations, the first few of many.
-fn names<'c>(remediations: impl Iterator<Item = &'c Remediation>) -> Option<String> {
+fn names<'c>(remediations: impl Iterator<Item = &'c Remediation>) -> Option<Value> {
     const SHOWN: usize = 5;
-    let all: Vec<&str> = remediations.map(|r| r.id.as_str()).collect();
-    let shown = all.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
-    match all.len() {
-        0 => None,
-        n if n > SHOWN => Some(format!("{shown} and {} more", n - SHOWN)),
-        _ => Some(shown),
-    }
+    let mut names: Vec<String> = remediations.map(|r| r.id.to_string()).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    (!names.is_empty()).then_some(Value::Names { names, more })
 }

@@ -8,6 +8,7 @@ use super::definition::Definition;
 use crate::host::Labels;
 use crate::ids::{HostId, JobId};
 use crate::job::JobState;
+use crate::reason::Reason;
 use crate::time::Timestamp;
 
 /// All that `advance` may look at.
@@ -142,8 +143,8 @@ pub struct Decisions {
     pub recall: Vec<JobId>,
     /// When to look again though nothing happens; not after now where more can be decided at once.
     pub next_look: Option<Timestamp>,
-    /// Why nothing more is started now, in English words for the page.
-    pub waiting_for: Option<String>,
+    /// Why nothing more is started now; empty where something is, or nothing is left.
+    pub waiting_for: Vec<Reason>,
 }
 
 /// A change of state.
@@ -151,6 +152,6 @@ pub struct Decisions {
 pub struct Transition {
     /// The new state.
     pub to: CampaignState,
-    /// Why, in words for people; names the threshold, the wave and the figures.
-    pub why: String,
+    /// Why; names the threshold, the wave and the figures.
+    pub why: Reason,
 }

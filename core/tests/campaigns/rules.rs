@@ -277,7 +277,7 @@ impl Run {
             apply(&mut self.world.s, &decisions, now, &mut self.jobs);
             if !is_move(&decisions) {
                 let moves = self.world.s.state == CampaignState::Running;
-                prop_assert!(!moves || decisions.waiting_for.is_some(), "waits without a reason");
+                prop_assert!(!moves || !decisions.waiting_for.is_empty(), "waits without a reason");
                 return Ok(());
             }
         }

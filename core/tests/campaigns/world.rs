@@ -325,7 +325,7 @@ impl World {
             apply(&mut self.s, &decisions, self.now, &mut self.jobs);
             if !moved {
                 let idle = self.s.state == CampaignState::Running;
-                assert!(!idle || decisions.waiting_for.is_some(), "it waits without a reason");
+                assert!(!idle || !decisions.waiting_for.is_empty(), "it waits without a reason");
                 return next;
             }
         }
@@ -401,7 +401,7 @@ impl World {
         if let Some(transition) = &decisions.transition {
             words.push(format!("{}: {}", transition.to, transition.why));
         }
-        let why = decisions.waiting_for.clone().unwrap_or_default();
+        let why = fleetmend_core::reason::joined(&decisions.waiting_for);
         // Numbers alone are no news.
         let shape: String = why.chars().filter(|c| !c.is_ascii_digit()).collect();
         let news = !words.is_empty() || shape != self.said;

@@ -10,6 +10,7 @@ use fleetmend_core::campaign::{ApprovalFacts, Definition, Remedy, needs_approval
 use fleetmend_core::ids::{CampaignId, HostId};
 use fleetmend_core::knowledge::{Catalogue, NetworkCost, Remediation};
 use fleetmend_core::limits;
+use fleetmend_core::reason::Reason;
 use fleetmend_core::step::Undo;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
@@ -38,7 +39,7 @@ pub async fn select(
 
 /// Why a definition needs the approval of a second person, for so many hosts; empty where it needs
 /// none.
-pub fn needs(shared: &Shared, definition: &Definition, hosts: usize) -> Vec<String> {
+pub fn needs(shared: &Shared, definition: &Definition, hosts: usize) -> Vec<Reason> {
     let facts = ApprovalFacts {
         hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
         may_do: definition.may_do(shared.catalogue),
@@ -74,10 +75,11 @@ pub fn outdated(shared: &Shared, campaign: &Campaign) -> Option<CampaignText> {
 }
 
 /// The remediations that may run for a campaign, each with its digest: those that were approved, and
-/// where nobody had to approve it those that it may do today.
+/// where nobody had to approve it those that it may do today; none while it waits for an approval.
 pub fn allowed(catalogue: &Catalogue, campaign: &Campaign) -> BTreeMap<Slug, String> {
     match campaign.approved_by {
         Some(_) => campaign.definition.remediations.clone(),
+        None if campaign.lacks_approval() => BTreeMap::new(),
         None => campaign.definition.bound(catalogue),
     }
 }

@@ -6,6 +6,7 @@
     reason = "each test file uses its share"
 )]
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use fleetmend_store::{
     Enrolment, HostItems, NewApiToken, NewCertificate, NewEnrollmentToken, NewPassword, NewUser,
     PageRequest,
 };
+use fleetmend_tests::postgres::{Cluster, Database};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
@@ -42,6 +44,34 @@ pub struct Site {
     pub clock: Arc<ManualClock>,
     pub dir: tempfile::TempDir,
 }
+
+thread_local! {
+    /// The database of this thread's sites; an SQLite file of their own where there is none.
+    static DATABASE: RefCell<Option<Database>> = const { RefCell::new(None) };
+}
+
+/// Runs a test once more, on Postgres: `Site::new` gives it a site there.
+pub fn once_more_on_postgres(test: fn()) {
+    let Some(cluster) = Cluster::shared() else { return };
+    DATABASE.set(Some(cluster.database()));
+    test();
+    DATABASE.set(None);
+}
+
+/// The tests of a file once more, on Postgres.
+#[allow(unused_macros, reason = "each test file uses its share")]
+macro_rules! on_postgres {
+    ($($name:ident),+ $(,)?) => {
+        mod on_postgres {
+            $(#[test]
+            fn $name() {
+                super::http_support::once_more_on_postgres(super::$name);
+            })+
+        }
+    };
+}
+#[allow(unused_imports, reason = "each test file uses its share")]
+pub(crate) use on_postgres;
 
 pub struct Answered {
     pub status: StatusCode,
@@ -79,7 +109,9 @@ pub fn id<T: From<Uuid>>(n: u128) -> T {
 impl Site {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let config = Config { data_dir: dir.path().join("data"), ..Config::default() };
+        let database_url = DATABASE.with_borrow(|database| database.as_ref().map(Database::url));
+        let data_dir = dir.path().join("data");
+        let config = Config { data_dir, database_url, ..Config::default() };
         let clock = Arc::new(ManualClock::at(now()));
         let shared = app::open(config, clock.clone()).await.expect("opens");
         shared.readiness.serving();

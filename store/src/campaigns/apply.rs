@@ -6,16 +6,18 @@ use fleetmend_core::campaign::{CampaignState, Decisions, Transition};
 use fleetmend_core::ids::{CampaignId, HostId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::limits;
+use fleetmend_core::reason;
+use fleetmend_core::reason::joined;
 use fleetmend_core::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Campaign;
 use super::get::load;
 use super::runs;
 use super::select::Selection;
 use super::standing::{Refusal, Standing};
 use super::write::subject;
+use super::{Campaign, Why, kept};
 use crate::audit;
 use crate::backend::locks::HOST_OF_JOB;
 use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
@@ -23,12 +25,12 @@ use crate::error::{Result, StoreError};
 use crate::jobs::NewJob;
 use crate::jobs::create::{REQUEST_CANCEL, insert};
 use crate::jobs::moves::{self, Move};
-use crate::row::{At, big};
+use crate::row::{At, big, time};
 use crate::sql::statements;
 
 statements! {
     CLAIM = "UPDATE campaign SET revision = revision + $3 WHERE id = $1 AND revision = $2";
-    LOOK = "UPDATE campaign SET next_look_ms = $2, waiting_for = $3 WHERE id = $1";
+    LOOK = "UPDATE campaign SET next_look_ms = $2, waiting_for = $3, waiting_said = $4 WHERE id = $1";
     OPEN_WAVE = "INSERT INTO campaign_wave (campaign_id, run, wave, opened_ms) \
         SELECT $1, $2, COALESCE(MAX(wave) + 1, 0), $3 FROM campaign_wave WHERE campaign_id = $1 AND run = $2";
     LAST_WAVE = "SELECT MAX(wave) FROM campaign_wave WHERE campaign_id = $1 AND run = $2";
@@ -36,11 +38,13 @@ statements! {
     LEAVE_OUT = "UPDATE campaign_host SET left_out = TRUE, left_out_reason = $4 \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR recalled = TRUE \
             OR EXISTS (SELECT 1 FROM job j WHERE j.id = campaign_host.job_id AND j.state = 'not_reached' AND j.begun_ms IS NULL))";
-    TAKE = "UPDATE campaign_host SET job_id = $4, wave = $5, incident_id = $6, recalled = FALSE, left_out_reason = '' \
+    TAKE = "UPDATE campaign_host SET job_id = $4, wave = $5, incident_id = $6, recalled = FALSE, left_out_reason = '', untold_ms = NULL \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE AND (job_id IS NULL OR job_id = $7)";
     RECALL = "UPDATE campaign_host SET recalled = TRUE \
         WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND job_id = $4";
-    WAITS = "UPDATE campaign_host SET left_out_reason = $4 WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE";
+    WAITS = "UPDATE campaign_host SET left_out_reason = $4, untold_ms = COALESCE(untold_ms, $5) \
+        WHERE campaign_id = $1 AND run = $2 AND host_id = $3 AND left_out = FALSE";
+    UNTOLD = "SELECT untold_ms FROM campaign_host WHERE campaign_id = $1 AND run = $2 AND host_id = $3";
     GO_ON = "UPDATE job SET place_wanted = FALSE WHERE id = $1 AND campaign_id = $2 AND place_wanted AND ended_ms IS NULL RETURNING host_id";
     HALTED = "SELECT COUNT(*) FROM setting WHERE name = 'halt'";
 }
@@ -92,8 +96,29 @@ pub struct Applied {
 }
 
 impl Db {
-    /// Notes why hosts that wait are not begun yet: shown with them, and gone with their job.
-    pub async fn note_waiting(&self, campaign: &Campaign, waiting: &[LeftOut]) -> Result<()> {
+    /// Since when a host of a campaign's run waits for what its remediation needs to know.
+    pub async fn untold_since(
+        &self,
+        campaign: &Campaign,
+        host: HostId,
+    ) -> Result<Option<Timestamp>> {
+        let since: Option<Option<i64>> = on_read!(self, |c| sqlx::query_scalar(UNTOLD)
+            .bind(campaign.id.0)
+            .bind(i64::from(campaign.run))
+            .bind(host.0)
+            .fetch_optional(c)
+            .await)?;
+        Ok(since.flatten().map(time))
+    }
+
+    /// Notes why hosts that wait are not begun yet, and since when: shown with them, and gone with their
+    /// job.
+    pub async fn note_waiting(
+        &self,
+        campaign: &Campaign,
+        waiting: &[LeftOut],
+        now: Timestamp,
+    ) -> Result<()> {
         if waiting.is_empty() {
             return Ok(());
         }
@@ -107,6 +132,7 @@ impl Db {
                         .bind(i64::from(campaign.run))
                         .bind(host.0)
                         .bind(reason)
+                        .bind(now.as_millis())
                 )?;
             }
             Ok::<_, StoreError>(())
@@ -246,7 +272,8 @@ impl Work<'_> {
             sqlx::query(LOOK)
                 .bind(key.0)
                 .bind(look.map(Timestamp::as_millis))
-                .bind(decisions.waiting_for.as_deref().unwrap_or_default())
+                .bind(joined(&decisions.waiting_for))
+                .bind(kept(&decisions.waiting_for)?)
         )?;
         self.tell(tx).await
     }
@@ -274,12 +301,15 @@ impl Work<'_> {
         if *to == S::Running {
             super::moves::check_approval(&self.campaign)?;
         }
-        super::moves::set(tx, self.campaign.id, *to, self.by, why, self.now).await?;
+        let reasons = std::slice::from_ref(why);
+        super::moves::set(tx, self.campaign.id, *to, self.by, Why::Reasons(reasons), self.now)
+            .await?;
         if to.is_final() {
             runs::end(tx, self.campaign.id, *to, self.now).await?;
         }
         self.campaign.state = *to;
-        let detail = json!({"from": from, "to": to, "reason": why, "run": self.campaign.run});
+        let detail =
+            json!({"from": from, "to": to, "reason": why.to_string(), "run": self.campaign.run});
         self.done.told.push(("campaign.state", detail));
         Ok(())
     }
@@ -450,10 +480,12 @@ impl Work<'_> {
         if marked == 0 {
             return Ok(());
         }
-        if matches!(job.state, JobState::Queued | JobState::WaitingWindow) {
-            let why = decisions.transition.as_ref().map(|t| t.why.as_str());
-            let why = why.or(decisions.waiting_for.as_deref()).unwrap_or("it waits");
-            let detail = format!("taken back by its campaign: {why}");
+        if job.state == JobState::Queued {
+            let why = match &decisions.transition {
+                Some(transition) => vec![transition.why.clone()],
+                None => decisions.waiting_for.clone(),
+            };
+            let detail = reason!(Recalled, reason = why).to_string();
             let step = Move::by_server(JobState::Cancelled, &detail, self.now);
             moves::make(tx, &job, step, self.now).await?;
         } else {

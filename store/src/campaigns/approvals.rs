@@ -2,6 +2,8 @@
 
 use fleetmend_core::campaign::CampaignState;
 use fleetmend_core::ids::CampaignId;
+use fleetmend_core::reason;
+use fleetmend_core::reason::Code;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::{Permission, Role};
 use serde_json::json;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 use super::get::load;
 use super::moves::{hold, set};
 use super::write::subject;
-use super::{Campaign, Who};
+use super::{Campaign, Who, Why, texts};
 use crate::audit;
 use crate::backend::locks::Lock;
 use crate::backend::{Db, Tx, on_read, on_tx, run, transaction};
@@ -59,7 +61,7 @@ impl Db {
     ) -> Result<Campaign> {
         transaction!(self, |tx| {
             let campaign = hold(tx, id).await?;
-            if campaign.state != CampaignState::AwaitingApproval {
+            if !campaign.awaits_approval() {
                 return Err(StoreError::Conflict(format!(
                     "the campaign is {} and awaits no approval",
                     campaign.state
@@ -83,9 +85,15 @@ impl Db {
                     .bind(now.as_millis())
                     .bind(note)
             )?;
-            let why = format!("approved by {}", who.actor);
-            set(tx, id, CampaignState::Draft, who.actor, &why, now).await?;
-            let detail = json!({"digest": digest, "note": note, "needs": campaign.needs});
+            if campaign.state == CampaignState::AwaitingApproval {
+                let why = [reason!(ApprovedBy, by = who.actor)];
+                set(tx, id, CampaignState::Draft, who.actor, Why::Reasons(&why), now).await?;
+            } else if asked_by_settings(&campaign) {
+                // It stays paused, and whoever may resumes it.
+                let why = [reason!(ApprovedPaused, by = who.actor)];
+                set(tx, id, CampaignState::Paused, who.actor, Why::Reasons(&why), now).await?;
+            }
+            let detail = json!({"digest": digest, "note": note, "state": campaign.state, "needs": texts(&campaign.needs)});
             audit::note(tx, (who.actor, now), "campaign.approve", subject(id), detail).await?;
             load(tx, id).await
         })
@@ -105,6 +113,11 @@ impl Db {
             on_read!(self, |c| sqlx::query_as(LATEST).bind(limit).fetch_all(c).await)?;
         Ok(rows.into_iter().map(Approval::from).collect())
     }
+}
+
+/// Whether it was paused for want of this approval, and for nothing else.
+fn asked_by_settings(campaign: &Campaign) -> bool {
+    campaign.state_reasons.iter().any(|reason| reason.code == Code::SettingsChanged)
 }
 
 async fn check_second_person(tx: &mut Tx, id: CampaignId, who: Who<'_>) -> Result<()> {

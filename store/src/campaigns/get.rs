@@ -4,7 +4,7 @@ use fleetmend_core::ids::CampaignId;
 use fleetmend_core::time::Timestamp;
 use uuid::Uuid;
 
-use super::{Campaign, CampaignFilter};
+use super::{Campaign, CampaignFilter, read};
 use crate::backend::{Db, Tx, on_read, on_tx};
 use crate::error::{Result, StoreError};
 use crate::filter::{Filter, bind_all, holds};
@@ -16,8 +16,8 @@ use crate::sql::statements;
 /// earlier ones their force.
 macro_rules! campaign_head {
     () => {
-        "SELECT c.id, c.definition, c.digest, c.needs, c.state, c.state_ms, c.state_by, c.state_reason, c.created_by, \
-         c.created_ms, c.edited_by, c.edited_ms, c.run, c.expires_ms, c.next_look_ms, c.waiting_for, c.undoes, c.revision, \
+        "SELECT c.id, c.definition, c.digest, c.needs, c.state, c.state_ms, c.state_by, c.state_reason, c.state_said, c.created_by, \
+         c.created_ms, c.edited_by, c.edited_ms, c.run, c.expires_ms, c.next_look_ms, c.waiting_for, c.waiting_said, c.undoes, c.revision, \
          r.started_by, r.started_ms, r.ended_ms, \
          (SELECT a.approved_by FROM approval a WHERE a.campaign_id = c.id AND a.void_ms IS NULL AND a.digest = c.digest \
             ORDER BY a.number LIMIT 1) AS approved_by, \
@@ -57,6 +57,13 @@ impl Db {
                 "c.id IN (SELECT ch.campaign_id FROM campaign_host ch WHERE ch.host_id = ?)",
                 wanted.host.map(|host| host.0),
             );
+        if wanted.awaits_approval {
+            filter.and(
+                "(c.state = 'awaiting_approval' OR (c.state = 'paused' AND c.needs <> '[]' AND NOT EXISTS \
+                    (SELECT 1 FROM approval a WHERE a.campaign_id = c.id AND a.void_ms IS NULL AND a.digest = c.digest)))",
+                [],
+            );
+        }
         let total: i64 = on_read!(self, |c| {
             let sql = filter.sql("SELECT COUNT(*) FROM campaign c", "");
             bind_all!(sqlx::query_scalar(sql), filter.args()).fetch_one(c).await
@@ -114,6 +121,7 @@ struct Row {
     state_ms: i64,
     state_by: String,
     state_reason: String,
+    state_said: String,
     created_by: String,
     created_ms: i64,
     edited_by: String,
@@ -122,6 +130,7 @@ struct Row {
     expires_ms: Option<i64>,
     next_look_ms: Option<i64>,
     waiting_for: String,
+    waiting_said: String,
     undoes: Option<Uuid>,
     revision: i64,
     started_by: Option<String>,
@@ -145,6 +154,7 @@ impl TryFrom<Row> for Campaign {
             state_since: time(row.state_ms),
             state_by: row.state_by,
             state_reason: row.state_reason,
+            state_reasons: read(&row.state_said),
             created_by: row.created_by,
             created: time(row.created_ms),
             edited_by: row.edited_by,
@@ -156,6 +166,7 @@ impl TryFrom<Row> for Campaign {
             expires: row.expires_ms.map(time),
             next_look: row.next_look_ms.map(time),
             waiting_for: some(row.waiting_for),
+            waiting_reasons: read(&row.waiting_said),
             undoes: row.undoes.map(Into::into),
             hosts: count(row.hosts),
             revision: count(row.revision),

@@ -18,7 +18,11 @@ pub(crate) mod write;
 
 use fleetmend_core::campaign::{CampaignState, Definition};
 use fleetmend_core::ids::CampaignId;
+use fleetmend_core::reason::{Reason, joined};
 use fleetmend_core::time::Timestamp;
+
+use crate::error::Result;
+use crate::row::to_json;
 
 pub use apply::{Applied, LeftOut, NextStep};
 pub use approvals::Approval;
@@ -43,6 +47,15 @@ pub struct Who<'a> {
     pub person: &'a str,
 }
 
+/// Why a campaign comes into a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why<'a> {
+    /// As a person said it; may be empty.
+    Words(&'a str),
+    /// As it was decided.
+    Reasons(&'a [Reason]),
+}
+
 /// A campaign, as lists and pages show it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Campaign {
@@ -53,7 +66,8 @@ pub struct Campaign {
     /// SHA-256 of the definition's canonical form.
     pub digest: String,
     /// Why it needs the approval of a second person; empty where it needs none.
-    pub needs: Vec<String>,
+    #[serde(serialize_with = "as_texts")]
+    pub needs: Vec<Reason>,
     /// Who approved it as it stands.
     pub approved_by: Option<String>,
     /// Where it stands.
@@ -62,8 +76,10 @@ pub struct Campaign {
     pub state_since: Timestamp,
     /// Who or what brought it there.
     pub state_by: String,
-    /// Why.
+    /// Why, in words.
     pub state_reason: String,
+    /// The same as reasons; empty where the words are a person's.
+    pub state_reasons: Vec<Reason>,
     /// Who wrote it.
     pub created_by: String,
     /// When.
@@ -84,14 +100,32 @@ pub struct Campaign {
     pub expires: Option<Timestamp>,
     /// When the planner looks again though nothing happens.
     pub next_look: Option<Timestamp>,
-    /// Why nothing more starts now.
+    /// Why nothing more starts now, in words.
     pub waiting_for: Option<String>,
+    /// The same as reasons.
+    pub waiting_reasons: Vec<Reason>,
     /// The campaign whose jobs it takes back.
     pub undoes: Option<CampaignId>,
     /// Hosts of that run.
     pub hosts: u64,
     /// Rises with every change.
     pub revision: u64,
+}
+
+impl Campaign {
+    /// Whether a second person must approve it, and none has as it stands.
+    pub fn lacks_approval(&self) -> bool {
+        !self.needs.is_empty() && self.approved_by.is_none()
+    }
+
+    /// Whether it waits for that: before it begins, or paused in its midst.
+    pub fn awaits_approval(&self) -> bool {
+        match self.state {
+            CampaignState::AwaitingApproval => true,
+            CampaignState::Paused => self.lacks_approval(),
+            _ => false,
+        }
+    }
 }
 
 /// A campaign to be kept.
@@ -111,7 +145,7 @@ pub struct CampaignText {
     /// What it shall do; valid.
     pub definition: Definition,
     /// Why it needs the approval of a second person; empty where it needs none.
-    pub needs: Vec<String>,
+    pub needs: Vec<Reason>,
 }
 
 /// Which campaigns are wanted. What is `None` or empty does not filter.
@@ -119,8 +153,51 @@ pub struct CampaignText {
 pub struct CampaignFilter {
     /// In any of these states.
     pub state: Vec<CampaignState>,
+    /// Only those that a second person is asked to approve, before they begin or while they are paused.
+    pub awaits_approval: bool,
     /// With this in the name, without regard to ASCII case.
     pub search: Option<String>,
     /// With jobs or hosts of this host.
     pub host: Option<fleetmend_core::ids::HostId>,
+}
+
+impl Why<'_> {
+    /// In words.
+    fn text(self) -> String {
+        match self {
+            Self::Words(text) => text.to_owned(),
+            Self::Reasons(reasons) => joined(reasons),
+        }
+    }
+
+    /// As it is kept beside the words.
+    fn kept(self) -> Result<String> {
+        match self {
+            Self::Words(_) => Ok(String::new()),
+            Self::Reasons(reasons) => kept(reasons),
+        }
+    }
+}
+
+/// Reasons as they are kept; empty where there are none.
+fn kept(reasons: &[Reason]) -> Result<String> {
+    if reasons.is_empty() { Ok(String::new()) } else { to_json(reasons) }
+}
+
+/// Reasons as they were kept. Those of a newer version are none: their words stand beside them.
+fn read(kept: &str) -> Vec<Reason> {
+    serde_json::from_str(kept).unwrap_or_default()
+}
+
+/// Reasons in words, each.
+fn texts(reasons: &[Reason]) -> Vec<String> {
+    reasons.iter().map(ToString::to_string).collect()
+}
+
+/// Serialises reasons as words.
+fn as_texts<S: serde::Serializer>(
+    reasons: &[Reason],
+    s: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    s.collect_seq(reasons.iter().map(ToString::to_string))
 }

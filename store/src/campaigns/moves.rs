@@ -2,6 +2,7 @@
 
 use fleetmend_core::campaign::{CampaignState, Schedule};
 use fleetmend_core::ids::CampaignId;
+use fleetmend_core::reason::joined;
 use fleetmend_core::time::Timestamp;
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use super::get::{load, missing};
 use super::runs;
 use super::select::Selection;
 use super::write::subject;
-use super::{Campaign, Who};
+use super::{Campaign, Who, Why};
 use crate::audit;
 use crate::backend::{Db, Tx, run, transaction};
 use crate::error::{Result, StoreError};
@@ -18,8 +19,8 @@ use crate::sql::statements;
 statements! {
     /// Who changes a campaign holds its row: whoever else means to waits, and then sees another revision.
     HOLD = "UPDATE campaign SET revision = revision + 1 WHERE id = $1";
-    SET = "UPDATE campaign SET state = $2, state_ms = $3, state_by = $4, state_reason = $5, next_look_ms = $6, \
-        waiting_for = '' WHERE id = $1";
+    SET = "UPDATE campaign SET state = $2, state_ms = $3, state_by = $4, state_reason = $5, state_said = $7, \
+        next_look_ms = $6, waiting_for = '', waiting_said = '' WHERE id = $1";
 }
 
 fleetmend_core::words! {
@@ -51,10 +52,10 @@ impl Db {
         transaction!(self, |tx| {
             let campaign = hold(tx, id).await?;
             let to = target(&campaign, what)?;
-            if what == CampaignMove::Schedule {
+            if matches!(what, CampaignMove::Schedule | CampaignMove::Resume) {
                 check_approval(&campaign)?;
             }
-            set(tx, id, to, who.actor, reason, now).await?;
+            set(tx, id, to, who.actor, Why::Words(reason), now).await?;
             if to.is_final() {
                 runs::end(tx, id, to, now).await?;
             }
@@ -92,7 +93,7 @@ impl Db {
                 ));
             }
             check_approval(&campaign)?;
-            set(tx, id, CampaignState::Running, who.actor, reason, now).await?;
+            set(tx, id, CampaignState::Running, who.actor, Why::Words(reason), now).await?;
             let taken = runs::begin(tx, &campaign, hosts, who.actor, now).await?;
             let detail = json!({
                 "from": campaign.state, "to": CampaignState::Running, "reason": reason,
@@ -119,7 +120,7 @@ pub(super) async fn set(
     id: CampaignId,
     to: CampaignState,
     by: &str,
-    why: &str,
+    why: Why<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let look = (to != CampaignState::Cancelled).then_some(now.as_millis());
@@ -130,20 +131,21 @@ pub(super) async fn set(
             .bind(to.as_str())
             .bind(now.as_millis())
             .bind(by)
-            .bind(why)
+            .bind(why.text())
             .bind(look)
+            .bind(why.kept()?)
     )?;
     Ok(())
 }
 
 /// Refuses what begins without the approval that it needs.
 pub(super) fn check_approval(campaign: &Campaign) -> Result<()> {
-    if campaign.needs.is_empty() || campaign.approved_by.is_some() {
+    if !campaign.lacks_approval() {
         return Ok(());
     }
     Err(StoreError::Conflict(format!(
         "a second person must approve it first, as it is now: {}",
-        campaign.needs.join("; ")
+        joined(&campaign.needs)
     )))
 }
 

@@ -10,7 +10,7 @@ use super::get::load;
 use super::moves::{hold, set};
 use super::runs;
 use super::write::subject;
-use super::{Campaign, Who};
+use super::{Campaign, Who, Why};
 use crate::audit;
 use crate::backend::{Db, run, transaction};
 use crate::error::{Result, StoreError};
@@ -106,7 +106,7 @@ impl Db {
             }
             if campaign.state.is_final() {
                 super::moves::check_approval(&campaign)?;
-                set(tx, id, S::Running, who.actor, reason, now).await?;
+                set(tx, id, S::Running, who.actor, Why::Words(reason), now).await?;
                 runs::reopen(tx, &campaign).await?;
                 let expires = now.after(campaign.definition.expires.duration());
                 run!(&mut *tx, sqlx::query(EXPIRES).bind(id.0).bind(expires.as_millis()))?;

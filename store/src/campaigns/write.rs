@@ -2,11 +2,14 @@
 
 use fleetmend_core::campaign::{CampaignState, Definition};
 use fleetmend_core::ids::CampaignId;
+use fleetmend_core::reason;
+use fleetmend_core::reason::Reason;
 use fleetmend_core::time::Timestamp;
 use serde_json::json;
 
 use super::get::load;
-use super::{Campaign, CampaignText, NewCampaign, Who};
+use super::moves::{hold, set};
+use super::{Campaign, CampaignText, NewCampaign, Who, Why, texts};
 use crate::audit;
 use crate::backend::{Db, Tx, run, transaction};
 use crate::error::{Result, StoreError};
@@ -18,13 +21,10 @@ statements! {
         created_by, created_person, created_ms, edited_by, edited_person, edited_ms, undoes, revision) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', $8, $9, $7, $8, $9, $7, $10, 1)";
     EDIT = "UPDATE campaign SET name = $3, definition = $4, digest = $5, needs = $6, state = $7, state_ms = $8, \
-        state_by = $9, state_reason = 'edited', edited_by = $9, edited_person = $10, edited_ms = $8, next_look_ms = NULL, \
-        waiting_for = '', revision = revision + 1 WHERE id = $1 AND revision = $2 \
+        state_by = $9, state_reason = 'edited', state_said = '[{\"code\":\"edited\"}]', edited_by = $9, edited_person = $10, edited_ms = $8, next_look_ms = NULL, \
+        waiting_for = '', waiting_said = '', revision = revision + 1 WHERE id = $1 AND revision = $2 \
         AND state IN ('draft', 'awaiting_approval', 'scheduled')";
-    ASK_AGAIN = "UPDATE campaign SET definition = $3, digest = $4, needs = $5, state = 'awaiting_approval', state_ms = $6, \
-        state_by = $7, state_reason = $8, next_look_ms = NULL, waiting_for = '', revision = revision + 1 \
-        WHERE id = $1 AND revision = $2 \
-        AND state IN ('draft', 'awaiting_approval', 'scheduled', 'completed', 'completed_with_errors')";
+    TEXT = "UPDATE campaign SET definition = $2, digest = $3, needs = $4 WHERE id = $1";
     AUTHOR = "INSERT INTO campaign_author (campaign_id, author) VALUES ($1, $2) ON CONFLICT (campaign_id, author) DO NOTHING";
     VOID = "UPDATE approval SET void_ms = $2 WHERE campaign_id = $1 AND void_ms IS NULL";
 }
@@ -106,9 +106,9 @@ impl Db {
         })
     }
 
-    /// Has a campaign that is not at work wait for an approval of its text as it is kept today: settings
-    /// or catalogue have changed since it was written. Its authors stay who they are; the approvals that
-    /// it has lose their force.
+    /// Has a campaign wait for an approval of its text as it is kept today: settings or catalogue have
+    /// changed since it was written. One that runs is paused; one that is paused stays so, for whatever
+    /// reason it was. Its authors stay who they are; the approvals that it has lose their force.
     pub async fn ask_again(
         &self,
         id: CampaignId,
@@ -117,26 +117,43 @@ impl Db {
         by: &str,
         now: Timestamp,
     ) -> Result<Campaign> {
+        use CampaignState as S;
         let CampaignText { definition, needs } = text;
         transaction!(self, |tx| {
+            let campaign = hold(tx, id).await?;
+            if campaign.revision != revision + 1 {
+                return Err(not_as_seen(&campaign, revision));
+            }
+            let (to, why) = match campaign.state {
+                S::Draft | S::AwaitingApproval | S::Scheduled => {
+                    (S::AwaitingApproval, needs.clone())
+                }
+                S::Completed | S::CompletedWithErrors => (S::AwaitingApproval, needs.clone()),
+                S::Running | S::Paused => {
+                    (S::Paused, vec![reason!(SettingsChanged, needs = needs.clone())])
+                }
+                state @ (S::Aborted | S::Cancelled) => {
+                    return Err(StoreError::Conflict(format!(
+                        "the campaign is {state}: nobody is asked to approve it"
+                    )));
+                }
+            };
             let digest = definition.digest();
-            let done = run!(
+            run!(
                 tx,
-                sqlx::query(ASK_AGAIN)
+                sqlx::query(TEXT)
                     .bind(id.0)
-                    .bind(big(revision))
                     .bind(to_json(definition)?)
                     .bind(&digest)
                     .bind(to_json(needs)?)
-                    .bind(now.as_millis())
-                    .bind(by)
-                    .bind(needs.join("; "))
             )?;
-            if done == 0 {
-                return Err(not_as_seen(&load(tx, id).await?, revision));
+            if campaign.state != S::Paused {
+                set(tx, id, to, by, Why::Reasons(&why), now).await?;
             }
             void(tx, id, now).await?;
-            let detail = told(definition, &digest, needs);
+            let mut detail = told(definition, &digest, needs);
+            detail["from"] = json!(campaign.state);
+            detail["to"] = json!(to);
             audit::note(tx, (by, now), "campaign.ask", subject(id), detail).await?;
             load(tx, id).await
         })
@@ -157,7 +174,7 @@ pub(super) fn not_as_seen(campaign: &Campaign, revision: u64) -> StoreError {
 }
 
 /// Where a campaign stands whose text was just written.
-fn written(needs: &[String]) -> CampaignState {
+fn written(needs: &[Reason]) -> CampaignState {
     if needs.is_empty() { CampaignState::Draft } else { CampaignState::AwaitingApproval }
 }
 
@@ -174,6 +191,6 @@ async fn void(tx: &mut Tx, id: CampaignId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn told(definition: &Definition, digest: &str, needs: &[String]) -> serde_json::Value {
-    json!({"definition": definition, "digest": digest, "needs": needs})
+fn told(definition: &Definition, digest: &str, needs: &[Reason]) -> serde_json::Value {
+    json!({"definition": definition, "digest": digest, "needs": texts(needs)})
 }

@@ -9,6 +9,7 @@ use fleetmend_core::ids::{ApiTokenId, FreezeId, HostId, JobId, WebSessionId};
 use fleetmend_core::incident::IncidentRules;
 use fleetmend_core::job::{JobLog, JobState, JobUpdate, StepReport, StepState};
 use fleetmend_core::overdue::OverdueRules;
+use fleetmend_core::reason::Reason;
 use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::token::{Role, TokenKind};
@@ -115,7 +116,7 @@ async fn filled() -> (tempfile::TempDir, PathBuf) {
 /// A campaign with all that belongs to one, a freeze, and work for people.
 async fn campaigns(db: &Db, now: Timestamp) {
     let mut new = super::campaigns::new(60, &serde_json::json!({}));
-    new.text.needs = vec!["it is large".to_owned()];
+    new.text.needs = vec![Reason::of_text("it is large")];
     let (anna, boris) = (super::campaigns::ANNA, super::campaigns::BORIS);
     let made = db.create_campaign(&new, anna, now).await.expect("creates");
     db.approve_campaign(made.id, &made.digest, "seen", boris, now).await.expect("approves");

@@ -3,6 +3,8 @@
 use super::tally::{Tally, Wave};
 use super::{clock, has_label};
 use crate::campaign::snapshot::{HostStanding, Snapshot};
+use crate::reason;
+use crate::reason::{Reason, Value};
 use crate::time::Timestamp;
 
 /// What the gate of the last opened wave says.
@@ -17,13 +19,13 @@ pub(super) enum Gate {
     Soaks {
         /// When it is over.
         until: Timestamp,
-        /// In words.
-        why: String,
+        /// Why nothing more is started until then.
+        why: Reason,
     },
     /// It can never hold: a person decides.
-    Hopeless(String),
+    Hopeless(Reason),
     /// Results are awaited.
-    Awaits(String),
+    Awaits(Vec<Reason>),
     /// The wave still has places.
     Fills {
         /// How many.
@@ -52,7 +54,7 @@ pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
     let number = at + 1;
     if is_last {
         // Nobody waits that it could take: what is left may not start.
-        return Gate::Awaits(format!("wave {number} has no place left; {}", tally.at_work()));
+        return Gate::Awaits(vec![reason!(NoPlaceLeft, wave = number, work = tally.at_work())]);
     }
     if wave.touched == 0 {
         return empty(s, number, planned.label.as_ref());
@@ -72,31 +74,36 @@ pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
             if now >= until {
                 return Gate::OpenNext;
             }
-            let why = format!(
-                "wave {number} of {} is proved on {} of {} hosts reached; it soaks until {}",
-                s.definition.waves.len(),
-                wave.proved,
-                wave.reached,
-                clock(s, until)
+            let why = reason!(
+                Soaks,
+                wave = number,
+                waves = s.definition.waves.len(),
+                proved = wave.proved,
+                reached = wave.reached,
+                at = clock(s, until),
             );
             Gate::Soaks { until, why }
         }
-        (false, None) if wave.open == 0 => Gate::Hopeless(format!(
-            "the gate of wave {number} cannot hold: proved on {} of {} hosts reached, {percent} % are \
-             wanted of at least {needed} ({})",
-            wave.proved,
-            wave.reached,
-            wave.outcomes.in_words(crate::campaign::Outcome::ALL)
+        (false, None) if wave.open == 0 => Gate::Hopeless(reason!(
+            GateHopeless,
+            wave = number,
+            proved = wave.proved,
+            reached = wave.reached,
+            percent = percent,
+            least = needed,
+            hosts = Value::counts(&wave.outcomes, Outcome::ALL),
         )),
-        (false, None) => Gate::Awaits(format!(
-            "wave {number} of {} is full; its gate wants {percent} % proved of the hosts reached, with \
-             {needed} at their end: {} of {} are proved, {} at their end ({})",
-            s.definition.waves.len(),
-            wave.proved,
-            wave.reached,
-            wave.ended,
-            wave.outcomes.in_words(crate::campaign::Outcome::ALL)
-        )),
+        (false, None) => Gate::Awaits(vec![reason!(
+            GateWaits,
+            wave = number,
+            waves = s.definition.waves.len(),
+            percent = percent,
+            least = needed,
+            proved = wave.proved,
+            reached = wave.reached,
+            ended = wave.ended,
+            hosts = Value::counts(&wave.outcomes, Outcome::ALL),
+        )]),
     }
 }
 
@@ -105,10 +112,8 @@ pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
 fn empty(s: &Snapshot, number: usize, label: Option<&(String, String)>) -> Gate {
     match label {
         Some(label) if !s.hosts.iter().any(|h| !h.excluded && has_label(h, label)) => {
-            Gate::Awaits(format!(
-                "wave {number} is for hosts with {}={}, and no host of the campaign has this label",
-                label.0, label.1
-            ))
+            let label = format!("{}={}", label.0, label.1);
+            Gate::Awaits(vec![reason!(NobodyHasLabel, wave = number, label = label)])
         }
         _ => Gate::OpenNext,
     }

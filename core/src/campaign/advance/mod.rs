@@ -15,6 +15,8 @@ use super::counters::{Aim, Outcome};
 use super::definition::{Membership, Schedule, Zone};
 use super::snapshot::{Decisions, HostStanding, Snapshot, Transition};
 use crate::ids::HostId;
+use crate::reason;
+use crate::reason::{Reason, Value};
 use crate::time::Timestamp;
 
 /// How often it looks whose clock comes first while a run is due, where hosts go by their own.
@@ -23,8 +25,8 @@ const ZONES_LOOK: std::time::Duration = std::time::Duration::from_hours(1);
 /// Decides what happens next.
 pub fn advance(s: &Snapshot, now: Timestamp) -> Decisions {
     match s.state {
-        CampaignState::Draft => waiting("it is a draft: nobody has started it"),
-        CampaignState::AwaitingApproval => waiting("a second person must approve it"),
+        CampaignState::Draft => waiting(reason!(Draft)),
+        CampaignState::AwaitingApproval => waiting(reason!(AwaitsApproval)),
         CampaignState::Cancelled => Decisions::default(),
         CampaignState::Scheduled => scheduled(s, now),
         CampaignState::Running => running(s, now),
@@ -47,25 +49,25 @@ pub fn retry(s: &Snapshot, now: Timestamp) -> Vec<HostId> {
     failed.map(|host| host.host).collect()
 }
 
-fn waiting(why: impl Into<String>) -> Decisions {
-    Decisions { waiting_for: Some(why.into()), ..Decisions::default() }
+fn waiting(why: Reason) -> Decisions {
+    Decisions { waiting_for: vec![why], ..Decisions::default() }
 }
 
 fn scheduled(s: &Snapshot, now: Timestamp) -> Decisions {
     match s.definition.next_start(s.state_since, s.hosts.iter().map(|h| &h.labels)) {
-        Err(bad) => waiting(format!("its schedule cannot be read: {bad}")),
-        Ok(None) => waiting("somebody must start it: it has no schedule"),
+        Err(bad) => waiting(reason!(BadSchedule, problem = bad.to_string())),
+        Ok(None) => waiting(reason!(NoSchedule)),
         Ok(Some(at)) if now < at => Decisions {
             next_look: Some(match s.definition.zone {
                 // Hosts whose day begins sooner may be found meanwhile.
                 Zone::Host { .. } => at.min(now.after(ZONES_LOOK)),
                 Zone::Named(_) => at,
             }),
-            waiting_for: Some(format!("it is scheduled for {}", clock(s, at))),
+            waiting_for: vec![reason!(Scheduled, at = clock(s, at))],
             ..Decisions::default()
         },
-        Ok(Some(_)) if s.halted => waiting("the fleet is halted: no run begins"),
-        Ok(Some(at)) => new_run(format!("its time came: {}", clock(s, at)), now),
+        Ok(Some(_)) if s.halted => waiting(reason!(HaltedNoRun)),
+        Ok(Some(at)) => new_run(reason!(TimeCame, at = clock(s, at)), now),
     }
 }
 
@@ -77,7 +79,7 @@ fn over(s: &Snapshot, now: Timestamp) -> Decisions {
     scheduled(s, now)
 }
 
-fn new_run(why: String, now: Timestamp) -> Decisions {
+fn new_run(why: Reason, now: Timestamp) -> Decisions {
     Decisions {
         transition: Some(Transition { to: CampaignState::Running, why }),
         new_run: true,
@@ -90,16 +92,14 @@ fn new_run(why: String, now: Timestamp) -> Decisions {
 fn paused(s: &Snapshot, now: Timestamp) -> Decisions {
     let tally = Tally::of(s, now);
     let transition = thresholds::abort(s, &tally);
-    let waiting_for = transition
-        .is_none()
-        .then(|| format!("it is paused: somebody must resume or abort it; {}", tally.at_work()));
+    let waits = transition.is_none().then(|| reason!(Paused, work = tally.at_work()));
     let to = transition.as_ref().map_or(CampaignState::Paused, |transition| transition.to);
     let next_look = tally.next_silence;
     Decisions {
         transition,
         recall: tally.recall(to),
         next_look,
-        waiting_for,
+        waiting_for: waits.into_iter().collect(),
         ..Decisions::default()
     }
 }
@@ -108,7 +108,7 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
     if s.started.is_none() {
         // Somebody started it by hand; its hosts are not selected yet.
         return if s.halted {
-            waiting("the fleet is halted: no run begins")
+            waiting(reason!(HaltedNoRun))
         } else {
             Decisions { new_run: true, next_look: Some(now), ..Decisions::default() }
         };
@@ -133,27 +133,22 @@ fn running(s: &Snapshot, now: Timestamp) -> Decisions {
     }
     let mut decisions = Decisions { next_look: tally.next_silence, ..Decisions::default() };
     if let Some(at) = expires.filter(|_| expired) {
-        decisions.waiting_for = Some(format!(
-            "the run expired {}: nothing more is begun, and {} hosts were not reached; {}",
-            clock(s, at),
-            tally.waiting,
-            tally.at_work()
-        ));
+        let (missed, work) = (tally.waiting, tally.at_work());
+        let why = reason!(RunExpired, at = clock(s, at), missed = missed, work = work);
+        decisions.waiting_for = vec![why];
         decisions.recall = tally.unbegun;
         return decisions;
     }
     look_at(&mut decisions, expires);
     look_at(&mut decisions, joining);
     if s.halted {
-        let why = format!("the fleet is halted: nothing begins; {}", tally.at_work());
-        decisions.waiting_for = Some(why);
+        decisions.waiting_for = vec![reason!(Halted, work = tally.at_work())];
         return decisions;
     }
     let held = pick::go_on(s, &mut tally, now, &mut decisions);
     go_further(s, tally, joining, now, &mut decisions);
-    if let (Some(held), None) = (held, &decisions.transition) {
-        let why = decisions.waiting_for.take();
-        decisions.waiting_for = Some(why.map_or(held.clone(), |why| format!("{why}; {held}")));
+    if decisions.transition.is_none() {
+        decisions.waiting_for.extend(held);
     }
     decisions
 }
@@ -167,9 +162,9 @@ fn go_further(
     decisions: &mut Decisions,
 ) {
     if tally.may_start == 0 {
-        let joins = joining.map(|until| format!("; hosts may join until {}", clock(s, until)));
-        let why = format!("every host was started: {}", tally.at_work());
-        decisions.waiting_for = Some(why + &joins.unwrap_or_default());
+        let joins = joining.map(|until| reason!(MayJoin, at = clock(s, until)));
+        let all = reason!(AllStarted, work = tally.at_work());
+        decisions.waiting_for = [Some(all), joins].into_iter().flatten().collect();
         return;
     }
     match gate::look(s, &tally, now) {
@@ -195,15 +190,15 @@ fn go_further(
         }
         Gate::Soaks { until, why } => {
             look_at(decisions, Some(until));
-            decisions.waiting_for = Some(why);
+            decisions.waiting_for = vec![why];
         }
-        Gate::Awaits(why) => decisions.waiting_for = Some(why),
+        Gate::Awaits(why) => decisions.waiting_for = why,
         Gate::Fills { places } => pick::pick(s, &tally, places, now, decisions),
     }
 }
 
 fn completed(s: &Snapshot, tally: &Tally<'_>, expired: bool) -> Decisions {
-    let counted = tally.all.in_words(&[
+    let ended = [
         Outcome::Fixed,
         Outcome::Unverified,
         Outcome::Failed,
@@ -214,17 +209,16 @@ fn completed(s: &Snapshot, tally: &Tally<'_>, expired: bool) -> Decisions {
         Outcome::Skipped,
         Outcome::Cancelled,
         Outcome::Excluded,
-    ]);
-    let mut why = match s.hosts.len() {
-        0 => "no host was found for it".to_owned(),
-        1 => format!("its host came to its end: {counted}"),
-        n => format!("all {n} hosts came to their end: {counted}"),
+    ];
+    let counted = Value::counts(&tally.all, &ended);
+    let missed = tally.waiting;
+    let why = match s.hosts.len() {
+        _ if missed > 0 && expired => reason!(MissedExpired, hosts = counted, missed = missed),
+        _ if missed > 0 => reason!(MissedMost, hosts = counted, missed = missed),
+        0 => reason!(NoHosts),
+        1 => reason!(OneEnded, hosts = counted),
+        n => reason!(AllEnded, n = n, hosts = counted),
     };
-    if tally.waiting > 0 {
-        let reason = if expired { "when the run expired" } else { "the most hosts were started" };
-        let ended = if counted.is_empty() { "none" } else { counted.as_str() };
-        why = format!("{ended}; {} not reached: {reason}", tally.waiting);
-    }
     let to = if tally.campaign.all.is_empty() {
         CampaignState::Completed
     } else {
@@ -233,15 +227,13 @@ fn completed(s: &Snapshot, tally: &Tally<'_>, expired: bool) -> Decisions {
     Decisions { transition: Some(Transition { to, why }), ..Decisions::default() }
 }
 
-/// What is still at work, in words.
-fn at_work(outcomes: super::counters::Counters) -> String {
-    let words = outcomes.in_words(&[
-        Outcome::Queued,
-        Outcome::Running,
-        Outcome::Silent,
-        Outcome::Verifying,
-    ]);
-    if words.is_empty() { "nothing is at work".to_owned() } else { format!("at work: {words}") }
+/// What is still at work.
+fn at_work(outcomes: &super::counters::Counters) -> Reason {
+    let of = [Outcome::Queued, Outcome::Running, Outcome::Silent, Outcome::Verifying];
+    match Value::counts(outcomes, &of) {
+        Value::Counts { counts } if counts.is_empty() => reason!(NothingAtWork),
+        hosts => reason!(AtWork, hosts = hosts),
+    }
 }
 
 /// Whether a host has a label.
@@ -258,9 +250,10 @@ fn look_at(decisions: &mut Decisions, at: Option<Timestamp>) {
 }
 
 /// A moment by the campaign's own clock.
-fn clock(s: &Snapshot, at: Timestamp) -> String {
-    match super::calendar::zone(s.definition.zone.name()) {
+fn clock(s: &Snapshot, at: Timestamp) -> Value {
+    let clock = match super::calendar::zone(s.definition.zone.name()) {
         Ok(zone) => super::calendar::clock_in(&zone, at),
         Err(_) => at.to_string(),
-    }
+    };
+    Value::Moment { at, clock }
 }

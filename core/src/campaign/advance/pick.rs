@@ -10,6 +10,8 @@ use super::{clock, has_label, look_at};
 use crate::campaign::calendar::{Opening, clock_in, zone};
 use crate::campaign::snapshot::{Between, Decisions, FreezeSpan, HostStanding, Snapshot};
 use crate::ids::HostId;
+use crate::reason;
+use crate::reason::{Reason, Value};
 use crate::time::Timestamp;
 
 /// How soon it looks again while new jobs are held to so many a minute.
@@ -51,9 +53,9 @@ pub(super) fn go_on(
     tally: &mut Tally<'_>,
     now: Timestamp,
     decisions: &mut Decisions,
-) -> Option<String> {
+) -> Option<Reason> {
     let pace = &s.definition.pace;
-    let (mut soon, mut held) = (Vec::new(), 0);
+    let (mut soon, mut held) = (Vec::new(), 0_usize);
     for host in std::mem::take(&mut tally.next_tries) {
         // One that is away would only keep a place from others.
         if !host.reachable {
@@ -86,8 +88,7 @@ pub(super) fn go_on(
     for host in soon {
         tally.fly(s, host);
     }
-    let jobs = if held == 1 { "job waits" } else { "jobs wait" };
-    (held > 0).then(|| format!("{held} {jobs} for a place before the next try"))
+    (held > 0).then(|| reason!(JobsWait, n = held))
 }
 
 /// Whether a site has as many jobs as it may.
@@ -190,31 +191,34 @@ pub(super) fn pick(
         let waves = s.definition.waves.len();
         parts.push(if started + tally.in_flight >= pace.at_once as usize {
             match pace.at_once {
-                1 => "one job is in flight, the most at once".to_owned(),
-                most => format!("{most} jobs are in flight, the most at once"),
+                1 => reason!(OneAtOnce),
+                most => reason!(ManyAtOnce, most = most),
             }
         } else if started >= a_minute {
             look_at(decisions, Some(now.after(RAMP_LOOK)));
-            format!("{} new jobs a minute are the most", pace.per_minute.unwrap_or_default())
+            reason!(PerMinute, most = pace.per_minute.unwrap_or_default())
         } else if started >= places {
             look_at(decisions, Some(now));
-            format!("wave {wave} of {waves} is full")
+            reason!(WaveFull, wave = wave, waves = waves)
         } else {
-            "no more hosts may be started".to_owned()
+            reason!(NoMore)
         });
     }
-    let held = held.in_words(s);
+    let held = held.reasons(s);
     if let Some((key, value)) = label.filter(|_| decisions.start.is_empty() && !held.is_empty()) {
         let wave = s.waves.len();
-        parts.push(format!(
-            "wave {wave} is for hosts with {key}={value}, and has {places} places left"
+        parts.push(reason!(
+            WaveLabel,
+            wave = wave,
+            label = format!("{key}={value}"),
+            places = places
         ));
     }
     parts.extend(held);
     if parts.is_empty() && decisions.start.is_empty() {
         parts.push(tally.at_work());
     }
-    decisions.waiting_for = (!parts.is_empty()).then(|| parts.join("; "));
+    decisions.waiting_for = parts;
 }
 
 /// The first other host of a group that may be down. One that may be down itself waits for no other: the
@@ -259,56 +263,64 @@ fn freeze_on<'s>(freezes: &[&'s FreezeSpan], host: &HostStanding) -> Option<&'s 
 }
 
 impl Held<'_> {
-    fn in_words(&self, s: &Snapshot) -> Vec<String> {
+    fn reasons(&self, s: &Snapshot) -> Vec<Reason> {
         let mut parts = Vec::new();
-        let mut part = |count: usize, why: String| {
+        let mut part = |count: usize, why: Reason| {
             if count > 0 {
-                let hosts = if count == 1 { "host waits" } else { "hosts wait" };
-                parts.push(format!("{count} {hosts}: {why}"));
+                parts.push(reason!(HostsWait, n = count, held = why));
             }
         };
-        part(self.unreachable, "not reachable".to_owned());
-        part(self.busy, "another job is active on the host".to_owned());
+        part(self.unreachable, reason!(Unreachable));
+        part(self.busy, reason!(HostBusy));
         if let (count, Some(at)) = self.untold {
-            let why = "what the remediation needs to know is not told yet, looked at again";
-            part(count, format!("{why} {}", clock(s, at)));
+            part(count, reason!(Untold, at = clock(s, at)));
         }
         for (name, (count, until)) in &self.freezes {
-            part(*count, format!("frozen by \"{name}\" until {}", clock(s, *until)));
+            part(*count, reason!(Frozen, name = *name, at = clock(s, *until)));
         }
         for (name, (count, opens)) in &self.closed {
             let zone: Option<TimeZone> = zone(name).ok();
-            let opens = match (opens, zone) {
-                (Some(at), Some(zone)) => format!("opens {}", clock_in(&zone, *at)),
-                (Some(at), None) => format!("opens {at}"),
-                (None, _) => "none opens within two weeks".to_owned(),
+            let clock = |at: Timestamp| {
+                zone.as_ref().map_or_else(|| at.to_string(), |zone| clock_in(zone, at))
             };
-            part(*count, format!("outside their hours, {opens} ({name})"));
+            let why = match opens {
+                Some(at) => {
+                    let opens = Value::Moment { at: *at, clock: clock(*at) };
+                    reason!(HoursOpen, at = opens, zone = *name)
+                }
+                None => reason!(HoursClosed, zone = *name),
+            };
+            part(*count, why);
         }
         for (name, count) in &self.unreadable {
             let name: String = name.chars().take(40).collect();
-            part(*count, format!("no time zone is called \"{name}\", mend their label"));
+            part(*count, reason!(NoSuchZone, zone = name));
         }
-        part(self.groups, "another host of their group is in flight".to_owned());
+        part(self.groups, reason!(GroupBusy));
         if let Some((count, host)) = self.down {
-            let why = format!(
-                "host {host} of their group may be down after its job; a retry, or a pause and a resume, \
-                 lets them go on"
-            );
-            part(count, why);
+            part(count, reason!(GroupDown, host = host.to_string()));
         }
         let pace = &s.definition.pace;
-        let place = |site: &str| match site {
-            "" => format!("hosts without the label {}", pace.site_label),
-            site => format!("site {site}"),
-        };
+        let label = pace.site_label.as_str();
         for (site, count) in &self.full {
             let most = pace.per_site.unwrap_or_default();
-            part(*count, format!("{} has its {most} jobs", place(site)));
+            part(
+                *count,
+                match *site {
+                    "" => reason!(NoSiteFull, label = label, most = most),
+                    site => reason!(SiteFull, site = site, most = most),
+                },
+            );
         }
         for (site, count) in &self.sites {
             let most = pace.network_per_site;
-            part(*count, format!("{} has its {most} jobs that cost the network", place(site)));
+            part(
+                *count,
+                match *site {
+                    "" => reason!(NoSiteBusy, label = label, most = most),
+                    site => reason!(SiteBusy, site = site, most = most),
+                },
+            );
         }
         parts
     }

@@ -8,6 +8,7 @@ use crate::campaign::snapshot::{HostStanding, Snapshot};
 use crate::ids::{HostId, JobId};
 use crate::job::JobState;
 use crate::limits;
+use crate::reason::{Reason, Value};
 use crate::time::Timestamp;
 
 /// What was counted.
@@ -107,8 +108,8 @@ impl Counted {
         self.sum() == 0
     }
 
-    pub(super) fn in_words(&self) -> String {
-        self.0.in_words(Outcome::ALL)
+    pub(super) fn told(&self) -> Value {
+        Value::counts(&self.0, Outcome::ALL)
     }
 }
 
@@ -165,9 +166,9 @@ impl<'s> Tally<'s> {
         unbegun
     }
 
-    /// What is still at work, in words.
-    pub(super) fn at_work(&self) -> String {
-        super::at_work(self.at_work)
+    /// What is still at work.
+    pub(super) fn at_work(&self) -> Reason {
+        super::at_work(&self.at_work)
     }
 
     fn add(
@@ -244,7 +245,7 @@ impl<'s> Tally<'s> {
         wave.placed += usize::from(holds_place);
         wave.last_end = wave.last_end.max(host.ended);
         let is_proved = outcome.is_success(s.aim);
-        let has_answered = state == JobState::Blocked || host.has_begun();
+        let has_answered = state.has_answered() || host.has_begun();
         wave.reached += usize::from(has_answered);
         wave.ended += usize::from(has_result(state));
         wave.proved += usize::from(is_proved);

@@ -4,6 +4,8 @@ use super::tally::{Counted, Tally};
 use crate::campaign::CampaignState;
 use crate::campaign::share::ErrorLimit;
 use crate::campaign::snapshot::{Snapshot, Transition};
+use crate::reason;
+use crate::reason::Reason;
 
 /// Ends it for good. What a person accepted by resuming counts too.
 pub(super) fn abort(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition> {
@@ -12,7 +14,7 @@ pub(super) fn abort(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition> {
         .or_else(|| {
             in_waves(tally, |wave| {
                 let errors = &wave.errors;
-                crossed(limits.abort_in_wave, "abort in wave", &errors.all, errors.started)
+                crossed(limits.abort_in_wave, "abort_in_wave", &errors.all, errors.started)
             })
         });
     crossed.map(|why| Transition { to: CampaignState::Aborted, why })
@@ -25,7 +27,7 @@ pub(super) fn pause(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition> {
         .or_else(|| {
             in_waves(tally, |wave| {
                 let errors = &wave.errors;
-                crossed(limits.pause_in_wave, "pause in wave", &errors.fresh, errors.started)
+                crossed(limits.pause_in_wave, "pause_in_wave", &errors.fresh, errors.started)
             })
         });
     crossed.map(|why| Transition { to: CampaignState::Paused, why })
@@ -37,38 +39,68 @@ pub(super) fn regressions(s: &Snapshot, tally: &Tally<'_>) -> Option<Transition>
     let limit = s.definition.thresholds.regressions;
     let (hosts, started) = (tally.relapsed.len(), tally.campaign.started);
     let first = tally.relapsed.first().filter(|_| limit.is_crossed(hosts, started))?;
-    let what = if first.relapsed.is_some() {
-        "the failure came back after its fix"
-    } else {
-        "another failure appeared after its job began"
-    };
-    let others = match hosts - 1 {
-        0 => String::new(),
-        more => format!(", and the like on {more} more"),
-    };
     let wave = first.wave.map_or(0, |wave| wave + 1);
-    let why = format!(
-        "wave {wave}: on host {} {what}{others}: {hosts} of {started} hosts started, more than the \
-         {limit} of \"regressions\"",
-        first.host
-    );
+    let (host, limit, more) = (first.host.to_string(), limit.to_string(), hosts - 1);
+    let why = match (first.relapsed.is_some(), more) {
+        (true, 0) => {
+            reason!(
+                Relapsed,
+                wave = wave,
+                host = host,
+                hosts = hosts,
+                started = started,
+                limit = limit
+            )
+        }
+        (true, more) => reason!(
+            RelapsedMore,
+            wave = wave,
+            host = host,
+            more = more,
+            hosts = hosts,
+            started = started,
+            limit = limit
+        ),
+        (false, 0) => {
+            reason!(
+                Regressed,
+                wave = wave,
+                host = host,
+                hosts = hosts,
+                started = started,
+                limit = limit
+            )
+        }
+        (false, more) => reason!(
+            RegressedMore,
+            wave = wave,
+            host = host,
+            more = more,
+            hosts = hosts,
+            started = started,
+            limit = limit
+        ),
+    };
     Some(Transition { to: CampaignState::Paused, why })
 }
 
 fn in_waves<'t>(
     tally: &'t Tally<'_>,
-    judge: impl Fn(&'t super::tally::Wave) -> Option<String>,
-) -> Option<String> {
+    judge: impl Fn(&'t super::tally::Wave) -> Option<Reason>,
+) -> Option<Reason> {
     let judged = tally.waves.iter().enumerate().find_map(|(at, wave)| Some((at, judge(wave)?)));
-    judged.map(|(at, why)| format!("wave {}: {why}", at + 1))
+    judged.map(|(at, why)| reason!(InWave, wave = at + 1, crossed = why))
 }
 
-fn crossed(limit: ErrorLimit, name: &str, errors: &Counted, started: usize) -> Option<String> {
+fn crossed(limit: ErrorLimit, name: &str, errors: &Counted, started: usize) -> Option<Reason> {
     limit.is_crossed(errors.sum(), started).then(|| {
-        format!(
-            "{} of {started} hosts started are in error ({}): more than the {limit} of \"{name}\"",
-            errors.sum(),
-            errors.in_words()
+        reason!(
+            Crossed,
+            errors = errors.sum(),
+            started = started,
+            hosts = errors.told(),
+            limit = limit.to_string(),
+            threshold = name,
         )
     })
 }

@@ -330,7 +330,8 @@ fn an_approval_binds_every_field() {
 fn reasons(changes: &Value, hosts: u32, policy: &ApprovalPolicy) -> Option<Vec<String>> {
     let (cat, it) = (catalogue(), definition(changes));
     let facts = ApprovalFacts { hosts, may_do: it.may_do(&cat) };
-    needs_approval(&it, &facts, policy)
+    let reasons = needs_approval(&it, &facts, policy)?;
+    Some(reasons.iter().map(ToString::to_string).collect())
 }
 
 #[test]

@@ -10,10 +10,11 @@ use fleetmend_core::campaign::{
 use fleetmend_core::ids::{CampaignId, HostId, JobId};
 use fleetmend_core::limits;
 use fleetmend_core::order::Task;
+use fleetmend_core::reason::joined;
 use fleetmend_core::time::Timestamp;
 use fleetmend_store::{
-    Applied, Campaign, CampaignLook, CampaignMove, JobTerms, LeftOut, Member, NewJob, NextStep,
-    NextWork, Selection, StoreError, Undoable, Who,
+    Applied, Campaign, CampaignLook, JobTerms, LeftOut, Member, NewJob, NextStep, NextWork,
+    Selection, StoreError, Undoable,
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -45,8 +46,8 @@ pub struct Campaigns {
     /// The texts that may go on by the settings and the catalogue of today, which change with a restart
     /// only.
     current: HashSet<(CampaignId, String)>,
-    /// Hosts that have not told what their remediation needs. Nothing is lost with it: they are asked
-    /// for again.
+    /// Hosts that have not told what their remediation needs. Nothing is lost with it: since when stands
+    /// in the store, and they are asked for again.
     untold: HashMap<(CampaignId, HostId), Untold>,
     /// Whether what was chosen for a host that has not begun costs the network: the causes of its failure
     /// tell of it only what may be. Nothing is lost with it: it is chosen again.
@@ -175,7 +176,7 @@ impl Campaigns {
             self.untold.remove(&(id, *host));
             self.costs.remove(&(id, *host));
         }
-        self.shared.db.note_waiting(&applied.campaign, &later).await?;
+        self.shared.db.note_waiting(&applied.campaign, &later, now).await?;
         Ok(moved(&decisions, &applied) || !later.is_empty())
     }
 
@@ -205,19 +206,11 @@ impl Campaigns {
             return Ok(false);
         };
         let (id, by) = (campaign.id, format!("campaign {}", campaign.id));
-        let why = format!(
-            "settings or catalogue have changed, and a second person would have to approve it: {}",
-            text.needs.join("; ")
+        tracing::warn!(
+            needs = joined(&text.needs),
+            "a campaign does not go on unless it is approved anew"
         );
-        tracing::warn!(why, "a campaign does not go on");
-        let db = &self.shared.db;
-        let done = if campaign.state == S::Running {
-            let who = Who { actor: &by, person: "" };
-            db.move_campaign(id, CampaignMove::Pause, &why, who, now).await
-        } else {
-            db.ask_again(id, campaign.revision, &text, &by, now).await
-        };
-        match done {
+        match self.shared.db.ask_again(id, campaign.revision, &text, &by, now).await {
             Ok(_) => self.shared.events.tell(Event::Campaign { id }),
             // Somebody changed it meanwhile: looked at again.
             Err(StoreError::Conflict(_)) => {}
@@ -340,7 +333,12 @@ impl Campaigns {
                 Work::Later { why } => {
                     let again = now.after(limits::EVIDENCE_LOOK);
                     let key = (campaign.id, host);
-                    let untold = self.untold.entry(key).or_insert(Untold { since: now, again });
+                    let since = match self.untold.get(&key) {
+                        Some(untold) => untold.since,
+                        // From before a restart, or now.
+                        None => self.shared.db.untold_since(campaign, host).await?.unwrap_or(now),
+                    };
+                    let untold = self.untold.entry(key).or_insert(Untold { since, again });
                     untold.again = again;
                     let waits = LeftOut { host, reason: why };
                     if now.since(untold.since) < limits::EVIDENCE_WAIT {
@@ -395,7 +393,7 @@ impl Campaigns {
     fn tell(&self, campaign: &Campaign, decisions: &Decisions, applied: &Applied) {
         let shared = &self.shared;
         if let Some(transition) = &decisions.transition {
-            tracing::info!(from = %campaign.state, to = %transition.to, why = transition.why, "campaign moved");
+            tracing::info!(from = %campaign.state, to = %transition.to, why = %transition.why, "campaign moved");
             metrics::campaign_moved(transition.to);
         }
         let [started, went_on, left_out] =
@@ -502,7 +500,7 @@ fn is_idle(decisions: &Decisions) -> bool {
 
 /// Whether it would wait for what it waits for already.
 fn same_look(campaign: &Campaign, decisions: &Decisions) -> bool {
-    campaign.next_look == decisions.next_look && campaign.waiting_for == decisions.waiting_for
+    campaign.next_look == decisions.next_look && campaign.waiting_reasons == decisions.waiting_for
 }
 
 /// Whether another look at once may decide more. What is only asked of agents is awaited.

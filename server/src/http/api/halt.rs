@@ -133,8 +133,9 @@ pub(crate) async fn view(call: &Call) -> Result<HaltView, Problem> {
     };
     let db = call.db();
     let begun = states(JobState::has_begun);
-    let offered = states(|s| matches!(s, JobState::Offered | JobState::Blocked));
-    let waiting = states(|s| matches!(s, JobState::Queued | JobState::WaitingWindow));
+    let offered =
+        states(|s| matches!(s, JobState::Offered | JobState::WaitingWindow | JobState::Blocked));
+    let waiting = states(|s| s == JobState::Queued);
     let running = db.jobs(&begun, &PageRequest::first(limits::PAGE_MAX)).await?;
     let by = marks(call.shared().halt.standing());
     Ok(HaltView {

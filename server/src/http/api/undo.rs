@@ -30,6 +30,8 @@ pub(crate) struct UndoPreview {
     pub(crate) remediation: String,
     /// In which version.
     pub(crate) version: u32,
+    /// The digest of that version, as it was done: the order that takes it back names it.
+    pub(crate) digest: String,
     /// Whether anything of it can be taken back now.
     pub(crate) possible: bool,
     /// Why not, or what is not sure.
@@ -225,6 +227,7 @@ fn describe(
         attempt: tried.attempt,
         remediation: tried.remediation.to_string(),
         version: tried.version,
+        digest: tried.digest.clone(),
         possible: why.is_none(),
         why: why.map(str::to_owned),
         kept_until: kept_until.map(time),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use fleetmend_core::campaign::CampaignState;
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::limits;
 use fleetmend_store::{Approval, Campaign, CampaignFilter, PageRequest};
@@ -35,8 +34,7 @@ struct Row {
 /// The page.
 pub(crate) async fn page(call: Call) -> Answer {
     let p = Frame::new(&call, "campaigns");
-    let filter =
-        CampaignFilter { state: vec![CampaignState::AwaitingApproval], ..Default::default() };
+    let filter = CampaignFilter { awaits_approval: true, ..Default::default() };
     let waiting = call.db().campaigns(&filter, &PageRequest::first(limits::PAGE_MAX)).await?;
     let caller = call.caller.as_ref();
     let rows = waiting.items.into_iter().map(|c| Row {

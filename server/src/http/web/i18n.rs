@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use fleetmend_catalog::words::{self, Texts};
 use fleetmend_core::knowledge::Lang;
+use fleetmend_core::reason::Code;
 use fleetmend_core::time::Timestamp;
 
 const EN_FILE: &str = include_str!("../../../locales/en.toml");
@@ -214,6 +215,10 @@ fn plural(lang: Lang, count: u64) -> &'static str {
 fn with_catalogue(lang: Lang, file: &str) -> Texts {
     let mut texts = words::texts(file);
     texts.extend(words::words(lang).clone());
+    // Reasons have their English words with their codes.
+    if lang == Lang::En {
+        texts.extend(Code::ALL.iter().map(|c| (format!("reason.{c}"), c.english().to_owned())));
+    }
     texts
 }
 

@@ -227,7 +227,7 @@ pub(crate) async fn reopen(call: Call) -> Answer {
     Ok(see(&format!("/incidents/{id}")))
 }
 
-/// Why a remediation stands where it stands, in the reader's language.
+/// Why a remediation stands where it stands, in the reader's language. Safe as HTML.
 fn why(step: &PlannedStep, t: Words) -> String {
     match step.risk {
         Risk::Guided => t.s("plan.guided").to_owned(),
@@ -236,11 +236,11 @@ fn why(step: &PlannedStep, t: Words) -> String {
         Risk::Safe | Risk::Disruptive if step.allowed => {
             let chance = t.f2("plan.chance", t.percent(step.chance), t.num(step.cost.round()));
             match &step.counted {
-                Some(counted) => format!("{chance} · {counted}"),
+                Some(counted) => format!("{chance} · {}", t.told(counted)),
                 None => chance,
             }
         }
         Risk::Safe | Risk::Disruptive if step.tried => t.s("plan.tried").to_owned(),
-        Risk::Safe | Risk::Disruptive => step.reason.clone(),
+        Risk::Safe | Risk::Disruptive => t.told(&step.reason),
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod password;
 pub(crate) mod people;
 mod plot;
 pub(crate) mod problem;
+mod said;
 pub(crate) mod session;
 mod since;
 pub(crate) mod triage;

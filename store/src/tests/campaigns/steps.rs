@@ -5,6 +5,7 @@ use fleetmend_core::host::Lifecycle;
 use fleetmend_core::ids::{HostId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::order::Task;
+use fleetmend_core::reason::Reason;
 use serde_json::json;
 
 use super::{
@@ -172,11 +173,11 @@ contract! {
         assert_eq!(why(decide(db, campaign.id, &start, &every, at(3)).await), "the campaign is paused");
         // The planner never resumes it, nor takes it back to where it was.
         for to in [CampaignState::Running, CampaignState::Draft, CampaignState::Paused, CampaignState::Cancelled] {
-            let transition = Some(Transition { to, why: String::new() });
+            let transition = Some(Transition { to, why: Reason::of_text("") });
             let error = decide(db, campaign.id, &Decisions { transition, ..Decisions::default() }, &[], at(3)).await;
             assert!(matches!(error, Err(StoreError::Conflict(why)) if why.contains("by itself")), "{to}");
         }
-        let transition = Some(Transition { to: CampaignState::Aborted, why: "too many".to_owned() });
+        let transition = Some(Transition { to: CampaignState::Aborted, why: Reason::of_text("too many") });
         let aborted = decide(db, campaign.id, &Decisions { transition, ..start.clone() }, &every, at(4)).await;
         let aborted = aborted.expect("applies").expect("now");
         assert_eq!((aborted.started.len(), aborted.campaign.state), (0, CampaignState::Aborted));

@@ -4,6 +4,7 @@ use fleetmend_core::campaign::CampaignState;
 use fleetmend_core::campaign::calendar::{FreezeRule, FreezeWhen};
 use fleetmend_core::host::{HostState, Labels, Lifecycle};
 use fleetmend_core::ids::FreezeId;
+use fleetmend_core::reason::Reason;
 use fleetmend_core::token::Role;
 use serde_json::json;
 
@@ -30,7 +31,7 @@ async fn actions(db: &Db, subject: &str) -> Vec<(String, String)> {
 contract! {
     async fn an_approval_is_a_second_persons_and_bound_to_what_was_written(db) {
         let mut new = new(1, &json!({}));
-        new.text.needs = vec!["it is dangerous".to_owned()];
+        new.text.needs = vec![Reason::of_text("it is dangerous")];
         let made = db.create_campaign(&new, ANNA, at(1)).await.expect("creates");
         assert_eq!((made.state, made.revision), (CampaignState::AwaitingApproval, 1));
         assert_eq!(made.digest, made.definition.digest());
@@ -96,9 +97,53 @@ contract! {
         serde_json::to_string(&document).expect("one document");
     }
 
+    async fn one_that_is_paused_for_want_of_an_approval_goes_on_with_a_new_one(db) {
+        use CampaignMove as M;
+        use CampaignState as S;
+        let mut new = new(1, &json!({}));
+        new.text.needs = vec![Reason::of_text("it is dangerous")];
+        let made = db.create_campaign(&new, ANNA, at(1)).await.expect("creates");
+        let approved = db.approve_campaign(made.id, &made.digest, "", BORIS, at(2)).await.expect("approves");
+        assert_eq!(approved.state_reasons[0].to_string(), approved.state_reason);
+        let none = crate::Selection::default();
+        let begun = db.start_campaign((made.id, &made.digest), &none, "", ANNA, at(3)).await.expect("starts");
+        let mut today = new.text.clone();
+        today.definition.remediations.insert("apt.other".parse().expect("a name"), "00".to_owned());
+        let paused = db.ask_again(made.id, begun.revision, &today, "campaign", at(4)).await.expect("asks");
+        assert_eq!((paused.state, paused.approved_by.as_deref()), (S::Paused, None));
+        assert_eq!(paused.digest, today.definition.digest());
+        assert!(paused.state_reason.contains("settings or catalogue have changed"), "{}", paused.state_reason);
+        assert_eq!(fleetmend_core::reason::joined(&paused.state_reasons), paused.state_reason);
+        let asked = CampaignFilter { awaits_approval: true, ..CampaignFilter::default() };
+        assert_eq!(db.campaigns(&asked, &PageRequest::default()).await.expect("lists").total, 1);
+
+        // It does not go on without, and not by its author's word or for what it was before.
+        refused(db.move_campaign(made.id, M::Resume, "", ANNA, at(5)).await, "second person must approve");
+        refused(db.approve_campaign(made.id, &paused.digest, "", ANNA, at(5)).await, "second person");
+        refused(db.approve_campaign(made.id, &made.digest, "", BORIS, at(5)).await, "changed since");
+        let anew = db.approve_campaign(made.id, &paused.digest, "", BORIS, at(6)).await.expect("approves");
+        assert_eq!((anew.state, anew.approved_by.as_deref()), (S::Paused, Some("user boris")));
+        assert_eq!(anew.state_reason, "approved anew by user boris: it may be resumed");
+        refused(db.approve_campaign(made.id, &paused.digest, "", BORIS, at(6)).await, "awaits no approval");
+        let resumed = db.move_campaign(made.id, M::Resume, "", ANNA, at(7)).await.expect("resumes");
+        assert_eq!((resumed.state, resumed.run), (S::Running, 1));
+        assert_eq!(db.campaigns(&asked, &PageRequest::default()).await.expect("lists").total, 0);
+
+        // One that somebody paused is asked about too, and keeps that somebody's reason.
+        db.move_campaign(made.id, M::Pause, "too loud", ANNA, at(8)).await.expect("pauses");
+        let paused = db.campaign(made.id).await.expect("reads").expect("there");
+        let asked = db.ask_again(made.id, paused.revision, &new.text, "user anna", at(9)).await.expect("asks");
+        assert_eq!((asked.state, asked.state_reason.as_str()), (S::Paused, "too loud"));
+        let anew = db.approve_campaign(made.id, &asked.digest, "", BORIS, at(9)).await.expect("approves");
+        assert_eq!((anew.state, anew.state_reason.as_str()), (S::Paused, "too loud"));
+        db.move_campaign(made.id, M::Abort, "enough", ANNA, at(10)).await.expect("aborts");
+        let over = db.campaign(made.id).await.expect("reads").expect("there");
+        refused(db.ask_again(made.id, over.revision, &today, "server", at(11)).await, "is aborted");
+    }
+
     async fn who_was_demoted_or_shut_out_meanwhile_approves_nothing(db) {
         let mut new = new(1, &json!({}));
-        new.text.needs = vec!["it is dangerous".to_owned()];
+        new.text.needs = vec![Reason::of_text("it is dangerous")];
         let made = db.create_campaign(&new, ANNA, at(1)).await.expect("creates");
         let anna = crate::tests::users::user(71, "anna", Role::Admin);
         let boris = crate::tests::users::user(72, "boris", Role::Viewer);
@@ -145,7 +190,7 @@ contract! {
 
         let all = db.campaigns(&CampaignFilter::default(), &PageRequest::default()).await.expect("lists");
         assert_eq!((all.total, all.items.len()), (2, 2));
-        let some = CampaignFilter { state: vec![S::Aborted], search: Some("DPKG".to_owned()), host: None };
+        let some = CampaignFilter { state: vec![S::Aborted], search: Some("DPKG".to_owned()), ..CampaignFilter::default() };
         let some = db.campaigns(&some, &PageRequest::first(1)).await.expect("lists");
         assert_eq!(some.items.iter().map(|c| c.id).collect::<Vec<_>>(), [made.id]);
         let subject = format!("campaign {}", made.id);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use fleetmend_core::campaign::{CampaignState, Definition, Membership, Schedule};
 use fleetmend_core::ids::CampaignId;
+use fleetmend_core::reason::joined;
 use fleetmend_core::token::Permission;
 use fleetmend_store::{
     Campaign, CampaignMove, CampaignText, NewCampaign, Selection, UndoStanding, Undoable,
@@ -273,15 +274,16 @@ pub(crate) async fn move_as(
 }
 
 /// Refuses to go on with what nobody approved as it is today, though it was approved, or needed no
-/// approval, when it was written. One that has not begun awaits that from now on.
+/// approval, when it was written. One that has not begun, or is in the midst of its work, awaits that
+/// from now on.
 async fn as_of_today(call: &Call, campaign: &Campaign) -> Result<(), Problem> {
     use CampaignState as S;
     let Some(text) = campaigns::outdated(call.shared(), campaign) else { return Ok(()) };
-    let needs = text.needs.join("; ");
+    let needs = joined(&text.needs);
     match campaign.state {
         // It asks for that already.
-        S::AwaitingApproval if text.definition.digest() == campaign.digest => Ok(()),
-        S::Draft | S::AwaitingApproval | S::Scheduled => {
+        _ if campaign.awaits_approval() && text.definition.digest() == campaign.digest => Ok(()),
+        S::Draft | S::AwaitingApproval | S::Scheduled | S::Paused | S::Running => {
             let (id, by) = (campaign.id, call.actor());
             call.db().ask_again(id, campaign.revision, &text, &by, call.now).await?;
             changed(call, id);
@@ -290,14 +292,12 @@ async fn as_of_today(call: &Call, campaign: &Campaign) -> Result<(), Problem> {
                 format!("a second person must approve it first, as it is now: {needs}"),
             ))
         }
-        S::Paused | S::Running | S::Aborted | S::Completed | S::CompletedWithErrors => {
-            Err(Problem::conflict(
-                "approval",
-                format!(
-                    "settings or catalogue have changed, and a second person would have to approve it: write another; {needs}"
-                ),
-            ))
-        }
+        S::Aborted | S::Completed | S::CompletedWithErrors => Err(Problem::conflict(
+            "approval",
+            format!(
+                "settings or catalogue have changed, and a second person would have to approve it: write another; {needs}"
+            ),
+        )),
         S::Cancelled => Ok(()),
     }
 }

@@ -82,6 +82,7 @@ const APPROVAL_COLUMNS: &[Column] = &[
     ("edited_by", "/edited_by"),
     ("needs_approval", "/needs_approval"),
     ("max_risk", "/max_risk"),
+    ("state", "/state"),
     ("state_since", "/state_since"),
 ];
 
@@ -165,6 +166,7 @@ pub(crate) async fn detail(
 pub(crate) async fn list(call: Call) -> Answer {
     let filter = CampaignFilter {
         state: words::<CampaignState>(&call, "state")?,
+        awaits_approval: false,
         search: call.query.text("search").map(str::to_owned),
         host: call.query.parse("host")?,
     };
@@ -178,8 +180,7 @@ pub(crate) async fn list(call: Call) -> Answer {
 
 /// Lists campaigns that wait for the word of a second person.
 pub(crate) async fn approvals(call: Call) -> Answer {
-    let state = vec![CampaignState::AwaitingApproval];
-    let filter = CampaignFilter { state, ..CampaignFilter::default() };
+    let filter = CampaignFilter { awaits_approval: true, ..CampaignFilter::default() };
     paging::list(call, APPROVAL_COLUMNS, filter, |call, filter, page| async move {
         let page = call.db().campaigns(&filter, &page).await?;
         let items = page.items.iter().map(CampaignView::new).collect();

@@ -7,13 +7,14 @@ use fleetmend_core::campaign::{Definition, Remedy};
 use fleetmend_core::dry_run::dry_run;
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::knowledge::{Lang, Remediation};
+use fleetmend_core::reason::Reason;
 use fleetmend_core::step::Undo;
 use fleetmend_store::{Left, Member, NameCount, Preview};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::campaigns;
-use crate::http::api::model::{HostRef, Time, time};
+use crate::http::api::model::{HostRef, ReasonView, Time, time};
 use crate::http::call::Call;
 use crate::http::problem::Problem;
 
@@ -52,6 +53,8 @@ pub(crate) struct PreviewView {
     pub(crate) remediations: Vec<MayDoView>,
     /// Why it needs the approval of a second person; empty where it needs none.
     pub(crate) needs_approval: Vec<String>,
+    /// The same in a form that can be told in any language.
+    pub(crate) approval_reasons: Vec<ReasonView>,
     /// What each wave would take, were all hosts there.
     pub(crate) waves: Vec<PlannedView>,
     /// When its next three runs would begin, by the clock of its zone or of the fallback; none where it is
@@ -227,7 +230,7 @@ pub(super) fn for_nobody((wave, label): (usize, String)) -> String {
 fn view(
     found: Preview,
     remediations: Vec<MayDoView>,
-    needs_approval: Vec<String>,
+    needs: Vec<Reason>,
     waves: Vec<PlannedView>,
 ) -> PreviewView {
     PreviewView {
@@ -243,7 +246,8 @@ fn view(
         hosts: found.first.into_iter().map(MemberView::from).collect(),
         hosts_left_out: found.first_left_out.into_iter().map(LeftView::from).collect(),
         remediations,
-        needs_approval,
+        needs_approval: needs.iter().map(ToString::to_string).collect(),
+        approval_reasons: ReasonView::all(&needs),
         waves,
         next_runs: Vec::new(),
         warnings: Vec::new(),

@@ -8,7 +8,7 @@ use fleetmend_store::{Campaign, CampaignCounts, CampaignRun, HostCounts, HostRes
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::api::model::{HostRef, Time, time, times};
+use crate::http::api::model::{HostRef, ReasonView, Time, time, times};
 
 /// A campaign, as lists show it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -32,10 +32,18 @@ pub(crate) struct CampaignView {
     pub(crate) state_by: String,
     /// Why.
     pub(crate) state_reason: String,
+    /// The same as reasons; empty where the words are a person's.
+    pub(crate) state_reasons: Vec<ReasonView>,
     /// Why nothing more starts now.
     pub(crate) waiting_for: Option<String>,
+    /// The same as reasons.
+    pub(crate) waiting_reasons: Vec<ReasonView>,
     /// Why it needs the approval of a second person; empty where it needs none.
     pub(crate) needs_approval: Vec<String>,
+    /// The same as reasons.
+    pub(crate) approval_reasons: Vec<ReasonView>,
+    /// Whether a second person is asked to approve it: before it begins, or while it is paused.
+    pub(crate) awaits_approval: bool,
     /// Who approved it as it stands.
     pub(crate) approved_by: Option<String>,
     /// Who wrote it.
@@ -140,6 +148,8 @@ pub(crate) struct CampaignHostView {
     pub(crate) outcome: &'static str,
     /// Why, in words.
     pub(crate) detail: Option<String>,
+    /// The same as a reason, where the words are known.
+    pub(crate) detail_reason: Option<ReasonView>,
     /// Its job.
     pub(crate) job: Option<String>,
     /// `remediate`, `verify` or `undo`.
@@ -180,8 +190,12 @@ impl CampaignView {
             state_since: time(campaign.state_since),
             state_by: campaign.state_by.clone(),
             state_reason: campaign.state_reason.clone(),
+            state_reasons: ReasonView::all(&campaign.state_reasons),
             waiting_for: campaign.waiting_for.clone(),
-            needs_approval: campaign.needs.clone(),
+            waiting_reasons: ReasonView::all(&campaign.waiting_reasons),
+            needs_approval: campaign.needs.iter().map(ToString::to_string).collect(),
+            approval_reasons: ReasonView::all(&campaign.needs),
+            awaits_approval: campaign.awaits_approval(),
             approved_by: campaign.approved_by.clone(),
             created_by: campaign.created_by.clone(),
             created_at: time(campaign.created),
@@ -271,6 +285,7 @@ impl From<HostResult> for CampaignHostView {
     fn from(result: HostResult) -> Self {
         let store::HostResult { left_out, detail, .. } = result;
         let outcome = result.stands.as_str();
+        let detail = left_out.or(result.waits_for).or(detail);
         Self {
             host: HostRef {
                 id: result.host.to_string(),
@@ -281,7 +296,8 @@ impl From<HostResult> for CampaignHostView {
             incident: result.incident.to_string(),
             wave: result.wave,
             outcome,
-            detail: left_out.or(result.waits_for).or(detail),
+            detail_reason: detail.as_deref().and_then(ReasonView::of_words),
+            detail,
             job: result.job.map(|id| id.to_string()),
             task: result.task,
             cause: result.cause,

@@ -40,6 +40,8 @@ pub(crate) struct JobView {
     pub(crate) is_final: bool,
     /// Why, in words.
     pub(crate) detail: String,
+    /// The same as a reason, where the words are known.
+    pub(crate) detail_reason: Option<super::ReasonView>,
     /// How the fix was proved: repeated, observed or `probe_only`.
     pub(crate) proof: Option<&'static str>,
     /// The try that runs or ran last; 0 before the first offer.
@@ -91,6 +93,7 @@ impl JobView {
             version: job.version,
             state: job.state.as_str(),
             is_final: job.state.is_final(),
+            detail_reason: super::ReasonView::of_words(&job.detail),
             detail: job.detail,
             proof: job.proof.map(fleetmend_core::job::ProofLevel::as_str),
             attempt: job.attempt,

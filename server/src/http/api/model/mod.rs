@@ -6,6 +6,7 @@ mod incidents;
 mod jobs;
 mod plans;
 mod problems;
+mod reasons;
 
 use fleetmend_core::time::Timestamp;
 
@@ -14,6 +15,7 @@ pub(crate) use incidents::{IncidentDetailView, IncidentView, ReportView, Verdict
 pub(crate) use jobs::{JobDetailView, JobView};
 pub(crate) use plans::{PlanView, PlannedView};
 pub(crate) use problems::ProblemView;
+pub(crate) use reasons::ReasonView;
 
 /// A moment, RFC 3339 in UTC.
 pub(crate) type Time = String;

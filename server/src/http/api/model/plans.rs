@@ -44,6 +44,8 @@ pub(crate) struct PlannedView {
     pub(crate) allowed: bool,
     /// Why it stands where it stands.
     pub(crate) reason: String,
+    /// The same in a form that can be told in any language.
+    pub(crate) reason_coded: Option<super::ReasonView>,
     /// Its steps, in order and in words.
     pub(crate) does: Vec<String>,
     /// Those of its steps that cannot be taken back.
@@ -87,6 +89,7 @@ impl PlannedView {
             undo: step.undo.as_str(),
             allowed: step.allowed,
             reason: step.reason.clone(),
+            reason_coded: super::ReasonView::of_words(&step.reason),
             does: titles(false),
             cannot_be_undone: titles(true),
             guide: entry

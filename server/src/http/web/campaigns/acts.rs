@@ -8,6 +8,7 @@ use fleetmend_core::campaign::{CampaignState, Outcome, Remedy, Schedule, retry};
 use fleetmend_core::ids::{CampaignId, JobId};
 use fleetmend_core::job::JobState;
 use fleetmend_core::knowledge::Risk;
+use fleetmend_core::reason::Reason;
 use fleetmend_core::step::Undo;
 use fleetmend_core::token::Permission;
 use fleetmend_core::words::Slug;
@@ -58,9 +59,10 @@ struct ActPage {
     c: Campaign,
     word: &'static str,
     title: String,
+    /// Why it was not done; safe as HTML.
     refused: String,
     irreversible: Vec<(String, String)>,
-    needs: Vec<String>,
+    needs: Vec<Reason>,
     will: Vec<String>,
     is_approval: bool,
     /// Whether it can be done at all now: else there is no button.
@@ -144,13 +146,12 @@ impl Act {
     /// Whether a campaign is where this can be done.
     fn fits(self, c: &Campaign) -> bool {
         use CampaignState as S;
-        let approved = c.needs.is_empty() || c.approved_by.is_some();
         match self {
             Self::Edit => matches!(c.state, S::Draft | S::AwaitingApproval | S::Scheduled),
-            Self::Approve => c.state == S::AwaitingApproval,
-            Self::Start => matches!(c.state, S::Draft | S::Scheduled) && approved,
+            Self::Approve => c.awaits_approval(),
+            Self::Start => matches!(c.state, S::Draft | S::Scheduled) && !c.lacks_approval(),
             Self::Pause => matches!(c.state, S::Running | S::Scheduled),
-            Self::Resume => c.state == S::Paused,
+            Self::Resume => c.state == S::Paused && !c.lacks_approval(),
             Self::Abort => matches!(c.state, S::Running | S::Paused),
             Self::Cancel => matches!(c.state, S::Draft | S::AwaitingApproval | S::Scheduled),
             Self::Retry => matches!(c.state, S::Aborted | S::CompletedWithErrors | S::Paused),
@@ -183,7 +184,7 @@ pub(crate) fn wrote(c: &Campaign, who: &Caller) -> bool {
 /// Asks: what will happen, to how many hosts.
 pub(crate) async fn ask(call: Call) -> Answer {
     let act = Act::of(&call)?;
-    html(&asked(&call, act, "").await?)
+    html(&asked(&call, act, String::new()).await?)
 }
 
 /// Does it.
@@ -193,13 +194,13 @@ pub(crate) async fn act(call: Call) -> Answer {
     let form = call.form(FORM)?;
     let act = Act::of(&call)?;
     let id: CampaignId = call.id()?;
-    let page = asked(&call, act, "").await?;
+    let page = asked(&call, act, String::new()).await?;
     if let Some(count) = page.count {
         let typed: String =
             form.text("hosts").unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
         if typed != count.to_string() {
-            let why = format!("hosts: type {count}, the number of hosts, to confirm");
-            return again(&call, act, &why).await;
+            let why = call.words.f("act.refused.count", count);
+            return again(&call, act, why).await;
         }
     }
     let why = form.text("reason").unwrap_or_default();
@@ -225,17 +226,18 @@ pub(crate) async fn act(call: Call) -> Answer {
         Ok(id) => Ok(see(&format!("/campaigns/{id}"))),
         // What the present state forbids is told on the page that asked.
         Err(problem) if problem.status.is_client_error() => {
-            again(&call, act, &problem.detail).await
+            again(&call, act, call.words.told(&problem.detail)).await
         }
         Err(problem) => Err(problem),
     }
 }
 
-async fn again(call: &Call, act: Act, why: &str) -> Answer {
+async fn again(call: &Call, act: Act, why: String) -> Answer {
     html_with(axum::http::StatusCode::CONFLICT, &asked(call, act, why).await?)
 }
 
-async fn asked(call: &Call, act: Act, refused: &str) -> Result<ActPage, Problem> {
+/// `refused` is safe as HTML.
+async fn asked(call: &Call, act: Act, refused: String) -> Result<ActPage, Problem> {
     let look = look(call, call.id()?).await?;
     let p = Frame::new(call, "campaigns");
     let t = p.t;
@@ -259,9 +261,9 @@ async fn asked(call: &Call, act: Act, refused: &str) -> Result<ActPage, Problem>
     let dangerous = definition.max_risk == Risk::Dangerous || !irreversible.is_empty();
     let word = act.word();
     let refused = if refused.is_empty() && !act.fits(&look.campaign) {
-        format!("the campaign is {}: this is not possible now", look.campaign.state)
+        t.f("act.refused.now", t.word("campaign", look.campaign.state))
     } else {
-        refused.to_owned()
+        refused
     };
     Ok(ActPage {
         doable: !idle && act.fits(&look.campaign),

@@ -58,7 +58,7 @@ pub(crate) async fn page(call: Call) -> Answer {
         let groups = standing::groups(&c, &counts);
         rows.push(Row {
             problem: words::problem(&c.definition.selector, catalogue, p.t),
-            why: why(&c),
+            why: why(&c, &p),
             who: c.started_by.clone().unwrap_or_else(|| c.created_by.clone()),
             hosts: groups.sum(),
             bar: groups.bar(p.t),
@@ -78,18 +78,18 @@ pub(crate) async fn page(call: Call) -> Answer {
     })
 }
 
-/// Why it stands where it stands, as far as a reader of the list wants to know.
-fn why(c: &Campaign) -> String {
+/// Why it stands where it stands, as far as a reader of the list wants to know. Safe as HTML.
+fn why(c: &Campaign, p: &Frame) -> String {
     match c.state {
-        CampaignState::AwaitingApproval => c.needs.join("; "),
+        CampaignState::AwaitingApproval => p.t.reasons(&c.needs),
         CampaignState::Running | CampaignState::Scheduled => {
-            c.waiting_for.clone().unwrap_or_default()
+            p.why(&c.waiting_reasons, c.waiting_for.as_deref().unwrap_or_default())
         }
         CampaignState::Paused
         | CampaignState::Aborted
         | CampaignState::Completed
         | CampaignState::CompletedWithErrors
-        | CampaignState::Cancelled => c.state_reason.clone(),
+        | CampaignState::Cancelled => p.why(&c.state_reasons, &c.state_reason),
         CampaignState::Draft => String::new(),
     }
 }

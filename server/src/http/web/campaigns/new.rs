@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use fleetmend_core::campaign::{Definition, PlannedWave, Remedy};
 use fleetmend_core::ids::CampaignId;
 use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::reason::Reason;
 use fleetmend_store::{Campaign, NameCount, Preview};
 
 use super::does::{self, Does};
@@ -46,7 +47,7 @@ struct PreviewPage {
     edit: String,
     revision: u64,
     view: Preview,
-    needs: Vec<String>,
+    needs: Vec<Reason>,
     irreversible: Vec<(String, String)>,
     may_do: Vec<Does>,
     lines: Vec<Line>,

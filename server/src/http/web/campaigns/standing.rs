@@ -132,7 +132,7 @@ impl Count {
         let Some(state) = group.state else { return };
         let add = |count: &mut u64, counts: bool| *count += if counts { group.hosts } else { 0 };
         add(&mut self.started, group.begun);
-        add(&mut self.reached, group.begun || state == JobState::Blocked);
+        add(&mut self.reached, group.begun || state.has_answered());
         add(&mut self.ended, state.has_begun() && state.is_final());
         add(&mut self.errors, group.stands.outcome().is_error(aim));
         add(&mut self.proved, group.stands.outcome().is_success(aim));
@@ -272,6 +272,7 @@ mod tests {
             state_since: at(0),
             state_by: String::new(),
             state_reason: String::new(),
+            state_reasons: Vec::new(),
             created_by: String::new(),
             created: at(0),
             edited_by: String::new(),
@@ -283,6 +284,7 @@ mod tests {
             expires: None,
             next_look: None,
             waiting_for: None,
+            waiting_reasons: Vec::new(),
             undoes: None,
             hosts: 0,
             revision: 1,
