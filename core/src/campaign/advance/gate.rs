@@ -2,6 +2,7 @@
 
 use super::tally::{Tally, Wave};
 use super::{clock, has_label};
+use crate::campaign::Outcome;
 use crate::campaign::snapshot::{HostStanding, Snapshot};
 use crate::reason;
 use crate::reason::{Reason, Value};
