@@ -119,7 +119,7 @@ fn a_host_is_really_restarted_in_its_window_after_its_users_word() {
 
     // Its window opens tomorrow: it waits, and whoever takes it back then has changed nothing.
     let early = order(&server, &incident, (now.after(DAY), now.after(DAY + DAY / 2)));
-    waits(&api, &early, "blocked", "waits for its window: opens");
+    waits(&api, &early, "waiting_window", "waits for its window: opens");
     let job = take_back(&api, &early);
     assert_eq!((&job["state"], &job["begun_at"]), (&json!("cancelled"), &Value::Null), "{job}");
 
