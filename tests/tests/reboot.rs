@@ -14,7 +14,7 @@ use fleetmend_core::words::Slug;
 use fleetmend_store::{Db, JobTerms, NewJob};
 use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job};
 use fleetmend_tests::api::Api;
-use fleetmend_tests::programs::{Running, must};
+use fleetmend_tests::programs::must;
 use fleetmend_tests::root::Machine;
 use fleetmend_tests::server::Server;
 use fleetmend_tests::{PATIENCE, wait_for};
@@ -125,9 +125,12 @@ fn a_host_is_really_restarted_in_its_window_after_its_users_word() {
 
     // In its window: a user is told, and puts it off; it is taken back meanwhile.
     let window = (now.before(DAY / 24), now.after(DAY / 2));
-    let mut inhibit = machine.command("/usr/bin/systemd-inhibit");
-    inhibit.args(["--what=shutdown", "--who=anna", "--why=in a call", "sleep", "3600"]);
-    let _call = Running::start(&mut inhibit, &machine.root().at("inhibit.log"));
+    // A child of the machine's own first process: one whose parent stands outside would be stopped by the
+    // shutdown and never be reaped, and systemd waits 90 s for it.
+    shell(
+        &machine,
+        "setsid systemd-inhibit --what=shutdown --who=anna --why='in a call' sleep 3600 </dev/null >/dev/null 2>&1 &",
+    );
     wait_for("the inhibitor", PATIENCE, || {
         let held = shell(&machine, "cat /run/systemd/inhibit/*[0-9] 2>/dev/null || true");
         if held.contains("WHO=anna") { Ok(()) } else { Err(held) }
