@@ -19,6 +19,7 @@ use crate::fleet::{self, Fleet, Plan, Server};
 use crate::host::Pace;
 use crate::load::Home;
 use crate::local::Local;
+use crate::showcase;
 
 /// A fleet in whose first dozen of hosts several systems fail in several ways.
 const SEED: u64 = 3_393;
@@ -41,6 +42,9 @@ pub struct Demo {
     /// A folder for everything, which is kept; a temporary one that is removed, unless given.
     #[arg(long)]
     pub dir: Option<PathBuf>,
+    /// Leave out the demo's campaigns: nothing is mended before somebody says so.
+    #[arg(long)]
+    pub no_campaigns: bool,
     /// Where people connect.
     #[arg(long, default_value = "127.0.0.1:7080", value_name = "ADDR:PORT")]
     pub http_listen: SocketAddr,
@@ -113,6 +117,10 @@ impl Demo {
         };
         local.welcome(&fleet).await?;
         fleet.run()?;
+        if !self.no_campaigns {
+            let shared = local.server.shared.clone();
+            fleet.spawn(showcase::run(shared, fleet.stop_token()));
+        }
         Ok(Running { local, fleet, real, folder })
     }
 }

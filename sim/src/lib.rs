@@ -6,6 +6,7 @@
 pub mod chance;
 pub mod counts;
 pub mod demo;
+pub mod desk;
 pub mod fleet;
 pub mod load;
 pub mod local;
@@ -16,6 +17,7 @@ pub mod trial;
 
 mod host;
 mod logs;
+mod showcase;
 mod usage;
 
 pub use host::deeds::deeds;

@@ -13,6 +13,7 @@ use fleetmend_server::{App as ServerApp, Config, RunningServer, entropy, http, u
 use fleetmend_store::{HostFilter, NewApiToken, NewPassword, NewUser, PageRequest};
 
 use crate::fleet::{Fleet, Server};
+use crate::showcase::LABEL;
 
 /// Who did it, in the audit log.
 const BY: &str = "demo";
@@ -58,6 +59,7 @@ impl Local {
                 if let Some(simulated) = simulated {
                     let mut labels = host.labels.clone();
                     labels.extend(simulated.persona().labels());
+                    labels.insert(LABEL.0.to_owned(), LABEL.1.to_owned());
                     db.set_labels(host.id, &labels, by, clock.now()).await?;
                 }
             }

@@ -41,7 +41,7 @@ impl Demo {
         let program = Running::start(
             command(ours("fleetmend-sim"))
                 .args(["demo", "--hosts", &hosts, "--http-listen", zero, "--agent-listen", zero])
-                .args(["--metrics-listen", zero])
+                .args(["--metrics-listen", zero, "--no-campaigns"])
                 .args(more)
                 .env("TMPDIR", folder.path()),
             &folder.path().join("demo.log"),

@@ -24,7 +24,7 @@ const SEED: u64 = 7;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A plan that only names what [`Fleet::of`] uses.
-fn plan(folder: &Path) -> Plan {
+pub(super) fn plan(folder: &Path) -> Plan {
     Plan {
         hosts: 0,
         seed: SEED,
@@ -38,7 +38,7 @@ fn plan(folder: &Path) -> Plan {
     }
 }
 
-async fn local(folder: &Path, hosts: u32) -> Local {
+pub(super) async fn local(folder: &Path, hosts: u32) -> Local {
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     let config = Config {
         data_dir: folder.join("server"),

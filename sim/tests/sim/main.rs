@@ -1,6 +1,7 @@
 //! Simulated hosts: the same seed gives the same, the real collectors read what they write, triage
 //! finds what is really wrong in most of them, and real agents repair them.
 
+mod campaign;
 mod fleet;
 mod models;
 mod orders;

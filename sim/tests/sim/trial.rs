@@ -17,7 +17,7 @@ use super::QUICK;
 const SEED: u64 = 23;
 
 /// A campaign with the strict defaults, and what a test says besides.
-fn definition(besides: &str) -> Definition {
+pub(super) fn definition(besides: &str) -> Definition {
     let text = format!(
         "name = \"trial\"\nreason = \"test\"\nselector = {{ product = \"windows_update\" }}\nmax_risk = \"disruptive\"\nreboot = \"anytime\"\n{besides}"
     );
@@ -74,7 +74,7 @@ fn count(trial: &Trial, outcome: Outcome) -> usize {
     trial.outcomes().iter().filter(|(o, _)| *o == outcome).count()
 }
 
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     // Journals are synced again and again: memory, where the system has it as a folder.
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
