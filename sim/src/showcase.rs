@@ -90,23 +90,23 @@ fn all() -> Vec<Shown> {
     vec![
         Shown {
             definition: json!({
-                "name": "Finish package runs that the power cut interrupted",
-                "reason": "A power cut ended installations half-way. Demo: simulated hosts only.",
+                "name": "Free the disks that packages filled",
+                "reason": "Updates stop on full disks. Demo: simulated hosts only.",
                 "change": "CHG-2041",
-                "selector": on(json!({"product": "apt", "cause": "dpkg_interrupted"})),
-                "remedy": {"remediation": {"id": "apt.configure_pending"}},
+                "selector": on(json!({"product": "apt", "code": "fs.disk_full"})),
+                "remedy": {"remediation": {"id": "free_disk_space.apt_cache"}},
                 "max_risk": "disruptive", "waves": waves(&["1", "all"]),
                 "gate": {"success_percent": 50, "soak": "0m"}, "thresholds": {"abort": "50%"},
             }),
             least: 3,
-            note: Some("the power supply holds again"),
+            note: Some("nobody needs the old packages"),
         },
         Shown {
             definition: json!({
-                "name": "Servicing of Windows before patch Tuesday",
-                "reason": "Cumulative updates fail in servicing: damaged stores, restarts long due. Demo: simulated hosts only.",
+                "name": "Windows Update before patch Tuesday",
+                "reason": "Hosts that fail now would miss the next updates too. Demo: simulated hosts only.",
                 "change": "CHG-2044",
-                "selector": on(json!({"product": "servicing"})),
+                "selector": on(json!({"product": "windows_update"})),
                 "max_risk": "disruptive", "reboot": "anytime",
                 "waves": waves(&["2", "50%", "all"]),
                 "gate": {"success_percent": 50, "soak": "2h"}, "thresholds": {"abort": "3"},
