@@ -183,22 +183,8 @@ impl Frame {
     /// A symbol or slug that may break after an underscore or dot, and nowhere else. Safe as HTML.
     #[expect(clippy::unused_self, reason = "templates reach it through the page")]
     pub(crate) fn sym(&self, text: impl std::fmt::Display) -> String {
-        let mut out = String::new();
-        for c in text.to_string().chars() {
-            match c {
-                '&' => out.push_str("&amp;"),
-                '<' => out.push_str("&lt;"),
-                '>' => out.push_str("&gt;"),
-                '"' => out.push_str("&quot;"),
-                '\'' => out.push_str("&#39;"),
-                '_' | '.' => {
-                    out.push(c);
-                    out.push_str("<wbr>");
-                }
-                _ => out.push(c),
-            }
-        }
-        out
+        // None of these stands in what was escaped.
+        super::said::escaped(&text.to_string()).replace('_', "_<wbr>").replace('.', ".<wbr>")
     }
 
     /// The label of simulated hosts. Safe as HTML.

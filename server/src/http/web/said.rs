@@ -80,7 +80,7 @@ impl Words {
 }
 
 /// Text as it may stand in HTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
