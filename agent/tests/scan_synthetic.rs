@@ -236,9 +236,36 @@ fn update_outcomes_are_told_once() {
         briefs(Source::WindowsUpdate, only_summary),
         ["windows_update install 0x80240022 @1"]
     );
-    let seven = "2026-01-02\t03:04:05:678\t 1\t2\tAgent\t  * WARNING: Exit code = 0x8024402C\n\
-        2026-01-02\t03:04:05:678\t 1\t2\tAgent\t** END **  Agent: Finding updates [CallerId = x]\n";
-    assert_eq!(briefs(Source::WindowsUpdate, seven), ["windows_update scan 0x8024402C @2"]);
+}
+
+/// The lines as Windows 7 writes them: stars around what ends, two blanks within, and the handler
+/// of an update warning in the words of the agent.
+#[test]
+fn windows_7_tells_the_code_before_the_end() {
+    let at = "2026-01-02\t03:04:05:678\t 808\taac\t";
+    let lines = |texts: &[&str]| texts.iter().map(|t| format!("{at}{t}\r\n")).collect::<String>();
+    let end = "Agent\t**  END  **  Agent: Finding updates [CallerId = x]";
+    let stars = "Agent\t*********";
+    let warning = "Agent\t  * WARNING: Exit code = 0x8024402C";
+    let failed = lines(&[warning, stars, end, "Agent\t*************"]);
+    let told = ["windows_update scan 0x8024402C @3"];
+    assert_eq!(briefs(Source::WindowsUpdate, &failed), told);
+    let copied = failed.replace('\t', " ");
+    assert_eq!(briefs(Source::WindowsUpdate, &copied), told, "tabs lost on a page");
+    let near = lines(&[warning, &end.replace("  END  ", " END ")]);
+    assert_eq!(briefs(Source::WindowsUpdate, &near), ["windows_update scan 0x8024402C @2"]);
+    let install =
+        lines(&[warning, stars, "Agent\t**  END  **  Agent: Installing updates [CallerId = x]"]);
+    assert_eq!(briefs(Source::WindowsUpdate, &install), ["windows_update install 0x8024402C @3"]);
+    let handlers = "Handler\t  : WARNING: Exit code = 0x8024200B";
+    let others: [&[&str]; 3] = [
+        &[handlers, "Handler\t:::::::::", end],
+        &[warning, stars, stars, stars, stars, end],
+        &[warning, stars, "Setup\t**  END  **  Setup: SelfUpdate", end],
+    ];
+    for other in others {
+        assert_eq!(briefs(Source::WindowsUpdate, &lines(other)), [""; 0], "{other:?}");
+    }
 }
 
 #[test]

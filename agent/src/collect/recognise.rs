@@ -49,7 +49,7 @@ fn by_lines(text: &[u8], name: &str) -> Option<Source> {
     for line in text.split(|b| *b == b'\n').map(bare) {
         if is_reporting_row(line) {
             votes.reporting += 1;
-        } else if is_update_line(line) {
+        } else if stamp::update(line).is_some() {
             votes.update += 1;
         } else if stamp::comma(line).is_some() {
             votes.stamped += 1;
@@ -108,15 +108,6 @@ fn is_reporting_row(line: &[u8]) -> bool {
         && line[37] == b'}'
         && line[38] == b'\t'
         && stamp::date_clock(&line[39..], b'-', b' ').is_some()
-}
-
-/// `2023/05/22 08:08:32.6301717 8096  8116  Agent …`, the same with dashes, or the tabbed form of
-/// Windows 7.
-fn is_update_line(line: &[u8]) -> bool {
-    let modern =
-        stamp::date_clock(line, b'/', b' ').or_else(|| stamp::date_clock(line, b'-', b' '));
-    (modern.is_some() && line.get(19) == Some(&b'.'))
-        || (stamp::date_clock(line, b'-', b'\t').is_some() && line.get(19) == Some(&b':'))
 }
 
 #[cfg(test)]

@@ -7,6 +7,18 @@ pub(crate) fn comma(line: &[u8]) -> Option<i64> {
     (line.get(19) == Some(&b',')).then(|| date_clock(line, b'-', b' ')).flatten()
 }
 
+/// The time of a line of WindowsUpdate.log, without its fraction, which begins at the 20th byte:
+/// `2023/05/22 08:08:32.6301717`, the same with dashes, and `2021-08-28<TAB>03:07:48:216` of
+/// Windows 7, whose tabs became blanks where the log was copied from a page.
+pub(crate) fn update(line: &[u8]) -> Option<i64> {
+    let forms = [(b'/', b' ', b'.'), (b'-', b' ', b'.'), (b'-', b'\t', b':'), (b'-', b' ', b':')];
+    let mark = line.get(19)?;
+    let (dash, between, _) = forms.iter().find(|&&(dash, between, before)| {
+        *mark == before && line[4] == dash && line[10] == between
+    })?;
+    date_clock(line, *dash, *between)
+}
+
 /// A date with `dash` between its parts, a separator, and a clock: `2020-02-04 17:17:12`.
 pub(crate) fn date_clock(line: &[u8], dash: u8, between: u8) -> Option<i64> {
     let marks = [(4, dash), (7, dash), (10, between), (13, b':'), (16, b':')];

@@ -20,6 +20,9 @@ use super::text::{after, failing, hex8, holds, hresult, lossy, until};
 const SAME_FAILURE_MS: i64 = 60_000;
 /// Failed installations remembered to tell their two forms apart.
 const REMEMBERED: usize = 1_024;
+/// The end of an operation stands at most this many lines below the warning that tells its code
+/// (Windows 7: a line of stars is between them).
+const WARNING_LINES: u64 = 4;
 /// The code of an installation that waits for a restart.
 const REBOOT_PENDING: u32 = 0x8024_2014;
 /// The code of a call of which all updates failed.
@@ -30,6 +33,7 @@ pub(crate) fn collect(text: Text<impl Read>, sink: &mut Sink<'_>) -> io::Result<
     let needles = Needles::new(&[
         "END * ",
         "END ** ",
+        "END  ** ",
         "occurred while downloading update ",
         "LogHistory called",
         "deployment callback for top-level",
@@ -54,8 +58,9 @@ struct Parser {
     classes: VecDeque<(String, UpdateClass)>,
     /// What the title told that stands just before the id of its update.
     titled: Option<UpdateClass>,
-    /// The exit code of a warning just before the end of an operation (Windows 7).
-    warned: Option<u32>,
+    /// The exit code of the agent's warning just before the end of an operation (Windows 7), and
+    /// its line.
+    warned: Option<(u32, u64)>,
 }
 
 /// In which of its two forms a failed installation was logged.
@@ -81,7 +86,10 @@ impl Parser {
             return;
         }
         if let Some(rest) = after(text, "WARNING: Exit code = ") {
-            self.warned = hresult(rest).filter(|code| FailureCode::is_failing(*code));
+            // An update's handler warns in the same words; the agent's own line ends the operation.
+            let agents = holds(until(text, "WARNING: "), "Agent");
+            let code = hresult(rest).filter(|code| agents && FailureCode::is_failing(*code));
+            self.warned = code.map(|code| (code, line.number));
         } else if let Some(rest) = after(text, "* END * Finding updates") {
             let code = after(rest, "Exit code = ").and_then(hresult).and_then(failing);
             if let Some(code) = code {
@@ -163,8 +171,9 @@ impl Parser {
     }
 
     /// The end of an operation in the form of Windows 7, which tells its code a line earlier.
-    fn old_end(rest: &[u8], warned: Option<u32>, line: Line<'_>, sink: &mut Sink<'_>) {
-        let Some(code) = warned.and_then(failing) else { return };
+    fn old_end(rest: &[u8], warned: Option<(u32, u64)>, line: Line<'_>, sink: &mut Sink<'_>) {
+        let near = |&(_, at): &(u32, u64)| line.number.saturating_sub(at) <= WARNING_LINES;
+        let Some(code) = warned.filter(near).and_then(|(code, _)| failing(code)) else { return };
         let rest = after(rest, "Agent: ").unwrap_or(rest);
         if rest.starts_with(b"Finding updates") {
             report((Operation::Scan, None), code, None, line, sink);
@@ -225,17 +234,10 @@ fn report(
     })
 }
 
-/// The time of a line in any of its three forms.
+/// The time of a line in any of its forms.
 fn stamp_of(line: &[u8]) -> Option<i64> {
-    let (wall, mark) = if let Some(wall) = stamp::date_clock(line, b'/', b' ') {
-        (wall, b'.')
-    } else if let Some(wall) = stamp::date_clock(line, b'-', b' ') {
-        (wall, b'.')
-    } else {
-        (stamp::date_clock(line, b'-', b'\t')?, b':')
-    };
-    let rest = line[19..].strip_prefix(&[mark])?;
-    Some(wall + stamp::fraction(rest)?)
+    let wall = stamp::update(line)?;
+    Some(wall + stamp::fraction(&line[20..])?)
 }
 
 /// An update's GUID at the start, with or without braces, without its revision.
