@@ -2,6 +2,11 @@
 
 #![cfg(unix)]
 
+#[path = "live/backup_runs.rs"]
+mod backup_runs;
+#[path = "../../sim/src/logs/evtx_file.rs"]
+#[expect(dead_code, reason = "numbers and element data matter to others only")]
+mod evtx_file;
 #[path = "live/host.rs"]
 mod host;
 #[path = "live/units.rs"]

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use fleetmend_agent::collect;
+use fleetmend_agent::{collect, scan};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::report::{FailureReport, Kind};
+use fleetmend_core::words::Slug;
 use serde_json::{Map, Value, json};
 
 fn samples() -> Option<PathBuf> {
@@ -66,4 +67,20 @@ fn every_sample_gives_exactly_its_counted_truth() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(!truth.is_empty());
+}
+
+/// The event names no code, and its number says all: shadow copies were given up at their limit.
+#[test]
+fn a_volsnap_event_names_its_cause() {
+    let Some(folder) = samples() else { return };
+    let file = folder.join("evtx/python-evtx_system.evtx");
+    let now = "2026-01-02T03:04:05Z".parse().expect("a time");
+    let found = scan::files(&[file], catalogue(), now);
+    let [incident] = &found.verdicts[..] else { panic!("{:#?}", found.verdicts) };
+    let first = incident.verdict.first().expect("a cause");
+    assert_eq!(first.cause.as_ref().map(Slug::as_str), Some("vss_storage_small"));
+    assert_eq!(first.certainty, fleetmend_core::triage::Certainty::Confirmed);
+    assert!(first.evidence.iter().any(|e| e.proof.contains("volsnap 36")), "{first:#?}");
+    let cause = &catalogue().causes[first.cause.as_ref().expect("named")];
+    assert!(cause.remediations.iter().any(|r| r.as_str() == "check_shadow_storage"));
 }

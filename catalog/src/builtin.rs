@@ -68,6 +68,7 @@ pub(crate) const FILES: &[File<'static>] = files!(
     "probes/shared.toml",
     "probes/windows.toml",
     "probes/windows_events.toml",
+    "probes/windows_failures.toml",
     "probes/windows_machine.toml",
     "probes/windows_policy.toml",
     "probes/windows_services.toml",

@@ -131,6 +131,13 @@ impl<'c> Sink<'c> {
         self.keep(report)
     }
 
+    /// Takes an operation that somebody stopped, whatever the catalogue calls its code.
+    pub fn cancelled(&mut self, draft: Draft) {
+        let mut report = draft.finish(self.catalogue);
+        report.kind = Kind::Cancelled;
+        self.keep(report);
+    }
+
     /// Takes a success.
     pub fn success(&mut self, recovered: Recovered) {
         if self.recovered.len() < RECOVERIES_PER_FILE || self.recovered.contains_key(&recovered.key)

@@ -29,7 +29,7 @@ use fleetmend_core::knowledge::Catalogue;
 use fleetmend_core::report::{FailureReport, Source};
 
 pub use draft::Recovered;
-pub(crate) use evtx::Mark;
+pub(crate) use evtx::{Mark, runs};
 pub use recognise::{HEAD, recognise};
 
 use draft::Sink;
@@ -80,7 +80,9 @@ pub fn read(source: Source, reader: impl Read, catalogue: &Catalogue) -> io::Res
     let mut sink = Sink::new(catalogue);
     if source == Source::Evtx {
         let read = evtx::collect(reader, Mark::default(), &mut sink)?;
-        return Ok(sink.collected(source, read.bytes, read.bad_chunks + read.bad_records));
+        let mut found = sink.collected(source, read.bytes, read.bad_chunks + read.bad_records);
+        runs::once(&mut found.reports, 0);
+        return Ok(found);
     }
     let text = Text::whole(utf16::Utf8::new(reader)?);
     let done = text_log(source, text, &mut sink)?;

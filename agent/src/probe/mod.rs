@@ -199,6 +199,7 @@ async fn find(
         | Question::RegistryIs { .. }
         | Question::RegistrySet { .. }
         | Question::EventSeen { .. }
+        | Question::FailureEvent { .. }
         | Question::UpdateServer { .. }
         | Question::FeaturesFromServerOnly
         | Question::FileUnsigned { .. }
@@ -216,6 +217,21 @@ async fn find(
         | Question::StoreDamaged
         | Question::SfcUnrepairable => Finding::unknown("not on this system"),
     }
+}
+
+/// Whether the failure itself is one of these events.
+fn failure_event(providers: &[String], ids: &[u32], failure: Option<&FailureReport>) -> Finding {
+    let Some(failure) = failure else { return Finding::unknown("no failure to look at") };
+    let told = failure.provider.as_deref().zip(failure.event_id);
+    let Some((provider, id)) = told else {
+        return Finding::new(
+            Answer::No,
+            format!("it stands in {}, not in an event", failure.source),
+        );
+    };
+    let meant = ids.contains(&id) && providers.iter().any(|p| p.eq_ignore_ascii_case(provider));
+    let proof = format!("the failure itself: {provider} {id}: {}", words(&failure.message));
+    Finding::new(yes_if(meant), proof)
 }
 
 /// A finding with a value that a remediation may use.

@@ -107,6 +107,8 @@ pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanRe
                 }
             }
         }
+        // One run may stand in two logs of the machine.
+        collect::runs::once(&mut result.reports, before);
         let judged = verdicts::offline(&result.reports[before..], catalogue, now);
         result.verdicts.extend(judged);
     }

@@ -246,6 +246,11 @@ impl Lint<'_> {
                     self.say(&place, "channel, providers, ids and days must be given");
                 }
             }
+            Question::FailureEvent { providers, ids } => {
+                if providers.is_empty() || ids.is_empty() {
+                    self.say(&place, "providers and ids must be given");
+                }
+            }
             Question::UpdateMissing { any_of, builds } => {
                 if any_of.is_empty() || builds.is_empty() {
                     self.say(&place, "any_of and builds must be given");

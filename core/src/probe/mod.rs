@@ -144,6 +144,14 @@ pub enum Question {
         /// Days.
         days: u32,
     },
+    /// Is the failure itself one of these events? Where it has no code, the event's number is what
+    /// says why it failed.
+    FailureEvent {
+        /// Accepted providers, in any letter case.
+        providers: Vec<String>,
+        /// Accepted event ids.
+        ids: Vec<u32>,
+    },
     /// Has the update server that policy names this trouble? *No* where policy names none.
     UpdateServer {
         /// The trouble.
@@ -252,6 +260,7 @@ impl Question {
             | Self::RegistryIs { .. }
             | Self::RegistrySet { .. }
             | Self::EventSeen { .. }
+            | Self::FailureEvent { .. }
             | Self::UpdateServer { .. }
             | Self::FeaturesFromServerOnly
             | Self::FileUnsigned { .. }
@@ -295,7 +304,13 @@ impl Question {
     /// Whether the answer is read from what was logged, so that it may stay *yes* after the fault
     /// is gone. Such a question can support a cause, but not be the cause's own probe.
     pub const fn is_of_the_past(&self) -> bool {
-        matches!(self, Self::AptUpdateError { .. } | Self::LogSays { .. } | Self::EventSeen { .. })
+        matches!(
+            self,
+            Self::AptUpdateError { .. }
+                | Self::LogSays { .. }
+                | Self::EventSeen { .. }
+                | Self::FailureEvent { .. }
+        )
     }
 
     /// Whether the answer is about the failure's own subject (its unit, its package, its path), so
@@ -309,6 +324,7 @@ impl Question {
                 | Self::BackupLockDead
                 | Self::AptUpdateError { .. }
                 | Self::LogSays { .. }
+                | Self::FailureEvent { .. }
         )
     }
 

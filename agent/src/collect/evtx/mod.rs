@@ -7,6 +7,7 @@ mod event;
 mod parts;
 mod raw;
 mod rules;
+pub(crate) mod runs;
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};

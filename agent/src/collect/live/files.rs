@@ -12,7 +12,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Live, Observed};
 use crate::collect::follow::{Place, follow};
+use crate::collect::runs;
 
+const APPLICATION: &str = "Windows/System32/winevt/Logs/Application.evtx";
+/// The channel of wbengine's own, whose events have copies in the Application log.
+const WBENGINE_LOG: &str = "Windows/System32/winevt/Logs/Microsoft-Windows-Backup.evtx";
 /// Where Windows keeps what the collectors read.
 const FILES: [&str; 18] = [
     "Windows/Logs/CBS/CBS.log",
@@ -23,10 +27,10 @@ const FILES: [&str; 18] = [
     "Windows/Panther/setupact.log",
     "Windows/System32/Sysprep/Panther/setupact.log",
     "$WINDOWS.~BT/Sources/Panther/setupact.log",
-    "Windows/System32/winevt/Logs/Application.evtx",
+    APPLICATION,
     "Windows/System32/winevt/Logs/Setup.evtx",
     "Windows/System32/winevt/Logs/System.evtx",
-    "Windows/System32/winevt/Logs/Microsoft-Windows-Backup.evtx",
+    WBENGINE_LOG,
     "Windows/System32/winevt/Logs/Microsoft-Windows-AppXDeploymentServer%4Operational.evtx",
     "Windows/System32/winevt/Logs/Microsoft-Windows-Bits-Client%4Operational.evtx",
     "Windows/System32/winevt/Logs/Microsoft-Windows-FileHistory-Engine%4BackupLog.evtx",
@@ -51,6 +55,10 @@ pub(crate) struct Seen {
     told_before: i64,
     /// The latest success told, by the log's own clock.
     recovered: i64,
+    /// When the run of wbengine that was told last had ended, in milliseconds since the epoch: a later
+    /// look may find the event that ends every run.
+    #[serde(default)]
+    run_ended: i64,
     /// Where the last look ended.
     #[serde(default)]
     place: Place,
@@ -59,6 +67,7 @@ pub(crate) struct Seen {
 impl Live {
     /// Reads the files that changed.
     pub(super) async fn files(&mut self, now: Timestamp, observed: &mut Observed) {
+        let from = observed.failures.len();
         for name in FILES {
             let path = self.root.join(name);
             let Ok(about) = std::fs::metadata(&path) else { continue };
@@ -78,6 +87,7 @@ impl Live {
                 Err(e) => observed.notes.push(format!("{name} could not be read: {e}")),
             }
         }
+        runs::once(&mut observed.failures, from);
     }
 
     async fn changed(
@@ -102,14 +112,25 @@ impl Live {
         // The same upgrade is told of in several files.
         let elsewhere =
             |digest: u64| self.cursor.files.values().any(|other| other.told.contains(&digest));
+        // The run's own channel tells of it, now or at the next look.
+        let only_copies = path.ends_with(APPLICATION) && self.root.join(WBENGINE_LOG).exists();
+        let run_ended = seen.run_ended;
+        let run_told = |report: &FailureReport| {
+            runs::may_repeat(report)
+                && (only_copies || runs::is_one_run(report.time.wall_ms() - run_ended))
+        };
         let mut told: Vec<(i64, u64)> = Vec::with_capacity(found.reports.len());
         for report in found.reports {
             let (wall, digest) = (report.time.wall_ms(), digest(&report));
             let known = wall < seen.told_before
                 || seen.told.contains(&digest)
                 || elsewhere(digest)
+                || run_told(&report)
                 || old(report.time);
             told.push((wall, digest));
+            if runs::may_be_repeated(&report) {
+                seen.run_ended = seen.run_ended.max(wall);
+            }
             if !known {
                 observed.failures.push(report);
             }

@@ -24,7 +24,7 @@ use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::probe::Question;
 use fleetmend_core::time::Timestamp;
 
-use super::{About, files, network};
+use super::{About, failure_event, files, network};
 use crate::platform::Platform;
 
 pub(crate) use authority::authority;
@@ -66,6 +66,7 @@ pub(super) async fn find(
         Question::EventSeen { channel, providers, ids, days } => {
             logs::event_seen(platform, channel, providers, ids, *days, now).await
         }
+        Question::FailureEvent { providers, ids } => Ok(failure_event(providers, ids, failure)),
         Question::LogSays { contains } => logs::says(platform, contains, failure).await,
         Question::UpdateServer { trouble } => authority::server(platform, *trouble).await,
         Question::FeaturesFromServerOnly => authority::features_from_server(platform).await,

@@ -34,6 +34,8 @@ fn asked_on_windows() -> Vec<&'static Probe> {
     let probes = fleetmend_catalog::builtin().probes.values();
     let of_windows = |probe: &&Probe| match probe.question {
         Question::LogSays { .. } => LOG_TEXTS.contains(&probe.id.as_str()),
+        // Of the failure alone, whatever the host: `what_an_event_says_by_its_number`.
+        Question::FailureEvent { .. } => false,
         _ => probe.question.has_answer_on(OsFamily::Windows),
     };
     probes.filter(of_windows).collect()
@@ -146,6 +148,52 @@ async fn every_probe_is_seen_saying_yes_and_no() {
         assert!(yes.contains(probe.id.as_str()), "no recorded host has {}", probe.id);
         assert!(no.contains(probe.id.as_str()), "every recorded host has {}", probe.id);
     }
+}
+
+/// DISM looks at the store since Windows 8 only.
+#[tokio::test]
+async fn dism_is_not_asked_on_windows_7() {
+    let log = vec!["file".to_owned(), "Windows/Logs/CBS/CBS.log".to_owned()];
+    let patch = Patch { remove: vec![log], ..Patch::default() };
+    let record = healthy().expect("recorded").remove("windows7").expect("there");
+    let (_root, host) = lay_out(record.with(&patch).expect("reads"));
+    let probes = &fleetmend_catalog::builtin().probes;
+    let probe = probes.values().find(|p| p.question == Question::StoreDamaged).expect("there");
+    let said = answer(&host, probe, About::Host, NOW, &mut || [7; 10]).await;
+    assert_eq!(said.answer, Answer::Unknown);
+    assert!(said.proof.contains("no /CheckHealth here"), "{}", said.proof);
+}
+
+#[tokio::test]
+async fn what_an_event_says_by_its_number() {
+    let (_root, host) = lay_out(healthy().expect("recorded").remove("windows10").expect("there"));
+    let mut asked = 0;
+    for probe in fleetmend_catalog::builtin().probes.values() {
+        let Question::FailureEvent { providers, ids } = &probe.question else { continue };
+        let mut failure = failure("words");
+        let ask = async |failure: &FailureReport| {
+            let about = About::Failure(failure);
+            answer(&host, probe, about, NOW, &mut || [7; 10]).await
+        };
+        assert_eq!(ask(&failure).await.answer, Answer::No, "{}: no event at all", probe.id);
+        for provider in providers {
+            for id in ids {
+                failure.provider = Some(provider.to_uppercase());
+                failure.event_id = Some(*id);
+                failure.subject = Some("E:".to_owned());
+                let said = ask(&failure).await;
+                assert_eq!(said.answer, Answer::Yes, "{}: {provider} {id}", probe.id);
+                assert_eq!(said.subject.as_deref(), Some("E:"), "it is of this failure alone");
+            }
+        }
+        failure.event_id = Some(1);
+        assert_eq!(ask(&failure).await.answer, Answer::No, "{}: another id", probe.id);
+        failure.provider = Some("another".to_owned());
+        failure.event_id = Some(ids[0]);
+        assert_eq!(ask(&failure).await.answer, Answer::No, "{}: another provider", probe.id);
+        asked += 1;
+    }
+    assert!(asked >= 10, "only {asked} probes");
 }
 
 /// A host that refuses every call says *unknown* to all that stands on one.

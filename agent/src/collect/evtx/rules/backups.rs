@@ -1,6 +1,5 @@
 //! Backups, shadow copies and restore points.
 
-use fleetmend_core::code::FailureCode;
 use fleetmend_core::report::{Operation, Product};
 
 use super::super::event::Event;
@@ -8,38 +7,16 @@ use super::{Failed, worked};
 use crate::collect::draft::Sink;
 use crate::collect::text;
 
-/// `Windows Backup` of files. 4106 (some files were passed over) is a warning in a run that worked.
+/// `Windows Backup` of files. 4099 is a run that was cancelled; 4106 (some files were passed over) is a
+/// warning in a run that worked. 4101 to 4103 name the target.
 pub(super) fn files(event: &Event, sink: &mut Sink<'_>) {
-    if event.id == 4098 {
-        worked(event, Product::WindowsBackup, Operation::Backup, None, sink);
-        return;
+    let failed = Failed::new(Product::WindowsBackup, Operation::Backup, first_code(event));
+    match event.id {
+        4098 => worked(event, Product::WindowsBackup, Operation::Backup, None, sink),
+        4099 => sink.cancelled(failed.draft(event)),
+        4101..=4103 => failed.of(event.unnamed(0)).report(event, sink),
+        _ => failed.report(event, sink),
     }
-    Failed::new(Product::WindowsBackup, Operation::Backup, first_code(event)).report(event, sink);
-}
-
-/// `Microsoft-Windows-Backup`: system images and Windows Server Backup. A run ends with one event of
-/// its own: 4 success, 5 failure, 9 no shadow copy, 15 and 21 policy, 17 to 19 not begun, 49, 50 and
-/// 52 the target. 14 ends every run and tells what was told; 7 and 23 are warnings; 16, 20 and 22
-/// wait for another run. Recoveries (193 to 244) count where they are errors.
-pub(super) fn image(event: &Event, sink: &mut Sink<'_>) {
-    let operation = match event.id {
-        4 => return worked(event, Product::SystemImage, Operation::Backup, None, sink),
-        5 | 9 | 15 | 17 | 18 | 19 | 21 | 49 | 50 | 52 => Operation::Backup,
-        193..=244 => Operation::Restore,
-        _ => return,
-    };
-    let failing = |name: &str| event.code(name).filter(|code| FailureCode::is_failing(*code));
-    // The older versions of the event call the second one so.
-    let detail = failing("DetailedHRESULT").or_else(|| failing("HRESULT2"));
-    let outer = failing("HRESULT").or_else(|| failing("SppErrorCode"));
-    // The detail is nearer to the cause, where the catalogue does not know the outer code's own.
-    let known = outer
-        .filter(|code| sink.binds(Product::SystemImage, operation, &FailureCode::Hresult(*code)));
-    let code = known.or(detail).or(outer);
-    if operation == Operation::Restore && code.is_none() {
-        return;
-    }
-    Failed::new(Product::SystemImage, operation, code).report(event, sink);
 }
 
 /// `VSS`.

@@ -3,11 +3,10 @@
 //! One table says what is read; the rest of a log is not even rendered. Only outcomes are here. What
 //! may stand behind them (errors of `disk`, `Ntfs`, the service manager) is asked of the event log
 //! when a failure is judged: probes of the kind *event seen*. Not read at all: the orchestrator of
-//! updates (`Microsoft-Windows-UpdateOrchestrator`), whose events tell of plans and not of outcomes,
-//! and the copies of wbengine's events in the Application log (ids from 512), which tell of the same
-//! runs as its own channel.
+//! updates (`Microsoft-Windows-UpdateOrchestrator`), whose events tell of plans and not of outcomes.
 
 mod backups;
+mod image;
 mod updates;
 
 use fleetmend_core::code::FailureCode;
@@ -16,6 +15,7 @@ use fleetmend_core::update_class::UpdateClass;
 
 use super::event::{Event, Head};
 use crate::collect::draft::{Draft, Recovered, Sink};
+pub(super) use image::PROVIDER as WBENGINE;
 
 /// What is read of one provider, and how.
 struct Rule {
@@ -69,13 +69,13 @@ const RULES: [Rule; 13] = [
     },
     Rule {
         provider: "Windows Backup",
-        events: Events::Ids(&[4098, 4100, 4101, 4102, 4103, 4104]),
+        events: Events::Ids(&[4098, 4099, 4100, 4101, 4102, 4103, 4104]),
         apply: backups::files,
     },
     Rule {
-        provider: "Microsoft-Windows-Backup",
-        events: Events::IdsAndErrors(&[4, 5, 9, 15, 17, 18, 19, 21, 49, 50, 52]),
-        apply: backups::image,
+        provider: image::PROVIDER,
+        events: Events::IdsAndErrors(&image::IDS),
+        apply: image::image,
     },
     Rule { provider: "VSS", events: Events::Errors, apply: backups::shadow_copy },
     Rule { provider: "volsnap", events: Events::Errors, apply: backups::snapshot_driver },

@@ -1,5 +1,5 @@
 use fleetmend_core::knowledge::Catalogue;
-use fleetmend_core::report::FailureReport;
+use fleetmend_core::report::{FailureReport, Kind};
 use fleetmend_core::time::{SourceTime, Timestamp};
 
 use super::*;
@@ -96,7 +96,9 @@ fn backups_fail_and_succeed() {
     let report = one(&event(BACKUP, 5, 2, &codes)).expect("failure");
     assert_eq!(report.product, Product::SystemImage);
     assert_eq!(report.code.expect("code").to_string(), "0x80780119");
-    assert_eq!(one(&event(BACKUP, 14, 4, &codes)), None, "told already");
+    let end = one(&event(BACKUP, 14, 4, &codes)).expect("a run that ended so");
+    assert_eq!(end.code.expect("code").to_string(), "0x80780119");
+    assert_eq!(one(&event(BACKUP, 14, 4, &[("HRESULT", "0x0")])), None, "it worked");
     let catalogue = Catalogue::default();
     let mut sink = Sink::new(&catalogue);
     apply(&event("Windows Backup", 4098, 4, &[]), &mut sink);
@@ -159,14 +161,64 @@ fn a_failed_image_has_the_code_that_says_more() {
     assert_eq!(code(5, &[("HRESULT2", "2147942405"), ("HRESULT", "0x80780777")]), wanted);
     assert_eq!(code(9, &[("SppErrorCode", "0x80070005")]), wanted);
     assert_eq!(code(49, &[]), Some(("backup", String::new())), "no target, and no code");
-    // Warnings, runs that wait, and what another event tells.
-    for id in [7, 8, 13, 14, 16, 20, 22, 23, 24, 51, 517, 521, 561] {
+    // Warnings of runs that worked, and runs that wait.
+    for id in [6, 13, 16, 20, 22, 23, 24, 51, 518, 525, 527, 547, 565] {
         assert_eq!(code(id, &[("HRESULT", "0x8078011e")]), None, "{id}");
     }
+    assert_eq!(code(7, &[("HRESULT", "0x0")]), None, "errors that left no code");
+    // The copies in the Application log name the code otherwise.
+    let wanted = Some(("backup", "0x8078011E".to_owned()));
+    assert_eq!(code(517, &[("ErrorCode", "0x8078011e"), ("ErrorMessage", "%%1")]), wanted);
     // A recovery that failed, and one that did not.
     let wanted = Some(("restore", "0x80070003".to_owned()));
     assert_eq!(code(195, &[("HRESULT", "0x80070003")]), wanted);
     assert_eq!(code(195, &[("HRESULT", "0x0")]), None);
+}
+
+#[test]
+fn a_failed_image_names_its_volume_and_that_volumes_code() {
+    let volumes = r#"<VolumeInfo><VolumeInfoItem Name="C:" HResult="0" DetailedHResult="0"/>
+        <VolumeInfoItem Name="Esp" HResult="-2139619042" DetailedHResult="-2147024891"/></VolumeInfo>"#;
+    let told = |id, fields: &[(&str, &str)]| {
+        let report = with_catalogue(&event(BACKUP, id, 2, fields)).pop()?;
+        Some((report.subject.unwrap_or_default(), report.code?.to_string()))
+    };
+    let esp = Some(("Esp".to_owned(), "0x8078011E".to_owned()));
+    // "None of the items was backed up" says less than what the volume says.
+    let outer = ("HRESULT", "0x80780049");
+    assert_eq!(told(5, &[outer, ("VolumesInfo", volumes)]), esp);
+    // A run that ended "with errors" failed for this volume.
+    assert_eq!(told(7, &[("HRESULT", "0x0"), ("VolumesInfo", volumes)]), esp);
+    // Where nothing is known of the outer codes, the innermost is nearest to the cause.
+    let other = volumes.replace("-2139619042", "-2139617417");
+    let wanted = Some(("Esp".to_owned(), "0x80070005".to_owned()));
+    assert_eq!(told(5, &[outer, ("VolumesInfo", &other)]), wanted);
+    let both = volumes.replace(r#"HResult="0""#, r#"HResult="-2139619042""#);
+    assert_eq!(told(5, &[("VolumesInfo", &both)]).expect("a failure").0, "C:, Esp");
+}
+
+#[test]
+fn damaged_missing_and_cancelled_backups() {
+    let told = |provider, id, level, fields: &[(&str, &str)]| {
+        let report = with_catalogue(&event(provider, id, level, fields)).pop().expect("told");
+        (report.operation, report.kind, report.subject)
+    };
+    let disk = ("VolumeFriendlyName", "Disk (E:)");
+    for (id, level) in [(2, 1), (10, 3), (11, 2), (12, 2), (514, 1), (522, 3)] {
+        let found = told(BACKUP, id, level, &[disk]);
+        assert_eq!(found, (Operation::Check, Kind::Failure, Some("Disk (E:)".to_owned())), "{id}");
+    }
+    for id in [146, 658] {
+        let missing = told(BACKUP, id, 3, &[disk]);
+        assert_eq!(missing, (Operation::Backup, Kind::Failure, Some("Disk (E:)".to_owned())));
+    }
+    let code = ("HRESULT", "0x8078014b");
+    assert_eq!(told(BACKUP, 8, 2, &[code]), (Operation::Backup, Kind::Cancelled, None));
+    assert_eq!(told(BACKUP, 217, 2, &[code]), (Operation::Restore, Kind::Cancelled, None));
+    let files = told("Windows Backup", 4099, 4, &[]);
+    assert_eq!(files, (Operation::Backup, Kind::Cancelled, None));
+    let full = told("Windows Backup", 4101, 2, &[("", "E:\\")]);
+    assert_eq!(full.2.as_deref(), Some("E:\\"));
 }
 
 #[test]
