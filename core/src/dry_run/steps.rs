@@ -19,9 +19,13 @@ pub(super) fn does(cat: &Catalogue, action: &Action, lang: Lang) -> String {
         Action::FileRename { place } => {
             let path = path(place, lang);
             if ru {
-                format!("Переименовать {path} в той же папке; ничего не удаляется.")
+                format!(
+                    "Переименовать {path} в той же папке, добавив к имени .fleetmend-ЗАДАНИЕ; ничего не удаляется."
+                )
             } else {
-                format!("Rename {path} within its folder; nothing is deleted.")
+                format!(
+                    "Rename {path} within its folder, with .fleetmend-JOB added to its name; nothing is deleted."
+                )
             }
         }
         Action::FileQuarantine { place } => {
@@ -247,11 +251,20 @@ fn tool_runs(tool: Tool, lang: Lang) -> String {
         (_, Lang::En) => format!(" Only on builds {}.", builds.join(", ")),
         (_, Lang::Ru) => format!(" Только на сборках {}.", builds.join(", ")),
     };
+    let instead = tool.instead(lang).map(|words| format!(" {words}")).unwrap_or_default();
+    // What it found is no matter of its exit.
+    let looks = match (tool, lang) {
+        (Tool::DismScanHealth, Lang::En) => " Damage that it finds stands in CBS.log.",
+        (Tool::DismScanHealth, Lang::Ru) => " Найденные повреждения записаны в CBS.log.",
+        _ => "",
+    };
     let codes: Vec<String> = tool.success().iter().map(ToString::to_string).collect();
     let codes = codes.join(", ");
     match lang {
-        Lang::En => format!("Run a system program; exit {codes} is success.{only}"),
-        Lang::Ru => format!("Запустить системную программу; успех — код {codes}.{only}"),
+        Lang::En => format!("Run a system program; exit {codes} is success.{looks}{only}{instead}"),
+        Lang::Ru => {
+            format!("Запустить системную программу; успех — код {codes}.{looks}{only}{instead}")
+        }
     }
 }
 

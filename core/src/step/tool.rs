@@ -2,7 +2,7 @@
 
 use super::Undo;
 use crate::host::OsFamily;
-use crate::knowledge::NetworkCost;
+use crate::knowledge::{Lang, NetworkCost};
 use crate::words;
 
 words! {
@@ -61,7 +61,7 @@ words! {
         VssadminDeleteOldest = "vssadmin.delete_oldest",
         /// Removes superseded parts from the component store.
         DismCleanupStore = "dism.cleanup_store",
-        /// Looks at the system volume's file system while it is in use, and repairs what it can so.
+        /// `chkdsk C: /scan`: looks at a file system while it is in use, and repairs what it can so.
         ChkdskScan = "chkdsk.scan",
         /// Lets NTFS make the journal of its transactions anew at the next start.
         FsutilResetTransactions = "fsutil.reset_transactions",
@@ -279,6 +279,11 @@ impl Tool {
             // Since Windows 10 its switches do nothing, and UsoClient is there instead.
             Self::WuaucltDetectNow => &["6.0", "6.1", "6.2", "6.3"],
             Self::UsoStartScan => &["10.0"],
+            // Since Windows 8. (Microsoft: Repair a Windows image; chkdsk.)
+            Self::DismScanHealth
+            | Self::DismRestoreHealth
+            | Self::DismCleanupStore
+            | Self::ChkdskScan => &["6.2", "6.3", "10.0"],
             Self::DpkgConfigureAll
             | Self::AptFixBroken
             | Self::AptCheck
@@ -286,10 +291,6 @@ impl Tool {
             | Self::AptUpdate
             | Self::SystemctlResetFailed
             | Self::SfcScannow
-            | Self::DismScanHealth
-            | Self::DismRestoreHealth
-            | Self::DismCleanupStore
-            | Self::ChkdskScan
             | Self::VssadminListWriters
             | Self::VssadminDeleteOldest
             | Self::AptReinstall
@@ -305,6 +306,26 @@ impl Tool {
             | Self::BorgCheck
             | Self::FsutilResetTransactions => &[],
         }
+    }
+
+    /// What a person does in its place on builds that have not got it; `None` where nothing is needed
+    /// there, or it is on every build.
+    pub const fn instead(self, lang: Lang) -> Option<&'static str> {
+        Some(match self {
+            Self::DismScanHealth | Self::DismRestoreHealth => lang.pick(
+                "On Windows 7 the System Update Readiness Tool (KB947821) looks and repairs.",
+                "В Windows 7 проверяет и чинит средство проверки готовности к обновлению (KB947821).",
+            ),
+            Self::DismCleanupStore => lang.pick(
+                "On Windows 7 Disk Cleanup does it: Windows Update Cleanup (KB2852386).",
+                "В Windows 7 это делает очистка диска: «Очистка обновлений Windows» (KB2852386).",
+            ),
+            Self::ChkdskScan => lang.pick(
+                "On Windows 7 chkdsk C: only looks, and chkdsk C: /f repairs at the next start.",
+                "В Windows 7 chkdsk C: только смотрит, а chkdsk C: /f чинит при следующем запуске.",
+            ),
+            _ => return None,
+        })
     }
 
     /// What it may cost on the network.

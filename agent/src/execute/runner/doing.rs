@@ -32,6 +32,7 @@ struct Set {
     values: Arc<BTreeMap<Slug, String>>,
     update: Option<String>,
     earlier: Vec<UndoRecord>,
+    idle: Vec<String>,
     log: StepLog,
     kept: PathBuf,
 }
@@ -179,6 +180,15 @@ impl Runner<'_> {
             StepProgress::Done { undo, .. } => Some(undo.clone()),
             _ => None,
         };
+        let before = || self.steps.iter().zip(&self.desk.journal.progress.steps).take(index);
+        let idle = |(step, progress): (&Step, &StepProgress)| match (&step.action, progress) {
+            // An intent would have left its undo: the job itself stopped it then.
+            (
+                Action::ServiceStop { service },
+                StepProgress::Done { state: StepState::AlreadyDone, undo: UndoRecord::Nothing },
+            ) => Some(service.clone()),
+            _ => None,
+        };
         Set {
             job: order.job,
             index,
@@ -186,6 +196,7 @@ impl Runner<'_> {
             values: Arc::clone(&self.desk.values),
             update: order.key.update().map(str::to_owned),
             earlier: self.desk.journal.progress.steps.iter().take(index).filter_map(done).collect(),
+            idle: before().filter_map(idle).collect(),
             log: self.desk.log(index, telling),
             kept: self.desk.shop.outputs.join(format!("{}-{}-{index}", order.job, order.attempt)),
         }
@@ -205,6 +216,7 @@ impl Set {
             now: shop.clock.now(),
             pauses: &shop.pauses,
             earlier: &self.earlier,
+            idle: &self.idle,
             quarantine: &shop.quarantine,
             timeout: Duration::from_secs(step.timeout_s.into()),
             look_every: shop.recheck_every,

@@ -20,6 +20,7 @@ use super::restart;
 use crate::execute::Shop;
 use crate::execute::ceiling::{Asked, Ceiling, Objection, halted};
 use crate::execute::journal::Entry;
+use crate::execute::steps;
 use crate::prober;
 use crate::state::{self, StateError};
 
@@ -113,6 +114,12 @@ impl<'r> Work<'r> {
 
     /// What of the order itself can never be done on this host.
     async fn never(self, order: &Order, shop: &Shop) -> Option<String> {
+        if let (Task::Remediate, Some(remediation)) = (self.task, self.remediation)
+            && let Ok(facts) = shop.platform.facts()
+            && let Some(why) = steps::none_is_there(&remediation.steps, &facts.os_build)
+        {
+            return Some(why);
+        }
         if !self.restarts() {
             return None;
         }

@@ -220,6 +220,7 @@ impl<'a> TakingBack<'a> {
             now: shop.clock.now(),
             pauses: &shop.pauses,
             earlier: &[],
+            idle: &[],
             quarantine: &shop.quarantine,
             timeout: STEP_TIME,
             look_every: shop.recheck_every,

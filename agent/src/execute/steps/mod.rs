@@ -24,6 +24,8 @@ use fleetmend_core::time::Timestamp;
 use fleetmend_core::words::Slug;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::tool::none_is_there;
+
 use super::output::StepLog;
 use super::pauses::{Paused, Pauses};
 use crate::platform::{Exit, Platform, Program, RegistryValue, Reparse};
@@ -187,6 +189,8 @@ pub(crate) struct Bench<'a> {
     pub pauses: &'a Pauses,
     /// The undo records of the steps before, oldest first.
     pub earlier: &'a [UndoRecord],
+    /// The services that earlier steps were to stop, and that did not run.
+    pub idle: &'a [String],
     /// The agent's quarantine folder, on the agent's own file system.
     pub quarantine: &'a Path,
     /// Time for the step.

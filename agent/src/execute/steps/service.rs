@@ -19,6 +19,12 @@ struct Unit {
 
 pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked, StepError> {
     let service = name(action)?;
+    if matches!(action, Action::ServiceStop { .. }) && is_absent(service, bench).await? {
+        return Ok(Checked::AlreadySo(format!("there is no service {service}")));
+    }
+    if matches!(action, Action::ServiceStart { .. }) && bench.idle.iter().any(|i| i == service) {
+        return Ok(Checked::AlreadySo(format!("{service} did not run before")));
+    }
     let unit = show(service, bench).await?;
     let ran = || UndoRecord::ServiceRan { service: service.to_owned(), ran: unit.runs() };
     match action {
@@ -185,6 +191,15 @@ fn set_start_on_windows(
     }
     let (service, was) = (service.to_owned(), unit.start.clone());
     Ok(Checked::Todo(UndoRecord::ServiceStart { service, was }))
+}
+
+/// Whether Windows knows no such service: not every version has every one.
+async fn is_absent(service: &str, bench: &Bench<'_>) -> Result<bool, StepError> {
+    if !is_windows(bench)? {
+        return Ok(false);
+    }
+    let looked = bench.platform.service(service, ServiceCall::Look).await;
+    Ok(looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound))
 }
 
 fn is_windows(bench: &Bench<'_>) -> Result<bool, StepError> {

@@ -1,6 +1,7 @@
 //! `tool.run` and `backup.run`: a system program in its one fixed form, by its absolute path.
 
-use fleetmend_core::step::{Action, Tool, is_build};
+use fleetmend_core::knowledge::Lang;
+use fleetmend_core::step::{Action, Step, Tool, is_build};
 use fleetmend_core::words::Slug;
 
 use super::as_unit::{AsUnit, as_unit};
@@ -66,16 +67,32 @@ pub(super) async fn after_crash(action: &Action, bench: &Bench<'_>) -> AfterCras
     }
 }
 
+/// Why nothing of a remediation can be done on this version of the system, where nothing can: all its
+/// steps run programs that it has not got.
+pub(in crate::execute) fn none_is_there(steps: &[Step], build: &str) -> Option<String> {
+    let mut tools = steps.iter().map(|step| match &step.action {
+        Action::ToolRun { tool, .. } => not_there(*tool, build),
+        _ => None,
+    });
+    let first = tools.next().flatten();
+    first.filter(|_| tools.all(|why| why.is_some()))
+}
+
 /// Why a program has nothing to do on this version of the system, where it has not.
 fn passed_over(tool: Tool, bench: &Bench<'_>) -> Result<Option<String>, StepError> {
     if tool.builds().is_empty() {
         return Ok(None);
     }
     let facts = bench.platform.facts();
-    let build =
-        facts.map_err(|e| StepError::Impossible(format!("what is this system? {e}")))?.os_build;
-    let there = tool.builds().iter().any(|known| is_build(&build, known));
-    Ok((!there).then(|| format!("{tool} does nothing on build {build}")))
+    let facts = facts.map_err(|e| StepError::Impossible(format!("what is this system? {e}")))?;
+    Ok(not_there(tool, &facts.os_build))
+}
+
+fn not_there(tool: Tool, build: &str) -> Option<String> {
+    let builds = tool.builds();
+    let there = builds.is_empty() || builds.iter().any(|known| is_build(build, known));
+    let instead = tool.instead(Lang::En).map(|words| format!(". {words}")).unwrap_or_default();
+    (!there).then(|| format!("{tool} does nothing on build {build}{instead}"))
 }
 
 fn judge(call: &Call, exit: &Exit, bench: &Bench<'_>) -> Result<Applied, StepError> {

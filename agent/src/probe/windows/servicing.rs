@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use fleetmend_core::evidence::{Answer, Finding};
+use fleetmend_core::step::is_build;
 
 use super::Found;
 use super::machine::size_of;
@@ -52,6 +53,11 @@ pub(super) async fn store_damaged(platform: &dyn Platform) -> Found {
     if let Some((found, repaired, line)) = said.scan {
         let proof = format!("CBS.log, the last scan: {line}, {repaired} repaired");
         return Ok(Finding::new(yes_if(found > repaired), proof));
+    }
+    let facts = platform.facts().map_err(|e| format!("what is this system? {e}"))?;
+    // Since Windows 8 (Microsoft: Repair a Windows image); before it the option is an error.
+    if ["6.0", "6.1"].iter().any(|build| is_build(&facts.os_build, build)) {
+        return Err("no scan in CBS.log, and DISM has no /CheckHealth here".to_owned());
     }
     let args = ["/English", "/Online", "/Cleanup-Image", "/CheckHealth"];
     let exit = ask(platform, DISM, &args).await?;

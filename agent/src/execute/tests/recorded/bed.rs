@@ -12,8 +12,8 @@ use fleetmend_core::ids::{EvidenceId, HostId, IncidentId, JobId};
 use fleetmend_core::job::{JobState, JobUpdate, StepState};
 use fleetmend_core::knowledge::{Catalogue, Verification};
 use fleetmend_core::order::{Order, Task};
-use fleetmend_core::report::{IncidentKey, Operation, Product};
-use fleetmend_core::time::{Clock, ManualClock};
+use fleetmend_core::report::{FailureReport, IncidentKey, Kind, Operation, Product, Source};
+use fleetmend_core::time::{Clock, ManualClock, SourceTime};
 use fleetmend_core::words::Slug;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -58,9 +58,18 @@ pub(in super::super) struct Row {
     /// Steps that have nothing to do on this host.
     #[serde(default)]
     pub(in super::super) passed_over: usize,
-    /// Whether the cause's own probe can be asked only of the failure itself.
+    /// Probes of the cause that say yes before and no after, where its own is not asked.
     #[serde(default)]
-    pub(in super::super) of_the_failure: bool,
+    pub(in super::super) goes: Vec<Slug>,
+    /// Probes of the cause that say yes before, and stay.
+    #[serde(default)]
+    pub(in super::super) tells: Vec<Slug>,
+    /// Whether nothing on a host tells of the fault.
+    #[serde(default)]
+    pub(in super::super) untold: bool,
+    /// The words of the failure, which some probes are asked of.
+    #[serde(default)]
+    message: Option<String>,
     /// Shadow copies of the system volume besides.
     #[serde(default)]
     shadow_copies: u32,
@@ -197,6 +206,12 @@ impl Bed {
         self.host.change(&Patch { then, remove: Vec::new() }).expect("changed");
     }
 
+    /// The host has no such service.
+    pub(in super::super) fn lacks_service(&self, name: &str) {
+        let way = vec!["service".to_owned(), name.to_owned()];
+        self.host.change(&Patch { then: Table::new(), remove: vec![way] }).expect("changed");
+    }
+
     /// The call works again.
     pub(in super::super) fn mends(&self, words: &str) {
         let way = vec!["call".to_owned(), words.to_owned()];
@@ -213,8 +228,33 @@ impl Bed {
     }
 
     pub(in super::super) async fn ask(&self, probe: &Slug) -> Answer {
+        if let Some(message) = &self.row.message {
+            let failure = self.failure(message);
+            return self.prober().ask(probe, About::Failure(&failure)).await.answer;
+        }
         let value = self.values.lock().expect("lock").get(probe).cloned();
         self.prober().ask(probe, About::again(value.as_ref())).await.answer
+    }
+
+    fn failure(&self, message: &str) -> FailureReport {
+        let IncidentKey { product, operation, code, subject } = self.key();
+        FailureReport {
+            product,
+            operation,
+            code,
+            subject,
+            symbol: None,
+            kind: Kind::Failure,
+            time: SourceTime::utc(NOW),
+            source: Source::WindowsUpdate,
+            provider: None,
+            event_id: None,
+            record_id: None,
+            line: None,
+            count: None,
+            update_class: None,
+            message: message.to_owned(),
+        }
     }
 
     /// A new executor over the same disk: what an agent is after it was stopped.
