@@ -243,7 +243,7 @@ fn update_outcomes_are_told_once() {
 #[test]
 fn windows_7_tells_the_code_before_the_end() {
     let at = "2026-01-02\t03:04:05:678\t 808\taac\t";
-    let lines = |texts: &[&str]| texts.iter().map(|t| format!("{at}{t}\r\n")).collect::<String>();
+    let lines = |texts: &[&str]| texts.iter().flat_map(|t| [at, t, "\r\n"]).collect::<String>();
     let end = "Agent\t**  END  **  Agent: Finding updates [CallerId = x]";
     let stars = "Agent\t*********";
     let warning = "Agent\t  * WARNING: Exit code = 0x8024402C";
