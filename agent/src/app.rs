@@ -20,6 +20,7 @@ use crate::evidence_store::EvidenceStore;
 use crate::execute::ceiling::Ceiling;
 use crate::execute::{Executor, Fittings, NaturalRun};
 use crate::identity::{Identity, IdentityError};
+use crate::last_backup::LastBackup;
 use crate::link::{Link, Wishes};
 use crate::looks::Looks;
 use crate::platform::Platform;
@@ -265,12 +266,14 @@ impl Running {
 
     /// Gathers the host's state again and again; the link sends what changed.
     async fn watch_state(&self, told: watch::Sender<Option<HostState>>, stop: &CancellationToken) {
+        let mut last_backup = LastBackup::open(&self.state);
         while !stop.is_cancelled() {
             let now = self.clock.now();
             let mut state = tokio::select! {
                 state = host_state::host_state(self.platform.as_ref(), now) => state,
                 () = stop.cancelled() => return,
             };
+            state.last_backup = last_backup.known(state.last_backup, now);
             state.agent = self.health();
             state.at = Some(now);
             told.send_if_modified(|last| {

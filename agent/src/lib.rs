@@ -14,6 +14,7 @@ pub mod execute;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod identity;
+mod last_backup;
 pub mod link;
 pub mod looks;
 pub mod order;

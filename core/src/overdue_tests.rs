@@ -129,10 +129,25 @@ fn a_foreign_backup_product_is_named_and_not_taken_for_a_backup() {
     };
     let state = HostState { services: vec![service], ..HostState::default() };
     let upkeep = Upkeep { last_scan: Some(day(20)), ..Upkeep::of(&state) };
-    let host = Watched { upkeep: Some(upkeep), ..well(day(20)) };
-    let told = judge(&host, &Thresholds::default(), day(20)).overdue;
-    assert_eq!(told[0].kind, OverdueKind::BackupVendorUnknown);
-    assert!(told[0].message.starts_with("Acronis is there"), "{}", told[0].message);
+    let told = |upkeep: Upkeep| {
+        let host = Watched { upkeep: Some(upkeep), ..well(day(20)) };
+        judge(&host, &Thresholds::default(), day(20)).overdue
+    };
+    let never = told(upkeep.clone());
+    assert_eq!(never[0].kind, OverdueKind::BackupVendorUnknown);
+    assert!(never[0].message.starts_with("Acronis is there"), "{}", never[0].message);
+    // An old backup by another product says nothing of those that Acronis makes since.
+    let old = told(Upkeep { last_backup: Some(day(2)), ..upkeep.clone() });
+    assert_eq!(old[0].kind, OverdueKind::BackupVendorUnknown);
+    let both = format!("that can be read was {}; 8d is allowed; Acronis is there", day(2));
+    assert!(old[0].message.contains(&both), "{}", old[0].message);
+    assert_eq!(told(Upkeep { last_backup: Some(day(19)), ..upkeep }), [], "it works");
+}
+
+#[test]
+fn a_product_whose_events_are_read_is_not_foreign() {
+    assert_eq!(foreign_backup("VeeamEndpointBackupSvc"), None);
+    assert_eq!(foreign_backup("bareos-fd.service"), Some("Bareos"));
 }
 
 #[test]

@@ -2,6 +2,11 @@
 //! programs said, and every remediation that may be ordered runs against real repositories. Their
 //! passwords stay where they are.
 
+use std::time::Duration;
+
+use fleetmend_core::overdue::{Limit, OverdueRules};
+use fleetmend_core::time::{Clock as _, SystemClock, Timestamp};
+use fleetmend_store::Db;
 use fleetmend_tests::agent::{Agent, job_log, wait_host, wait_incident, wait_job};
 use fleetmend_tests::api::Api;
 use fleetmend_tests::people::Person;
@@ -252,4 +257,86 @@ fn others_are_waited_for(machine: &Machine, api: &Api) {
         sh(machine, &format!(": > /srv/pipe-{program}"));
         mended(api, &job);
     }
+}
+
+/// What the host tells of its last backup, in a state found after `from`.
+fn last_backup(api: &Api, from: Timestamp) -> Timestamp {
+    let host = wait_host(api, "active");
+    let path = format!("/api/v1/hosts/{}/facts", host["id"].as_str().expect("an id"));
+    wait_for("the last backup", PATIENCE, || {
+        let (_, facts) = api.get(&path);
+        let time = |name: &str| facts["state"][name].as_str()?.parse::<Timestamp>().ok();
+        let fresh = time("at").is_some_and(|at| at >= from);
+        time("last_backup").filter(|_| fresh).ok_or_else(|| facts.to_string())
+    })
+}
+
+/// What would be overdue on the fleet's hosts so much later, if they were still heard of.
+fn overdue_after(server: &Server, span: Duration) -> Vec<String> {
+    // Beside the running server, as another of its processes would.
+    let url = format!("sqlite://{}", server.data().join("fleetmend.db").display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let db = Db::connect(&url).await.expect("opens");
+        let mut rules = OverdueRules::default();
+        (rules.usual.silent, rules.usual.scan) = (Limit::Off, Limit::Off);
+        let now = SystemClock.now().after(span);
+        let mut random = || std::array::from_fn(|_| fastrand::u8(..));
+        let opened = db.watch_hosts(&rules, now, 10, &mut random).await.expect("watches").opened;
+        let mut codes = Vec::new();
+        for id in opened {
+            let found = db.incident(id).await.expect("reads").expect("there");
+            codes.push(found.incident.key.code.expect("a code").to_string());
+        }
+        db.close().await;
+        codes
+    })
+}
+
+#[test]
+fn a_backup_that_works_is_known_and_stays_so_over_a_boot() {
+    let Some(mut machine) = Machine::boot_with_tools() else { return };
+    let settings = format!("RESTIC_REPOSITORY=/srv/restic\nRESTIC_PASSWORD={SECRET}\nHOME=/root\n");
+    std::fs::write(machine.root().at("/etc/backup.env"), settings).expect("written");
+    sh(
+        &machine,
+        "set -a; . /etc/backup.env; mkdir -p /srv/data; echo x > /srv/data/file; restic -q init",
+    );
+    unit(&machine, "nightly.service", "/usr/bin/nice /usr/bin/restic backup /srv/data");
+    let timer = "[Timer]\nOnCalendar=2001-01-01\n[Install]\nWantedBy=timers.target\n";
+    std::fs::write(machine.root().at("/etc/systemd/system/nightly.timer"), timer).expect("written");
+    // A zone of its own: systemd tells its times in it.
+    sh(
+        &machine,
+        "ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime; systemctl enable --now nightly.timer",
+    );
+    let server = Server::start();
+    let api = server.api();
+    Agent::lay(machine.root());
+    std::fs::write(
+        machine.root().at("/etc/fleetmend-agent/agent.toml"),
+        "collect_every_s = 1\nstate_every_s = 1\n",
+    )
+    .expect("written");
+    Agent::enroll_in(&machine, &server, &server.enrollment_token(&[]));
+    sh(&machine, "/usr/local/bin/fleetmend-agent service install; systemctl start fleetmend-agent");
+
+    let before = SystemClock.now();
+    sh(&machine, "systemctl start nightly.service");
+    let known = last_backup(&api, before);
+    let whole = before.before(Duration::from_secs(1));
+    assert!((whole..=SystemClock.now()).contains(&known), "{known}");
+    // Of a reload systemd remembers less, and of a boot nothing.
+    let from = SystemClock.now();
+    sh(&machine, "systemctl daemon-reload; systemctl restart fleetmend-agent");
+    let reloaded = last_backup(&api, from);
+    assert!((known..=SystemClock.now()).contains(&reloaded), "{known} {reloaded}");
+    sh(&machine, "systemctl reboot");
+    machine.restarted();
+    let shown = sh(&machine, "systemctl show -P ExecMainExitTimestamp nightly.service");
+    assert_eq!(shown.trim(), "", "systemd has forgotten it");
+    assert_eq!(last_backup(&api, SystemClock.now().before(Duration::from_secs(1))), reloaded);
+    sh(&machine, "systemctl stop fleetmend-agent");
+    assert_eq!(overdue_after(&server, Duration::from_hours(7 * 24)), [""; 0]);
+    assert_eq!(overdue_after(&server, Duration::from_hours(9 * 24)), ["backup.stale"]);
 }

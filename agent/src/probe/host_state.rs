@@ -10,7 +10,7 @@ use fleetmend_core::time::Timestamp;
 
 use super::packages::last_update;
 use super::processes::{self, Process};
-use super::{below, system, units, windows};
+use super::{below, saved, system, units, windows};
 use crate::collect::live::dpkg::Dpkg;
 use crate::collect::live::{Zone, added, stanzas};
 use crate::platform::Platform;
@@ -92,6 +92,12 @@ pub async fn host_state(platform: &dyn Platform, now: Timestamp) -> HostState {
         Ok(services) => state.services = services,
         Err(why) => {
             state.more.insert("systemd".to_owned(), cut(&why));
+        }
+    }
+    match saved::last_backup(platform).await {
+        Ok(at) => state.last_backup = at,
+        Err(why) => {
+            state.more.entry("systemd".to_owned()).or_insert_with(|| cut(&why));
         }
     }
     let (authority, proof) = authority(root, &state.services);

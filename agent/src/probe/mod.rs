@@ -14,6 +14,7 @@ mod network;
 pub(crate) mod packages;
 mod processes;
 mod rpm;
+mod saved;
 mod sources;
 pub(crate) mod system;
 pub(crate) mod units;
@@ -248,11 +249,21 @@ const fn yes_if(so: bool) -> Answer {
 
 /// Runs a system program within a probe's bounds; the reason where it cannot be asked.
 async fn ask(platform: &dyn Platform, path: &str, args: &[&str]) -> Result<Exit, String> {
+    ask_for(platform, path, args, limits::PROBE_OUTPUT_BYTES).await
+}
+
+/// The same, with another bound for its output.
+async fn ask_for(
+    platform: &dyn Platform,
+    path: &str,
+    args: &[&str],
+    max_output: usize,
+) -> Result<Exit, String> {
     let program = Program {
         path: path.to_owned(),
         args: args.iter().map(|&a| a.to_owned()).collect(),
         timeout: limits::PROBE_TIME,
-        max_output: limits::PROBE_OUTPUT_BYTES,
+        max_output,
     };
     let exit = platform.run(&program, &mut |_: &[u8]| {}).await;
     let exit = exit.map_err(|e| format!("{path} cannot be run: {e}"))?;

@@ -8,10 +8,10 @@ use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::probe::ServiceQuestion;
 use fleetmend_core::time::Timestamp;
 
-use super::{ask, with_value, words, yes_if};
+use super::{ask, ask_for, with_value, words, yes_if};
 
 use crate::collect::live::backups;
-use crate::platform::Platform;
+use crate::platform::{Exit, Platform};
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// Units and timers that are named at once.
@@ -69,7 +69,21 @@ pub(crate) fn pairs(text: &str) -> BTreeMap<String, String> {
 
 /// What systemctl prints; the reason where it cannot be asked.
 pub(crate) async fn systemctl(platform: &dyn Platform, args: &[&str]) -> Result<String, String> {
-    let exit = ask(platform, SYSTEMCTL, args).await?;
+    printed(&ask(platform, SYSTEMCTL, args).await?)
+}
+
+/// The same with its times in UTC, whatever the host's zone is, and with room for more.
+pub(super) async fn systemctl_in_utc(
+    platform: &dyn Platform,
+    args: &[&str],
+    max_output: usize,
+) -> Result<String, String> {
+    // No release before 247 has an option for it.
+    let args = [&["TZ=UTC", SYSTEMCTL], args].concat();
+    printed(&ask_for(platform, "/usr/bin/env", &args, max_output).await?)
+}
+
+fn printed(exit: &Exit) -> Result<String, String> {
     let text = exit.text();
     if text.contains("not been booted with systemd") || text.contains("Failed to connect to bus") {
         return Err("systemd does not run here".to_owned());

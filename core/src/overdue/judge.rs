@@ -150,24 +150,30 @@ fn build(looking: &mut Looking, host: &Watched, limit: Limit) {
 
 fn backup(looking: &mut Looking, host: &Watched, upkeep: &Upkeep, limit: Limit) {
     let known = upkeep.last_backup;
+    let foreign = upkeep.foreign_backup.join(", ");
     looking.at(known.unwrap_or(host.enrolled), limit, |limit| Overdue {
+        // Beside a product that cannot be read an old backup does not say that none came after it.
         kind: match known {
-            Some(_) => OverdueKind::BackupStale,
-            None => OverdueKind::BackupVendorUnknown,
+            Some(_) if foreign.is_empty() => OverdueKind::BackupStale,
+            _ => OverdueKind::BackupVendorUnknown,
         },
         product: Product::Other,
         operation: Operation::Backup,
         since: host.enrolled,
-        message: match known {
-            Some(at) => format!("the last successful backup was {at}; {limit} is allowed"),
-            None if upkeep.foreign_backup.is_empty() => format!(
+        message: match (known, foreign.is_empty()) {
+            (Some(at), true) => {
+                format!("the last successful backup was {at}; {limit} is allowed")
+            }
+            (Some(at), false) => format!(
+                "the last successful backup that can be read was {at}; {limit} is allowed; {foreign} is there, whose backups cannot be read"
+            ),
+            (None, true) => format!(
                 "no backup by a product that is known here was seen since the host joined {}; another product may make them",
                 host.enrolled
             ),
-            None => format!(
-                "{} is there; whether its backups succeed cannot be read",
-                upkeep.foreign_backup.join(", ")
-            ),
+            (None, false) => {
+                format!("{foreign} is there; whether its backups succeed cannot be read")
+            }
         },
     });
 }

@@ -23,7 +23,8 @@ words! {
         BuildBehind = "wu.build_behind",
         /// No backup since the last one.
         BackupStale = "backup.stale",
-        /// No backup by a product whose backups can be read. It does not say that there is none.
+        /// No backup by a product whose backups can be read, or none lately beside a product whose backups
+        /// cannot. It does not say that there is none.
         BackupVendorUnknown = "backup.vendor_unknown",
         /// A restart is awaited.
         RebootPendingAged = "reboot.pending_aged",

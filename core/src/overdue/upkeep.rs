@@ -24,7 +24,7 @@ pub struct Upkeep {
 
 /// Services of backup products whose own records no collector reads yet: what a service's name begins
 /// with, in lower case, and the product. Source: the makers' own documentation of their services.
-const FOREIGN_BACKUP: [(&str, &str); 12] = [
+const FOREIGN_BACKUP: [(&str, &str); 11] = [
     ("acronis", "Acronis"),
     ("acrsch2svc", "Acronis"),
     ("backupexecagent", "Backup Exec"),
@@ -36,7 +36,6 @@ const FOREIGN_BACKUP: [(&str, &str); 12] = [
     ("macriumservice", "Macrium Reflect"),
     ("netbackup", "NetBackup"),
     ("urbackup", "UrBackup"),
-    ("veeamendpointbackupsvc", "Veeam Agent"),
 ];
 
 /// The backup product that a service of this name belongs to, where it is one whose records no

@@ -13,6 +13,7 @@ use super::Campaign;
 use super::get::missing;
 use crate::backend::{Db, on_read};
 use crate::error::Result;
+use crate::incidents::overdue::overdue_codes;
 use crate::row::{At, time};
 use crate::sql::statements;
 
@@ -21,19 +22,19 @@ statements! {
     /// A failure of the host that was not there when the job began, other than the job's own, and was
     /// there within a day of its end, is a regression. What is overdue stands apart: no job makes a host
     /// miss a backup at once. What rules most out stands first: it is asked for each host that began.
-    HOSTS = "SELECT ch.host_id, ch.wave, ch.job_id, ch.recalled, ch.left_out, h.labels, h.lifecycle, h.last_seen_ms, \
+    HOSTS = concat!("SELECT ch.host_id, ch.wave, ch.job_id, ch.recalled, ch.left_out, h.labels, h.lifecycle, h.last_seen_ms, \
         i.cause, j.state, j.state_ms, j.remediation, \
         j.plan_wanted, j.place_wanted, j.not_before_ms, j.begun_ms, j.ended_ms, j.relapsed_ms, a.id AS active, v.id AS verifying, \
         CASE WHEN j.begun_ms IS NULL THEN NULL ELSE (SELECT MIN(x.opened_ms) FROM incident x WHERE x.host_id = ch.host_id \
             AND x.ended_ms IS NULL AND x.first_seen_ms > j.begun_ms AND x.state <> 'ignored' \
-            AND x.code NOT IN ('wu.scan_stale', 'wu.build_behind', 'backup.stale', 'reboot.pending_aged', 'agent.silent') \
+            AND x.code NOT IN ", overdue_codes!(), " \
             AND x.opened_ms < COALESCE(j.ended_ms, $3) + 86400000 AND x.id <> ch.incident_id \
             AND COALESCE(x.previous_id, x.id) <> ch.incident_id) END AS regressed_ms \
         FROM campaign_host ch JOIN host h ON h.id = ch.host_id LEFT JOIN incident i ON i.id = ch.incident_id \
         LEFT JOIN job j ON j.id = ch.job_id \
         LEFT JOIN job a ON a.host_id = ch.host_id AND a.ended_ms IS NULL AND a.state <> 'verifying' \
         LEFT JOIN job v ON v.incident_id = ch.incident_id AND v.ended_ms IS NULL \
-        WHERE ch.campaign_id = $1 AND ch.run = $2 ORDER BY ch.position";
+        WHERE ch.campaign_id = $1 AND ch.run = $2 ORDER BY ch.position");
     JUST_STARTED = "SELECT COUNT(*) FROM job WHERE campaign_id = $1 AND created_ms > $2";
     /// What others have in flight, by a label and what runs. What waits between two tries for a place of its
     /// own campaign has none.

@@ -14,8 +14,14 @@ use crate::collect::draft::slug;
 pub(crate) struct Command<'t> {
     /// Its arguments, the program first. May hold secrets: never shown to anybody.
     words: Vec<&'t str>,
+    /// The same as they stand there.
+    argv: &'t str,
     /// Its exit status; `None` where it did not run, or a signal ended it.
     pub status: Option<i32>,
+    /// Whether the unit goes on whatever becomes of it.
+    pub ignored: bool,
+    /// When it ended, in systemd's words; `None` where it did not run, or systemd forgot it.
+    pub ended: Option<&'t str>,
 }
 
 /// The commands of a unit, by the `ExecStart` lines of `systemctl show`.
@@ -25,14 +31,23 @@ pub(crate) fn commands(shown: &str) -> Vec<Command<'_>> {
         |line: &'_ str, key: &str| -> Option<usize> { line.find(key).map(|at| at + key.len()) };
     lines
         .filter_map(|line| {
-            let argv = &line[of(line, "argv[]=")?..];
-            let words = argv.split(" ; ").next()?.split_whitespace();
+            // What a shell runs may hold what stands between the fields too.
+            let rest = &line[of(line, "argv[]=")?..];
+            let (argv, told) =
+                rest.split_once(" ; ignore_errors=").or_else(|| rest.split_once(" ; "))?;
             // A shell's one argument is a line of its own.
-            let words: Vec<&str> = words.map(|w| w.trim_matches(['"', '\'', ';', '('])).collect();
-            let exited = line.contains("code=exited");
-            let status = of(line, "; status=").map(|at| &line[at..]);
+            let words = argv.split_whitespace().map(|w| w.trim_matches(['"', '\'', ';', '(']));
+            let exited = told.contains("code=exited");
+            let status = of(told, "; status=").map(|at| &told[at..]);
             let status = status.and_then(|s| s.split([' ', '/', '}']).next()?.parse().ok());
-            Some(Command { words, status: status.filter(|_| exited) })
+            let ended = of(told, "; stop_time=[").and_then(|at| told[at..].split(']').next());
+            Some(Command {
+                words: words.collect(),
+                argv,
+                status: status.filter(|_| exited),
+                ignored: told.starts_with("yes"),
+                ended: ended.filter(|time| *time != "n/a"),
+            })
         })
         .collect()
 }
@@ -40,16 +55,13 @@ pub(crate) fn commands(shown: &str) -> Vec<Command<'_>> {
 /// What a command runs, where it is a backup program: by the first of its words that is one, since
 /// `nice`, `env` or a shell may stand before it.
 pub(crate) fn runs(command: &Command<'_>) -> Option<(Product, Operation)> {
-    let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-    let names = command.words.iter().map(|w| name(w));
-    let programs = ["restic", "borg", "borgmatic", "rsync", "tar"];
-    let at = names.into_iter().position(|n| programs.contains(&n.as_str()))?;
+    let at = program(command)?;
     let rest = &command.words[at + 1..];
     let verb = |verbs: &[(&str, Operation)]| {
         let found = rest.iter().find_map(|w| verbs.iter().find(|(verb, _)| verb == w));
         found.map_or(Operation::Other, |(_, operation)| *operation)
     };
-    Some(match name(command.words[at]).as_str() {
+    Some(match name(command.words[at]) {
         "restic" => (
             Product::Restic,
             verb(&[
@@ -70,6 +82,75 @@ pub(crate) fn runs(command: &Command<'_>) -> Option<(Product, Operation)> {
         "rsync" => (Product::Rsync, Operation::Backup),
         _ => (Product::Other, Operation::Backup),
     })
+}
+
+/// Whether a command makes a backup, and whether it did is told by its exit status: no check and no
+/// dry run, no server that waits, and no shell that goes on whatever became of it.
+pub(crate) fn saves(command: &Command<'_>) -> bool {
+    let Some(at) = program(command) else { return false };
+    let (before, rest) = (&command.words[..at], &command.words[at + 1..]);
+    let has = |words: &[&str]| rest.iter().any(|word| words.contains(word));
+    let makes = match name(command.words[at]) {
+        "rsync" => !has(&["--daemon", "--server", "--list-only"]),
+        "tar" => rest.iter().enumerate().any(|(place, word)| creates(word, place)),
+        "borgmatic" => has(&["create", "--create"]) || !has(&OTHER_BORGMATIC),
+        _ => runs(command).is_some_and(|(_, operation)| operation == Operation::Backup),
+    };
+    // By ssh it saves another host.
+    let here = !before.iter().any(|word| name(word) == "ssh");
+    makes && here && !has(&["--dry-run", "-n"]) && !hides(command, at)
+}
+
+/// What borgmatic does instead of a backup where it is told to.
+const OTHER_BORGMATIC: [&str; 15] = [
+    "prune",
+    "compact",
+    "check",
+    "extract",
+    "export-tar",
+    "mount",
+    "umount",
+    "restore",
+    "list",
+    "info",
+    "delete",
+    "break-lock",
+    "config",
+    "init",
+    "rcreate",
+];
+
+/// Whether an argument of tar tells it to make an archive.
+fn creates(word: &str, place: usize) -> bool {
+    let letters = word.strip_prefix('-').or((place == 0).then_some(word)).unwrap_or_default();
+    let plain = letters.bytes().all(|b| b.is_ascii_alphabetic());
+    word == "--create" || (plain && letters.contains('c') && !letters.contains(['x', 't', 'd']))
+}
+
+/// Whether a shell goes on after the program in the place `at` whatever became of it, and ends as
+/// something else did.
+fn hides(command: &Command<'_>, at: usize) -> bool {
+    const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "ksh", "zsh"];
+    let before = &command.words[..at];
+    if !before.iter().any(|word| SHELLS.contains(&name(word))) {
+        return false;
+    }
+    let stops =
+        |word: &&str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
+    let stops = before.iter().any(stops);
+    let goes_on = |word: &str| word.contains('|') || word == "&" || (word.contains(';') && !stops);
+    command.argv.split_whitespace().skip(at + 1).any(goes_on)
+}
+
+/// The place of the first word that is a backup program.
+fn program(command: &Command<'_>) -> Option<usize> {
+    let programs = ["restic", "borg", "borgmatic", "rsync", "tar"];
+    command.words.iter().position(|word| programs.contains(&name(word)))
+}
+
+/// A program's name without its folder.
+fn name(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or_default()
 }
 
 /// What failed by the program's exit status and its last words; with the line that tells, if any.

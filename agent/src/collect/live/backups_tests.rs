@@ -80,3 +80,43 @@ fn commands_are_recognised_behind_their_wrappers() {
         ]
     );
 }
+
+#[test]
+fn only_what_makes_a_backup_and_says_how_it_ended_is_one() {
+    let saves = |argv: &str| {
+        let shown = format!(
+            "ExecStart={{ path=/x ; argv[]={argv} ; ignore_errors=no ; code=exited ; status=0 }}"
+        );
+        saves(&commands(&shown)[0])
+    };
+    for yes in [
+        "/usr/bin/nice -n 19 /usr/bin/restic backup /srv",
+        "/usr/bin/borg create ::{now} /srv",
+        "/usr/bin/borgmatic --verbosity 1",
+        "/usr/bin/borgmatic prune create",
+        "/usr/bin/rsync -a /srv backup:/srv",
+        "/usr/bin/tar -C / -czf /mnt/a.tgz srv",
+        "/usr/bin/tar czf /mnt/a.tgz /srv",
+        "/bin/sh -c 'pg_dumpall | restic backup --stdin && restic forget --keep-last 3'",
+        "/bin/sh -ec 'restic backup /srv; restic forget'",
+        "/bin/bash -c 'set -e; cd /srv; borg create ::now .; borg prune'",
+    ] {
+        assert!(saves(yes), "{yes}");
+    }
+    for no in [
+        "/usr/bin/restic check",
+        "/usr/bin/restic backup --dry-run /srv",
+        "/usr/bin/borg prune",
+        "/usr/bin/borgmatic check",
+        "/usr/bin/rsync --daemon --no-detach",
+        "/usr/bin/tar -xf /mnt/a.tar",
+        "/usr/bin/ssh other restic backup /srv",
+        "/bin/sh -c 'restic backup /srv ; true'",
+        "/bin/sh -c 'restic backup /srv; logger done'",
+        "/bin/sh -c 'restic backup /srv || true'",
+        "/bin/sh -c 'restic backup /srv | tee /var/log/restic'",
+        "/usr/local/bin/restic-nightly",
+    ] {
+        assert!(!saves(no), "{no}");
+    }
+}

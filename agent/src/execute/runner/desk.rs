@@ -121,8 +121,16 @@ impl<'a> Desk<'a> {
     pub(super) fn log(&self, index: usize, telling: u32) -> StepLog {
         let order = self.order();
         let (spool, clock) = (self.shop.spool.clone(), Arc::clone(&self.shop.clock));
-        let first = telling.saturating_mul(TELLING);
+        let first = telling.saturating_mul(TELLING).saturating_add(1);
         StepLog::new(spool, clock, (order.job, order.attempt), (place(index), first))
+    }
+
+    /// Says a line in the job's log before its first step: the number before those of that step's
+    /// output, so that it is one line however often it is said.
+    pub(super) fn say_before(&self, line: &str) {
+        let order = self.order();
+        let (spool, clock) = (self.shop.spool.clone(), Arc::clone(&self.shop.clock));
+        StepLog::new(spool, clock, (order.job, order.attempt), (0, 0)).say(line);
     }
 
     pub(super) fn outcome(

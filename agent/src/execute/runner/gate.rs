@@ -26,6 +26,8 @@ use crate::state::{self, StateError};
 
 /// How long the logs may take to be read before a job moves them.
 const LOOK: Duration = Duration::from_mins(2);
+/// What a job's log says where they were not.
+const NOT_READ: &str = "warning: the logs were not read before this job's steps: failures that are told only in files which it moves or removes may stay unreported";
 /// Minutes that taking back takes where the remediation is not known any more.
 const UNDO_MINUTES: u32 = 10;
 /// A battery with less than this, in percent, is low.
@@ -292,10 +294,12 @@ impl Desk<'_> {
     }
 
     /// Has the logs read before a step moves the folder they lie in: what they tell of is history
-    /// afterwards. Where that takes too long the job goes on: what is moved is kept.
+    /// afterwards. Where that takes too long, or nobody looks, the job goes on and says so: what is
+    /// moved is kept.
     async fn read_before_it_is_moved(&self) {
         if !self.shop.looks.look(LOOK).await {
-            tracing::debug!(job.id = %self.order().job, "logs not read before the job's steps");
+            tracing::warn!(job.id = %self.order().job, "logs not read before the job's steps");
+            self.say_before(NOT_READ);
         }
     }
 }

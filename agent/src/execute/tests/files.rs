@@ -3,9 +3,10 @@ use std::os::unix::fs::symlink;
 
 use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::job::JobState;
+use fleetmend_core::spool_item::SpoolItem;
 use fleetmend_core::step::{Action, Place, Step};
 
-use super::world::{NOW, World, below, end, rename, slug, step};
+use super::world::{NOW, World, below, end, rename, settle, slug, step};
 use crate::random;
 
 fn from_evidence() -> Step {
@@ -48,6 +49,29 @@ async fn a_log_is_read_before_its_folder_is_moved() {
     assert_eq!(end(&updates).0, JobState::Fixed);
     assert_eq!(world.looks.begin(), 1, "one look was asked for");
     assert!(!world.path("var/lib/pkg/logs/one").exists());
+}
+
+#[tokio::test]
+async fn a_look_that_was_not_to_be_had_is_a_line_in_the_job_s_log() {
+    let world = World::new(vec![rename("pkg/logs")]);
+    world.write("var/lib/pkg/logs/one");
+    let executor = world.executor();
+    executor.offer(&world.authority.key(), &world.authority.sign(&world.order(1)));
+    // Nobody looks.
+    settle(&executor).await;
+    assert!(!world.path("var/lib/pkg/logs/one").exists(), "what is moved is kept");
+    let mut lines = Vec::new();
+    let mut spool = executor.shop.spool.lock();
+    while let Some(lease) = spool.lease(100, NOW) {
+        lines.extend(lease.items.into_iter().filter_map(|item| match item {
+            SpoolItem::Log(log) => Some((log.step, log.sequence, log.text)),
+            _ => None,
+        }));
+    }
+    let (step, sequence, text) = lines.first().expect("a line");
+    assert_eq!((*step, *sequence), (0, 0), "before the first step's own");
+    assert!(text.starts_with("warning: the logs were not read before"), "{text}");
+    assert!(lines[1..].iter().all(|(step, sequence, _)| (*step, *sequence) != (0, 0)), "{lines:?}");
 }
 
 #[tokio::test]

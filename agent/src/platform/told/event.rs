@@ -40,6 +40,10 @@ pub struct Event {
     pub id: u32,
     /// When it was written.
     pub at: Timestamp,
+    /// How grave it is, from 1 (critical) to 5 (verbose), and 0 for what is always written; `None`
+    /// where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<u8>,
     /// Its fields by name; unnamed ones are `0`, `1`…
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<String, String>,

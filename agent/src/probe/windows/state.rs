@@ -19,7 +19,7 @@ use crate::platform::{EventQuery, Platform, ServiceCall};
 const RESULTS: &str =
     r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\Results";
 const UPDATES: &str = "Microsoft-Windows-WindowsUpdateClient";
-/// Installations that are looked back over.
+/// Installations, or ends of jobs, that are looked back over.
 const EVENTS: usize = 500;
 /// Services that updates and backups stand on.
 const SERVICES: [&str; 12] = [
@@ -143,12 +143,22 @@ pub(crate) async fn host_state(platform: &dyn Platform, now: Timestamp) -> HostS
     state.last_scan =
         last(platform, operational, &[UPDATES], &[26]).await.max(result(platform, "Detect").await);
     state.last_install = last_update(platform).await.max(result(platform, "Install").await);
-    // Windows Backup completed; wbengine succeeded, as its own log and the Application log say it.
+    state.last_backup = last_backup(platform).await;
+    state
+}
+
+/// When a backup of a product whose events are read worked last: as Windows Backup completed, wbengine
+/// succeeded, or a job of Veeam Agent ended with no more than information to give.
+async fn last_backup(platform: &dyn Platform) -> Option<Timestamp> {
     let by_library = last(platform, "Application", &["Windows Backup"], &[4098]).await;
     let image = "Microsoft-Windows-Backup";
     let by_image = last(platform, image, &[image], &[4]).await;
-    state.last_backup = by_library.max(by_image);
-    state
+    let (channel, since) = ("Veeam Agent", Timestamp::from_millis(0));
+    let query = EventQuery { channel, providers: &[channel], ids: &[190], since, most: EVENTS };
+    let jobs = platform.events(query).await.unwrap_or_default();
+    // The same event tells of a failure: its level says which.
+    let worked = jobs.iter().find(|job| matches!(job.level, Some(0 | 4 | 5)));
+    by_library.max(by_image).max(worked.map(|job| job.at))
 }
 
 /// When such an event was written last.

@@ -335,6 +335,7 @@ then.service.'MSSQL$ERP' = { state = 'running', start = 'auto' }
 then.service.MSExchangeIS = { state = 'running', start = 'auto' }
 then.service.VeeamBackupSvc = { state = 'running', start = 'auto' }
 then.service.VeeamEndpointBackupSvc = { state = 'running', start = 'auto' }
+then.service.AcronisAgent = { state = 'running', start = 'auto' }
 then.registry.'HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server'.TSAppCompat = 1
 ";
     let patch: Patch = toml::from_str(change).expect("reads");
@@ -342,7 +343,7 @@ then.registry.'HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server'.TSAppCompa
     let (_root, host) = lay_out(base.with(&patch).expect("reads"));
     let state = host_state(&host, NOW).await;
     assert!(
-        state.services.iter().any(|service| service.name == "VeeamEndpointBackupSvc"),
+        state.services.iter().any(|service| service.name == "AcronisAgent"),
         "a backup product that cannot be read is at least named"
     );
     let roles = state.roles;
@@ -358,4 +359,21 @@ then.registry.'HKLM\SYSTEM\CurrentControlSet\Control\Terminal Server'.TSAppCompa
         "sql_server",
     ];
     assert_eq!(roles, expected);
+}
+
+/// Veeam Agent ends each job with one event, whose level says how.
+#[tokio::test]
+async fn a_job_of_veeam_that_worked_is_the_last_backup() {
+    let change = r"
+then.event.'Veeam Agent'.monday = { provider = 'Veeam Agent', id = 190, level = 4, at = '2026-03-01T21:00:00Z' }
+then.event.'Veeam Agent'.tuesday = { provider = 'Veeam Agent', id = 190, level = 3, at = '2026-03-01T22:00:00Z' }
+then.event.'Veeam Agent'.wednesday = { provider = 'Veeam Agent', id = 190, level = 2, at = '2026-03-01T23:00:00Z' }
+";
+    let patch: Patch = toml::from_str(change).expect("reads");
+    let base = healthy().expect("recorded").remove("windows10").expect("there");
+    let known = host_state(&lay_out(base.clone()).1, NOW).await.last_backup;
+    assert_eq!(known, "2026-03-01T18:00:00Z".parse().ok(), "Windows Backup's own");
+    let (_root, host) = lay_out(base.with(&patch).expect("reads"));
+    let known = host_state(&host, NOW).await.last_backup;
+    assert_eq!(known, "2026-03-01T21:00:00Z".parse().ok(), "a warning and an error are no success");
 }

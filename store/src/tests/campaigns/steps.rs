@@ -451,7 +451,9 @@ contract! {
         works(db, all[1].0, job_of(1), JobState::Running, at(3)).await;
         // The first comes back; on the second something else breaks, and something is overdue.
         send(db, all[0].0, [fails(failure(800, CODE, None, at(5)))], at(5)).await;
-        send(db, all[1].0, [fails(failure(801, "wu.scan_stale", None, at(5)))], at(5)).await;
+        for (n, kind) in (810..).zip(fleetmend_core::overdue::OverdueKind::ALL) {
+            send(db, all[1].0, [fails(failure(n, kind.as_str(), None, at(5)))], at(5)).await;
+        }
         send(db, all[1].0, [fails(failure(802, "apt.hash_mismatch", None, at(6)))], at(6)).await;
         let seen = db.campaign_snapshot(first.id, &|what| what == crate::NextWork::Remediation("apt.configure"), at(7)).await.expect("looks").snapshot;
         let host = |n: usize| seen.hosts.iter().find(|h| h.host == all[n].0).expect("there");
