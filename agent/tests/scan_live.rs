@@ -11,6 +11,8 @@ mod evtx_file;
 mod host;
 #[path = "live/units.rs"]
 mod units;
+#[path = "live/updates.rs"]
+mod updates;
 
 use std::fs;
 use std::path::Path;

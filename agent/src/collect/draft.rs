@@ -14,6 +14,7 @@ use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::{Slug, cut};
 
 use super::Collected;
+use super::names::Names;
 
 /// Failures kept of one file.
 pub const REPORTS_PER_FILE: usize = 100_000;
@@ -98,13 +99,21 @@ pub struct Sink<'c> {
     reports: Vec<FailureReport>,
     /// The latest success of each key: an earlier one says nothing more.
     recovered: BTreeMap<IncidentKey, Recovered>,
+    /// What updates are called.
+    pub(super) names: Names,
     dropped: u64,
 }
 
 impl<'c> Sink<'c> {
     /// An empty one.
     pub fn new(catalogue: &'c Catalogue) -> Self {
-        Self { catalogue, reports: Vec::new(), recovered: BTreeMap::new(), dropped: 0 }
+        Self {
+            catalogue,
+            reports: Vec::new(),
+            recovered: BTreeMap::new(),
+            names: Names::default(),
+            dropped: 0,
+        }
     }
 
     /// Whether the catalogue says what is behind this code in this context.
@@ -152,9 +161,19 @@ impl<'c> Sink<'c> {
     }
 
     /// What was found in a file of this kind.
-    pub(super) fn collected(self, source: Source, bytes: u64, damaged: u64) -> Collected {
+    pub(super) fn collected(mut self, source: Source, bytes: u64, damaged: u64) -> Collected {
+        let (names, updates) = std::mem::take(&mut self.names).finish();
         let (reports, recovered, dropped) = self.finish();
-        Collected { source: Some(source), reports, recovered, bytes, damaged, dropped }
+        Collected {
+            source: Some(source),
+            reports,
+            recovered,
+            names,
+            updates,
+            bytes,
+            damaged,
+            dropped,
+        }
     }
 
     /// What was found: failures by their place in the file, latest successes, things dropped.

@@ -13,6 +13,7 @@ mod dism;
 mod evtx;
 mod follow;
 pub(crate) mod lines;
+pub(crate) mod names;
 mod recognise;
 mod reporting_events;
 mod setup;
@@ -21,6 +22,7 @@ mod text;
 pub(crate) mod utf16;
 mod windows_update;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
@@ -44,6 +46,10 @@ pub struct Collected {
     pub reports: Vec<FailureReport>,
     /// The latest success of each kind.
     pub recovered: Vec<Recovered>,
+    /// What identifiers of updates stand for, in the order in which it was told.
+    pub(crate) names: Vec<names::Named>,
+    /// The identifiers of the updates that failed events are about, by their records.
+    pub(crate) updates: BTreeMap<u64, String>,
     /// Bytes read.
     pub bytes: u64,
     /// Lines, chunks or records that could not be read whole and were passed over.
@@ -57,7 +63,10 @@ impl Collected {
     fn put_before(&mut self, mut earlier: Self) {
         earlier.reports.append(&mut self.reports);
         earlier.recovered.append(&mut self.recovered);
+        earlier.names.append(&mut self.names);
+        // Text logs alone are rotated, and these are of events.
         (self.reports, self.recovered) = (earlier.reports, earlier.recovered);
+        self.names = earlier.names;
         self.bytes += earlier.bytes;
         self.damaged += earlier.damaged;
         self.dropped += earlier.dropped;

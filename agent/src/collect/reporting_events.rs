@@ -42,6 +42,9 @@ fn row(line: Line<'_>, sink: &mut Sink<'_>) {
         return;
     };
     let message = lossy(column(11));
+    if let Some(id) = &subject {
+        sink.names.words(id, &message);
+    }
     let code = code(column(7));
     match column(9) {
         b"Failure" => {

@@ -56,8 +56,8 @@ struct Parser {
     unpaired: HashMap<String, VecDeque<(Form, i64)>>,
     /// What the titles told of updates, the latest last.
     classes: VecDeque<(String, UpdateClass)>,
-    /// What the title told that stands just before the id of its update.
-    titled: Option<UpdateClass>,
+    /// The title that stands just before the id of its update.
+    titled: Option<String>,
     /// The exit code of the agent's warning just before the end of an operation (Windows 7), and
     /// its line.
     warned: Option<(u32, u64)>,
@@ -76,12 +76,15 @@ impl Parser {
         let warned = self.warned.take();
         let titled = self.titled.take();
         if let Some(title) = after(text, "  Title = ") {
-            self.titled = UpdateClass::of_title(&lossy(title));
+            self.titled = Some(lossy(title));
             return;
         }
         if let Some(id) = after(text, "  UpdateId = ") {
-            if let (Some(class), Some(id)) = (titled, guid(id)) {
-                self.remember(id, class);
+            if let (Some(title), Some(id)) = (titled, guid(id)) {
+                sink.names.title(&id, &title);
+                if let Some(class) = UpdateClass::of_title(&title) {
+                    self.remember(id, class);
+                }
             }
             return;
         }

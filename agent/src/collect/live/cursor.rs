@@ -40,6 +40,9 @@ pub(crate) struct Cursor {
     /// What was told of the files that are read whole.
     #[serde(default)]
     pub files: BTreeMap<String, super::files::Seen>,
+    /// What updates are called, and which of their failures were told.
+    #[serde(default)]
+    pub updates: super::join::Joined,
     /// Failing conditions that were reported and not yet seen to go.
     pub failing: Vec<Failing>,
     /// The same, of systemd's units.

@@ -1,17 +1,20 @@
 //! The logs and event files of a Windows host, below its root: read on from where the last look
 //! ended, each failure told once. Where a look has to begin again (a log in UTF-16, one that was
-//! replaced), what was told is known by its digest.
+//! replaced), what was told is known by its digest. Failures of updates that several logs tell are
+//! [joined](super::join).
 
 use std::path::Path;
 use std::time::Duration;
 
-use fleetmend_core::report::FailureReport;
+use fleetmend_core::report::{FailureReport, Recovery};
 use fleetmend_core::time::{SourceTime, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::join::New;
 use super::{Live, Observed};
 use crate::collect::follow::{Place, follow};
+use crate::collect::names::Named;
 use crate::collect::runs;
 
 const APPLICATION: &str = "Windows/System32/winevt/Logs/Application.evtx";
@@ -64,11 +67,21 @@ pub(crate) struct Seen {
     place: Place,
 }
 
+/// What came to one file since the last look.
+#[derive(Debug, Default)]
+struct News {
+    /// With the identifiers of the updates that events are about.
+    failures: Vec<(FailureReport, Option<String>)>,
+    recoveries: Vec<Recovery>,
+    names: Vec<Named>,
+}
+
 impl Live {
     /// Reads the files that changed.
     pub(super) async fn files(&mut self, now: Timestamp, observed: &mut Observed) {
         let from = observed.failures.len();
-        for name in FILES {
+        let (mut failures, mut recoveries) = (Vec::new(), Vec::new());
+        for (file, name) in FILES.into_iter().enumerate() {
             let path = self.root.join(name);
             let Ok(about) = std::fs::metadata(&path) else { continue };
             let changed = about.modified().ok().map_or(0, millis);
@@ -81,12 +94,20 @@ impl Live {
             let mut seen = before.cloned().unwrap_or_default();
             (seen.size, seen.changed) = (about.len(), changed);
             match self.changed(&path, &mut seen, first, now, observed).await {
-                Ok(()) => {
+                Ok(news) => {
+                    let new = |(report, update)| New { file, report, update };
+                    failures.extend(news.failures.into_iter().map(new));
+                    recoveries.extend(news.recoveries);
+                    self.cursor.updates.learn(news.names);
                     self.cursor.files.insert(name.to_owned(), seen);
                 }
                 Err(e) => observed.notes.push(format!("{name} could not be read: {e}")),
             }
         }
+        // Not before all names are known.
+        let updates = &mut self.cursor.updates;
+        observed.failures.extend(updates.failures(failures, self.zone.offset_at(now)));
+        observed.recoveries.extend(recoveries.into_iter().flat_map(|r| updates.recovered(r)));
         runs::once(&mut observed.failures, from);
     }
 
@@ -97,7 +118,7 @@ impl Live {
         first: bool,
         now: Timestamp,
         observed: &mut Observed,
-    ) -> std::io::Result<()> {
+    ) -> std::io::Result<News> {
         // On a thread of its own: such a log may be half a gigabyte, and the link's heartbeats go on
         // meanwhile.
         let (file, place, catalogue) = (path.to_owned(), seen.place.clone(), self.catalogue);
@@ -105,7 +126,8 @@ impl Live {
         let followed = reading.await.map_err(std::io::Error::other)??;
         observed.notes.extend(followed.note);
         seen.place = followed.place;
-        let found = followed.found;
+        let mut found = followed.found;
+        let mut news = News { names: std::mem::take(&mut found.names), ..News::default() };
         let offset = self.zone.offset_at(now);
         let since = now.before(self.first_look);
         let old = |time: SourceTime| first && time.to_timestamp(offset) < since;
@@ -132,7 +154,8 @@ impl Live {
                 seen.run_ended = seen.run_ended.max(wall);
             }
             if !known {
-                observed.failures.push(report);
+                let update = report.record_id.and_then(|record| found.updates.get(&record));
+                news.failures.push((report, update.cloned()));
             }
         }
         told.sort_unstable();
@@ -152,7 +175,7 @@ impl Live {
         let latest = found.recovered.iter().map(|r| r.time.wall_ms()).max();
         for recovered in found.recovered {
             if recovered.time.wall_ms() > seen.recovered && !old(recovered.time) {
-                observed.recoveries.push(recovered.into_recovery(offset));
+                news.recoveries.push(recovered.into_recovery(offset));
             }
         }
         seen.recovered = seen.recovered.max(latest.unwrap_or(i64::MIN));
@@ -162,7 +185,7 @@ impl Live {
                 .notes
                 .push(format!("{name}: {n} parts could not be read and were passed over"));
         }
-        Ok(())
+        Ok(news)
     }
 }
 
@@ -173,16 +196,26 @@ fn millis(at: std::time::SystemTime) -> i64 {
 
 /// What tells a failure of one file from its others.
 fn digest(report: &FailureReport) -> u64 {
-    let mut hash = Sha256::new();
     let key = report.incident_key();
     let code = key.code.as_ref().map(ToString::to_string).unwrap_or_default();
     let subject = key.subject.as_deref().unwrap_or_default();
-    let words = [key.product.as_str(), key.operation.as_str(), &code, subject];
-    for word in words.into_iter().chain([report.time.to_string().as_str()]) {
+    let (time, record) = (report.time.to_string(), report.record_id.unwrap_or_default());
+    let words = [key.product.as_str(), key.operation.as_str(), &code, subject, &time];
+    digest_of(&words, &record.to_be_bytes())
+}
+
+/// A short digest of some words.
+pub(super) fn words_digest(words: &[&str]) -> u64 {
+    digest_of(words, &[])
+}
+
+fn digest_of(words: &[&str], end: &[u8]) -> u64 {
+    let mut hash = Sha256::new();
+    for word in words {
         hash.update((word.len() as u64).to_be_bytes());
         hash.update(word);
     }
-    hash.update(report.record_id.unwrap_or_default().to_be_bytes());
+    hash.update(end);
     let digest: [u8; 32] = hash.finalize().into();
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);

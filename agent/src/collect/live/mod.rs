@@ -13,6 +13,7 @@ mod cursor;
 pub(crate) mod dnf_logs;
 pub mod dpkg;
 mod files;
+mod join;
 pub mod lock;
 mod outcomes;
 pub(crate) mod rpm_outcomes;

@@ -179,9 +179,13 @@ fn worked(
     subject: Option<String>,
     sink: &mut Sink<'_>,
 ) {
-    let about = subject.as_deref().unwrap_or_default();
+    let about = subject.clone().unwrap_or_default();
+    worked_on(event, IncidentKey { product, operation, code: None, subject }, &about, sink);
+}
+
+/// The same, with more words on what worked.
+fn worked_on(event: &Event, key: IncidentKey, about: &str, sink: &mut Sink<'_>) {
     let message = format!("{} {}: {about}", event.provider, event.id);
-    let key = IncidentKey { product, operation, code: None, subject };
     sink.success(Recovered { key, time: event.time, message });
 }
 

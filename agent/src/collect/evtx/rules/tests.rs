@@ -69,6 +69,7 @@ fn a_success_is_kept_by_its_subject() {
     assert!(reports.is_empty());
     let keys: Vec<_> = recovered.iter().map(|r| (r.key.operation, r.key.subject.clone())).collect();
     assert_eq!(keys, [(Operation::Scan, None), (Operation::Install, Some("KB5034122".to_owned()))]);
+    assert_eq!(recovered[1].message, format!("{WUC} 19: x (KB5034122)"), "with its title");
     assert_eq!(dropped, 0);
 }
 

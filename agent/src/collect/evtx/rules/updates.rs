@@ -1,12 +1,13 @@
 //! Updates: the client, servicing, transfers, the antivirus' definitions, Store packages, upgrades.
 
 use fleetmend_core::code::FailureCode;
-use fleetmend_core::report::{Operation, Product};
+use fleetmend_core::report::{IncidentKey, Operation, Product};
 use fleetmend_core::update_class::UpdateClass;
 
 use super::super::event::{Event, code};
-use super::{Failed, worked};
+use super::{Failed, worked, worked_on};
 use crate::collect::draft::Sink;
+use crate::collect::names::name_of;
 use crate::collect::setup;
 
 /// `Microsoft-Windows-WindowsUpdateClient`.
@@ -19,19 +20,32 @@ pub(super) fn update_client(event: &Event, sink: &mut Sink<'_>) {
         _ => Operation::Other,
     };
     let title = event.field("updateTitle");
-    let store = title.is_some_and(is_store_package);
-    let product = if store { Product::StoreApps } else { Product::WindowsUpdate };
-    let subject = title.and_then(kb).or(title).or_else(|| event.field("updateGuid"));
+    let id = event.field("updateGuid");
+    let (product, name) = title.map_or((Product::WindowsUpdate, None), |title| {
+        let (product, name) = name_of(title);
+        (product, Some(name))
+    });
+    let subject = name.or(id);
+    if let (Some(id), Some(title)) = (id, title) {
+        sink.names.title(id, title);
+    }
     if matches!(event.id, 19 | 23 | 26 | 41) {
         // A success without a name would end every incident of its kind.
         if event.id == 26 || subject.is_some() {
-            worked(event, product, operation, subject.map(str::to_owned), sink);
+            let key =
+                IncidentKey { product, operation, code: None, subject: subject.map(str::to_owned) };
+            // The title tells which updates this one replaces.
+            worked_on(event, key, title.or(subject).unwrap_or_default(), sink);
         }
         return;
     }
+    let store = product == Product::StoreApps;
     match event.code("errorCode") {
         Some(value) if !FailureCode::is_failing(value) => {}
         code => {
+            if let Some(id) = id.filter(|_| operation != Operation::Scan) {
+                sink.names.event(event.record, id);
+            }
             let mut failed = Failed::new(product, operation, code).of(subject);
             failed.update_class = title.filter(|_| !store).and_then(UpdateClass::of_title);
             failed.report(event, sink);
@@ -138,23 +152,6 @@ pub(super) fn upgrade(event: &Event, sink: &mut Sink<'_>) {
     }
     // An upgrade ended with it, so it is no harmless code here.
     sink.failure_even_if_benign(draft);
-}
-
-/// The `KB` number in a title: six to eight digits.
-fn kb(title: &str) -> Option<&str> {
-    title.match_indices("KB").find_map(|(at, _)| {
-        let digits = title[at + 2..].bytes().take(8).take_while(u8::is_ascii_digit).count();
-        (digits >= 6).then(|| &title[at..at + 2 + digits])
-    })
-}
-
-/// `9NBLGGH3FL3T-Microsoft.VCLibs…`: a package of the Store.
-fn is_store_package(title: &str) -> bool {
-    let bytes = title.as_bytes();
-    bytes.len() >= 13
-        && bytes[0] == b'9'
-        && bytes[12] == b'-'
-        && bytes[1..12].iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
 /// Whether a URL leads to Microsoft's update servers (its Edge downloads share their domain).
