@@ -448,6 +448,34 @@ proptest! {
     }
 }
 
+/// The gate was held by the canary's result, and the canary is tried once more: the next wave waits
+/// for its new result. Found by the test above.
+#[test]
+fn a_canary_that_is_tried_again_holds_the_gate_anew() {
+    let changes = json!({
+        "waves": [{ "share": "2", "label": ["ring", "1"] }, { "share": "all" }],
+        "gate": { "success_percent": 1, "least_sample": 1, "soak": "10m" },
+        "thresholds": {
+            "pause": "off", "pause_in_wave": "off", "abort": "off", "abort_in_wave": "1",
+            "regressions": "off",
+        },
+        "pace": { "at_once": 1 },
+    });
+    let world = World::new("2026-11-23T20:00:00Z", &changes, hosts(1));
+    let mut run = Run { world, jobs: 0, begun: BTreeMap::new() };
+    // The canary comes later, and fails in the moment of a person's resuming: that counts as known.
+    let failed = vec![Event::Job(2, JobState::Failed)];
+    let come = vec![Event::Join(2), Event::Retry];
+    for (at, batch) in [vec![Event::Clock(1)], come, failed, vec![Event::Retry]].iter().enumerate()
+    {
+        batch.iter().for_each(|event| run.happen(event));
+        run.look().expect("the rules hold");
+        let held = run.world.s.waves[0].gate_held.is_some();
+        assert_eq!(held, at == 2, "look {at}");
+    }
+    assert_eq!(run.world.s.waves.len(), 1, "the canary's second result is awaited");
+}
+
 #[test]
 fn outcomes_have_their_place_among_the_counters() {
     let counters = Counters::count(Outcome::ALL.iter().copied());

@@ -40,6 +40,10 @@ pub(super) fn look(s: &Snapshot, tally: &Tally<'_>, now: Timestamp) -> Gate {
     let is_last = at + 1 >= s.definition.waves.len();
     let places = places(s, tally, at).saturating_sub(tally.placed);
     let held = s.waves[at].gate_held.filter(|_| !is_last);
+    if held.is_some() && wave.touched == 0 {
+        // All whose results held it were taken back for another try: it is theirs to hold anew.
+        return Gate::Lost;
+    }
     let candidates = match &planned.label {
         Some(label) => {
             // Canaries that are off hold the rest only until enough of them were started.
