@@ -63,6 +63,8 @@ pub(crate) const FILES: &[File<'static>] = files!(
     "codes/wbengine.toml",
     "codes/win32.toml",
     "codes/wu.toml",
+    "messages/linux.toml",
+    "messages/windows.toml",
     "probes/linux.toml",
     "probes/linux_tools.toml",
     "probes/shared.toml",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::host::{OsFamily, UpdateAuthority};
 use fleetmend_core::knowledge::{
-    Binding, Cause, CodeEntry, Confidence, Indication, NetworkCost, Probe, RebootNeed, Remediation,
-    Retry, Risk, Strength, Text, Verification,
+    Binding, Cause, CodeEntry, Confidence, Indication, Message, NetworkCost, Probe, RebootNeed,
+    Remediation, Retry, Risk, Strength, Text, Verification,
 };
 use fleetmend_core::probe::Question;
 use fleetmend_core::report::{Kind, Operation, Product};
@@ -24,6 +24,26 @@ pub(crate) struct Document {
     pub(crate) cause: Vec<CauseForm>,
     pub(crate) probe: Vec<ProbeForm>,
     pub(crate) remediation: Vec<RemediationForm>,
+    pub(crate) exit: Vec<ExitForm>,
+    pub(crate) message: Vec<MessageForm>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExitForm {
+    pub(crate) product: Product,
+    pub(crate) statuses: Vec<i32>,
+    pub(crate) code: FailureCode,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MessageForm {
+    product: Option<Product>,
+    text: String,
+    code: FailureCode,
+    #[serde(default = "yes")]
+    alone: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,6 +139,10 @@ pub(crate) struct RemediationForm {
     seeds: Vec<String>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn nothing() -> Strength {
     Strength::Nothing
 }
@@ -133,6 +157,13 @@ fn no_network() -> NetworkCost {
 
 fn expert() -> String {
     "expert".to_owned()
+}
+
+impl From<MessageForm> for Message {
+    fn from(form: MessageForm) -> Self {
+        let MessageForm { product, text, code, alone } = form;
+        Self { product, text, code, alone }
+    }
 }
 
 impl From<CodeForm> for CodeEntry {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
-use fleetmend_core::knowledge::{Binding, Catalogue, Cause, CodeEntry, Probe, Remediation};
+use fleetmend_core::knowledge::{
+    Binding, Catalogue, Cause, CodeEntry, Message, Probe, Remediation,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -56,7 +58,7 @@ pub fn parse(files: &[File<'_>]) -> (Catalogue, Vec<LintProblem>) {
 }
 
 fn add(cat: &mut Catalogue, file: &str, document: Document, problems: &mut Vec<LintProblem>) {
-    let Document { code, binding, cause, probe, remediation } = document;
+    let Document { code, binding, cause, probe, remediation, exit, message } = document;
     for form in code {
         let entry: CodeEntry = form.into();
         put(&mut cat.codes, entry.code.clone(), entry, "code", file, problems);
@@ -73,6 +75,16 @@ fn add(cat: &mut Catalogue, file: &str, document: Document, problems: &mut Vec<L
         let entry: Remediation = form.into();
         put(&mut cat.remediations, entry.id.clone(), entry, "remediation", file, problems);
     }
+    for form in exit {
+        for status in form.statuses {
+            let key = (form.product, status);
+            if cat.exits.insert(key, form.code.clone()).is_some() {
+                let message = format!("exit code {status} of {} stands twice", form.product);
+                problems.push(LintProblem::new(file, message));
+            }
+        }
+    }
+    cat.messages.extend(message.into_iter().map(Message::from));
     for form in binding {
         let entry: Binding = form.into();
         let same = |b: &Binding| context(b) == context(&entry);

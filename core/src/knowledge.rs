@@ -128,6 +128,19 @@ pub struct Binding {
     pub source: String,
 }
 
+/// A sentence that a program says of a failure, and the code that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The program; `None` where the system itself says so, through any program.
+    pub product: Option<Product>,
+    /// A part of the sentence, in lower case.
+    pub text: String,
+    /// What it stands for.
+    pub code: FailureCode,
+    /// Whether it tells this by itself, without the program being known.
+    pub alone: bool,
+}
+
 words! {
     /// How strongly an answer speaks for or against a cause: a likelihood ratio from one scale.
     pub enum Strength ("strength") {
@@ -405,9 +418,33 @@ pub struct Catalogue {
     pub probes: BTreeMap<Slug, Probe>,
     /// Remediations.
     pub remediations: BTreeMap<Slug, Remediation>,
+    /// What a program's own exit codes stand for.
+    pub exits: BTreeMap<(Product, i32), FailureCode>,
+    /// Sentences of programs, most telling first.
+    pub messages: Vec<Message>,
 }
 
 impl Catalogue {
+    /// The code that an exit code of a program stands for: one number means something else to each.
+    /// Any other code, and an exit code that is nobody's own, stays.
+    pub fn meant_by<'a>(&'a self, product: Product, code: &'a FailureCode) -> &'a FailureCode {
+        match code {
+            FailureCode::Exit(status) => self.exits.get(&(product, *status)).unwrap_or(code),
+            FailureCode::Hresult(_) | FailureCode::Slug(_) => code,
+        }
+    }
+
+    /// The sentences by which a program tells of a failure that has a name of ours, most telling
+    /// first; what the system says through any program before its own. `None`: only that.
+    pub fn said_by(&self, product: Option<Product>) -> impl Iterator<Item = (&str, &Slug)> {
+        let of = move |who: Option<Product>| self.messages.iter().filter(move |m| m.product == who);
+        let own = product.into_iter().flat_map(move |product| of(Some(product)));
+        of(None).chain(own).filter_map(|m| match &m.code {
+            FailureCode::Slug(slug) => Some((m.text.as_str(), slug)),
+            FailureCode::Hresult(_) | FailureCode::Exit(_) => None,
+        })
+    }
+
     /// Whether failures of a product can have a code. A number says nothing of who gave it, within
     /// Windows. A name or an exit status that bindings know is of the products that they name; one
     /// that none knows, of any product that it is not named after.

@@ -1,17 +1,13 @@
 //! A code explained: what it means, what causes it where, what its bits say.
 
-use std::collections::BTreeSet;
-
-use fleetmend_core::code::{self, CodeReading, Decoded, FailureCode, Stage, Unreadable};
+use fleetmend_core::code::{self, Change, CodeReading, Decoded, FailureCode, Stage, Unreadable};
 use fleetmend_core::knowledge::{Binding, Catalogue, CodeEntry, Confidence, Lang, Retry};
-use fleetmend_core::report::{IncidentKey, Kind, Operation, Product};
-use fleetmend_core::triage;
+use fleetmend_core::report::{Kind, Product};
 use fleetmend_core::update_class::UpdateClass;
-use fleetmend_core::words::Slug;
 use serde::Serialize;
 
 use super::Wish;
-use super::cause::{ExplainedCause, explained};
+use super::contexts::{Context, contexts};
 use super::search::Index;
 
 /// The area of codes that other components own: known, and no matter of updates or backups.
@@ -34,7 +30,7 @@ pub struct Explanation {
     pub kind: Kind,
     /// How sure that is.
     pub confidence: Option<Confidence>,
-    /// What it asks for before a retry.
+    /// What it asks for before a retry; `None` too where it is no failure, or none of ours.
     pub retry: Option<Retry>,
     /// In words, in the asked language; `None` where the catalogue does not know the code.
     pub meaning: Option<String>,
@@ -62,21 +58,6 @@ pub struct Related {
     pub meaning: String,
 }
 
-/// The causes of a code in one context.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Context {
-    /// The product; `None` for contexts that no binding names.
-    pub product: Option<Product>,
-    /// The operation; `None` for any.
-    pub operation: Option<Operation>,
-    /// The class of update, where it matters.
-    pub update_class: Option<UpdateClass>,
-    /// Likeliest first; what their shares leave is *other*.
-    pub causes: Vec<ExplainedCause>,
-    /// The share of *other*.
-    pub other: f64,
-}
-
 /// A code as it was typed, what was changed to read it, and what is known of it. What the API, the
 /// command line and the pages say alike.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -89,6 +70,8 @@ pub struct CodeTopic {
     pub suggested: bool,
     /// The stage that setup printed after the code.
     pub stage: Option<StageTold>,
+    /// The second code of a pair, which tells why.
+    pub detail: Option<Related>,
     /// What is known.
     #[serde(flatten)]
     pub explanation: Explanation,
@@ -108,12 +91,21 @@ pub struct StageTold {
 }
 
 /// Explains a code that was read.
-pub fn explain_reading(cat: &Catalogue, reading: CodeReading, wish: Wish) -> CodeTopic {
-    let wish = Wish { product: wish.product.or(reading.product), ..wish };
+pub fn explain_reading(cat: &Catalogue, mut reading: CodeReading, wish: Wish) -> CodeTopic {
+    // Setup alone prints a stage behind its code.
+    let setup = reading.stage.map(|_| Product::Upgrade);
+    let product = wish.product.or(reading.product).or(setup);
+    resolve_exit(cat, product, &mut reading);
+    let wish = Wish {
+        product,
+        update_class: wish.update_class.or_else(|| class_told(cat, &reading, product)),
+        ..wish
+    };
     let lang = wish.lang;
     CodeTopic {
         changes: reading.changes.iter().map(|change| change.words(lang)).collect(),
         suggested: reading.suggested,
+        detail: reading.detail.as_ref().map(|code| detail(cat, code, lang)),
         stage: reading.stage.map(|stage| StageTold {
             code: stage,
             phase: stage.phase(lang),
@@ -125,22 +117,69 @@ pub fn explain_reading(cat: &Catalogue, reading: CodeReading, wish: Wish) -> Cod
     }
 }
 
+/// An exit code as what it means to the program that was named; where it can be none of Linux, as
+/// the code of Windows that it is.
+fn resolve_exit(cat: &Catalogue, product: Option<Product>, reading: &mut CodeReading) {
+    let FailureCode::Exit(status) = reading.code else { return };
+    let own = product.and_then(|of| cat.exits.get(&(of, status)).map(|code| (of, code)));
+    if let Some((product, code)) = own {
+        reading.code = code.clone();
+        reading.changes.push(Change::ExitOf(product, status));
+    } else if let Some((code, changes)) = code::of_windows(status) {
+        reading.code = code;
+        reading.changes.extend(changes);
+    }
+}
+
+/// The class of update that stands beside the code, where it matters to this code.
+fn class_told(
+    cat: &Catalogue,
+    reading: &CodeReading,
+    product: Option<Product>,
+) -> Option<UpdateClass> {
+    let class = UpdateClass::of_title(&reading.original)?;
+    let matters = |b: &Binding| {
+        b.code.as_ref() == Some(&reading.code)
+            && b.update_class == Some(class)
+            && product.is_none_or(|product| product == b.product)
+    };
+    cat.bindings.iter().any(matters).then_some(class)
+}
+
+/// The second code of a pair, in words.
+fn detail(cat: &Catalogue, code: &FailureCode, lang: Lang) -> Related {
+    let entry = cat.codes.get(code);
+    let bits = || match code {
+        FailureCode::Hresult(value) => code::decode(*value, lang).words,
+        FailureCode::Exit(_) | FailureCode::Slug(_) => String::new(),
+    };
+    Related {
+        code: code.clone(),
+        symbol: entry.and_then(|e| e.symbol.clone()),
+        meaning: entry.map_or_else(bits, |e| e.meaning.get(lang).to_owned()),
+    }
+}
+
 /// Explains a code, in all contexts or in those that the wish names.
 pub fn explain(cat: &Catalogue, code: &FailureCode, wish: Wish) -> Explanation {
     let entry = cat.codes.get(code);
-    let (contexts, mut sources) = contexts(cat, code, wish);
+    let out_of_scope = entry.is_some_and(|e| e.area == OUT_OF_SCOPE);
+    // What comes from elsewhere is its owner's: no cause of ours, no help of ours.
+    let (contexts, mut sources) =
+        if out_of_scope { Default::default() } else { contexts(cat, code, wish) };
     if let Some(entry) = entry {
         sources.insert(entry.source.clone());
     }
+    let fails = |e: &&CodeEntry| matches!(e.kind, Kind::Failure | Kind::Pending) && !out_of_scope;
     Explanation {
         code: code.clone(),
         known: entry.is_some(),
         symbol: entry.and_then(|e| e.symbol.clone()),
         area: entry.map(|e| e.area.clone()),
-        out_of_scope: entry.is_some_and(|e| e.area == OUT_OF_SCOPE),
+        out_of_scope,
         kind: cat.kind_of(Some(code)),
         confidence: entry.map(|e| e.confidence),
-        retry: entry.map(|e| e.retry),
+        retry: entry.filter(fails).map(|e| e.retry),
         meaning: entry.map(|e| e.meaning.get(wish.lang).to_owned()),
         decoded: match code {
             FailureCode::Hresult(value) => Some(code::decode(*value, wish.lang)),
@@ -172,6 +211,7 @@ pub fn read_code(cat: &Catalogue, input: &str) -> Result<CodeReading, Unreadable
                 suggested: false,
                 stage: None,
                 product: None,
+                detail: None,
             }),
             [one, other, ..] => Err(Unreadable::Several(vec![one.to_string(), other.to_string()])),
         }
@@ -190,60 +230,4 @@ fn related(cat: &Catalogue, code: &FailureCode, lang: Lang) -> Option<Related> {
     let entry: &CodeEntry = cat.codes.get(&inner)?;
     let meaning = entry.meaning.get(lang).to_owned();
     Some(Related { code: inner, symbol: entry.symbol.clone(), meaning })
-}
-
-fn contexts(cat: &Catalogue, code: &FailureCode, wish: Wish) -> (Vec<Context>, BTreeSet<String>) {
-    let mut sources = BTreeSet::new();
-    let mut contexts = Vec::new();
-    let asked = |b: &&Binding| {
-        b.code.as_ref() == Some(code)
-            && wish.product.is_none_or(|p| p == b.product)
-            && wish.operation.is_none_or(|o| b.operation.is_none_or(|own| own == o))
-            && wish.update_class.is_none_or(|asked| b.update_class.is_none_or(|own| own == asked))
-    };
-    for binding in cat.bindings.iter().filter(asked) {
-        sources.insert(binding.source.clone());
-        contexts.push(Context {
-            product: Some(binding.product),
-            operation: binding.operation,
-            update_class: binding.update_class,
-            other: other(&binding.causes),
-            causes: causes(cat, &binding.causes, wish.lang),
-        });
-    }
-    // What fits the question most closely stands first.
-    contexts.sort_by_key(|c| {
-        let class = wish.update_class.is_some() && c.update_class.is_none();
-        (class, wish.operation.is_some() && c.operation.is_none())
-    });
-    if contexts.is_empty() || wish.product.is_none() {
-        // A context that no binding names: the causes of the code itself.
-        let key = IncidentKey {
-            product: Product::Agent,
-            operation: Operation::Other,
-            code: Some(code.clone()),
-            subject: None,
-        };
-        let shares = triage::priors(cat, &key, None);
-        if !shares.is_empty() {
-            let (other, causes) = (other(&shares), causes(cat, &shares, wish.lang));
-            let (product, operation, update_class) = (None, None, None);
-            contexts.push(Context { product, operation, update_class, causes, other });
-        }
-    }
-    (contexts, sources)
-}
-
-/// For people and programs: without the last digits of binary fractions.
-fn rounded(share: f64) -> f64 {
-    (share * 1e6).round() / 1e6
-}
-
-fn other(shares: &[(Slug, f64)]) -> f64 {
-    rounded(1.0 - shares.iter().map(|(_, share)| share).sum::<f64>())
-}
-
-fn causes(cat: &Catalogue, shares: &[(Slug, f64)], lang: Lang) -> Vec<ExplainedCause> {
-    let known = shares.iter().filter_map(|(id, share)| cat.causes.get(id).map(|c| (c, *share)));
-    known.map(|(entry, prior)| explained(cat, entry, Some(rounded(prior)), lang)).collect()
 }

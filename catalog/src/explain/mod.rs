@@ -3,11 +3,12 @@
 
 mod cause;
 mod code;
+mod contexts;
 mod probe;
 mod remediation;
 mod search;
 
-use fleetmend_core::code::{FailureCode, Unreadable};
+use fleetmend_core::code::{Change, CodeReading, FailureCode, Unreadable};
 use fleetmend_core::knowledge::{Catalogue, Lang};
 use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::update_class::UpdateClass;
@@ -16,8 +17,9 @@ use serde::Serialize;
 
 pub use cause::{CauseTopic, ExplainedCause, Occurrence, Recognition, explain_cause};
 pub use code::{
-    CodeTopic, Context, Explanation, Related, StageTold, explain, explain_reading, known, read_code,
+    CodeTopic, Explanation, Related, StageTold, explain, explain_reading, known, read_code,
 };
+pub use contexts::Context;
 pub use probe::{ProbeTopic, Tells, explain_probe};
 pub use remediation::{
     Blocker, ExplainedRemediation, Named, RemediationTopic, explain_remediation,
@@ -75,7 +77,15 @@ pub fn ask(cat: &Catalogue, asked: &str, wish: Wish) -> Result<Topic, NotFound> 
     if let Some(topic) = by_name(cat, asked, wish.lang) {
         return Ok(topic);
     }
-    match read_code(cat, asked) {
+    let read = read_code(cat, asked);
+    // A sentence tells more than a number that only may be a code.
+    let vague = |r: &CodeReading| r.suggested || matches!(r.code, FailureCode::Exit(_));
+    if read.as_ref().map_or(true, vague)
+        && let Some(reading) = sentence(cat, asked)
+    {
+        return Ok(Topic::Code(Box::new(explain_reading(cat, reading, wish))));
+    }
+    match read {
         Ok(reading) => {
             let unknown = !cat.codes.contains_key(&reading.code);
             if let (FailureCode::Slug(_), true) = (&reading.code, unknown) {
@@ -95,6 +105,21 @@ pub fn ask(cat: &Catalogue, asked: &str, wish: Wish) -> Result<Topic, NotFound> 
             Err(NotFound { why, near: candidates })
         }
     }
+}
+
+/// The code of a sentence that a program says, and that a person quotes without any code.
+fn sentence(cat: &Catalogue, asked: &str) -> Option<CodeReading> {
+    let lower = asked.to_lowercase();
+    let message = cat.messages.iter().find(|m| m.alone && lower.contains(&m.text))?;
+    Some(CodeReading {
+        code: message.code.clone(),
+        original: asked.to_owned(),
+        changes: vec![Change::Sentence],
+        suggested: false,
+        stage: None,
+        product: message.product,
+        detail: None,
+    })
 }
 
 fn by_name(cat: &Catalogue, asked: &str, lang: Lang) -> Option<Topic> {

@@ -6,13 +6,15 @@ mod steps;
 
 use std::collections::BTreeSet;
 
+use fleetmend_core::code::FailureCode;
 use fleetmend_core::job::ProofLevel;
 use fleetmend_core::knowledge::{
-    Binding, Catalogue, Cause, CodeEntry, Indication, Probe, Remediation, Risk, Strength, Text,
-    Verification,
+    Binding, Catalogue, Cause, CodeEntry, Indication, Message, Probe, Remediation, Risk, Strength,
+    Text, Verification,
 };
 use fleetmend_core::limits;
 use fleetmend_core::probe::{Question, is_windows_program};
+use fleetmend_core::report::Product;
 use fleetmend_core::step::Undo;
 use fleetmend_core::triage::OTHER_AT_LEAST;
 use fleetmend_core::words::Slug;
@@ -39,6 +41,8 @@ pub fn lint(cat: &Catalogue) -> Vec<LintProblem> {
     cat.causes.values().for_each(|cause| lint.cause(cause));
     cat.probes.values().for_each(|probe| lint.probe(probe));
     cat.remediations.values().for_each(|remediation| lint.remediation(remediation));
+    cat.exits.iter().for_each(|(key, code)| lint.exit(*key, code));
+    cat.messages.iter().for_each(|message| lint.message(message));
     lint.unused();
     lint.whole();
     lint.problems
@@ -59,6 +63,29 @@ impl Lint<'_> {
             if words.trim().is_empty() {
                 self.say(place, format!("{what} is missing in {language}"));
             }
+        }
+    }
+
+    fn has_code(&mut self, place: &str, code: &FailureCode) {
+        if !self.cat.codes.contains_key(code) {
+            self.say(place, format!("the code {code} does not exist"));
+        }
+    }
+
+    fn exit(&mut self, (product, status): (Product, i32), code: &FailureCode) {
+        self.has_code(&format!("exit code {status} of {product}"), code);
+    }
+
+    fn message(&mut self, message: &Message) {
+        let place = format!("message \"{}\"", message.text);
+        self.has_code(&place, &message.code);
+        if message.text != message.text.to_lowercase() || message.text.chars().count() < 5 {
+            self.say(&place, "the text must be in lower case, of 5 characters and more");
+        }
+        let mut others = self.cat.messages.iter().filter(|m| m.product == message.product);
+        let first = others.find(|m| message.text.contains(&m.text));
+        if first.is_some_and(|first| first != message) {
+            self.say(&place, "it is never reached: one before it stands in it");
         }
     }
 

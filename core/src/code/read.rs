@@ -2,11 +2,20 @@
 //! a zero too few or too many, in decimal. Says what it changed, and suggests only what the
 //! catalogue knows.
 
+mod exit;
+mod tokens;
+
+pub use exit::of_windows;
+
 use std::collections::BTreeSet;
 
+use self::tokens::{is_hexish, is_mark, shown};
 use super::reading::{Change, CodeReading, INPUT_BYTES, Unreadable};
 use super::{FailureCode, Stage, ntstatus, win32};
 use crate::report::Product;
+
+/// The last number that is taken for a Win32 error where a person gives no more than a number.
+const LAST_WIN32: u32 = 0x3FFF;
 
 /// Reads a code from what somebody typed into a field for codes. `known` says whether the
 /// catalogue holds a 32-bit code: only then is a missing or extra zero repaired.
@@ -22,24 +31,45 @@ pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unr
     if text.is_empty() {
         return Err(Unreadable::Empty);
     }
-    let reading = |code, changes: BTreeSet<Change>, stage, product| CodeReading {
+    if let Some(kb) = update_number(&text) {
+        return Err(Unreadable::Update(kb));
+    }
+    let reading = |code, changes: BTreeSet<Change>, suggested, product| CodeReading {
         code,
         original: input.to_owned(),
-        suggested: changes.iter().any(|c| matches!(c, Change::ZeroAdded | Change::ZeroRemoved)),
+        suggested,
         changes: changes.into_iter().collect(),
-        stage,
+        stage: None,
         product,
+        detail: None,
     };
     if let Some((code, product)) = named(&text, &mut changes)? {
-        return Ok(reading(code, changes, None, product));
+        return Ok(reading(code, changes, false, product));
     }
-    let latin = latin(&text);
-    if latin != text {
-        changes.insert(Change::Letters);
-    }
-    let (token, stage) = pick(&latin, &mut changes)?;
-    let value = number(&token, known, &mut changes)?;
-    Ok(reading(FailureCode::Hresult(value), changes, stage.map(Stage), None))
+    let picked = tokens::pick(&text, &latin(&text), &mut changes)?;
+    let guess = |token: &str, changes: &mut BTreeSet<Change>| {
+        number(token, known, changes).map(FailureCode::Hresult)
+    };
+    let code = guess(&picked.code, &mut changes)?;
+    // A pair's second code is told as it is read, whatever had to be changed in it.
+    let detail = picked.detail.and_then(|detail| guess(&detail, &mut BTreeSet::new()).ok());
+    let small =
+        |c: &Change| matches!(c, Change::Win32(_)) && !changes.contains(&Change::MessageNumber);
+    let suggested =
+        changes.iter().any(|c| matches!(c, Change::ZeroAdded | Change::ZeroRemoved) || small(c));
+    let stage = picked.stage.map(Stage);
+    Ok(CodeReading { stage, detail, ..reading(code, changes, suggested, None) })
+}
+
+/// The number of an update, where nothing else stands there: KB5034441. Look-alike Cyrillic letters
+/// are taken for the Latin ones.
+fn update_number(text: &str) -> Option<String> {
+    let mut letters = text.chars();
+    let k = letters.next().is_some_and(|c| matches!(c, 'K' | 'k' | 'К' | 'к'));
+    let b = letters.next().is_some_and(|c| matches!(c, 'B' | 'b' | 'В' | 'в'));
+    let digits = letters.as_str().trim();
+    let number = (4..=9).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+    (k && b && number).then(|| format!("KB{digits}"))
 }
 
 /// Drops what cannot belong to a code: invisible characters, and marks around it.
@@ -56,41 +86,14 @@ fn clean(input: &str, changes: &mut BTreeSet<Change>) -> String {
     text
 }
 
-fn is_mark(c: char) -> bool {
-    match c {
-        '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '"' | '\'' | '`' | '«' | '»' | '“'
-        | '”' | '„' | '‘' | '’' | '.' | ',' | ';' | ':' | '!' | '?' | '*' | '#' | '=' | '|' => {
-            true
-        }
-        _ => c.is_whitespace(),
-    }
-}
-
 /// Exit codes, slugs and symbols.
 fn named(
     text: &str,
     changes: &mut BTreeSet<Change>,
 ) -> Result<Option<(FailureCode, Option<Product>)>, Unreadable> {
     let lower = text.to_lowercase();
-    if let Some((before, rest)) = exit(&lower) {
-        let number = rest.trim_start().trim_start_matches("code").trim_start();
-        let number = number.trim_start_matches("status").trim_matches([' ', ':', '=']);
-        // Behind the number, other words may stand: "exit 11 (lock)".
-        let end = number.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(number.len());
-        let (number, after) = number.split_at(end);
-        let apart = after.is_empty() || after.starts_with([' ', ',', '.', ')', ';']);
-        // A slug may begin with these letters too.
-        let is_slug = matches!(lower.parse(), Ok(FailureCode::Slug(_)));
-        let is_number = rest.starts_with([' ', ':', '=']) || number.parse::<i32>().is_ok();
-        if is_number && !is_slug {
-            let status = number.parse::<i32>().ok().filter(|_| apart);
-            let code = FailureCode::Exit(status.ok_or_else(|| Unreadable::Exit(shown(text)))?);
-            if code.to_string() != text {
-                changes.insert(Change::Words);
-            }
-            let product = before.split(is_mark).rev().find_map(|word| word.parse().ok());
-            return Ok(Some((code, product)));
-        }
+    if let Some((code, product)) = exit::read(text, &lower, changes)? {
+        return Ok(Some((code, product)));
     }
     if lower.starts_with("0x") {
         return Ok(None);
@@ -104,16 +107,6 @@ fn named(
         changes.insert(Change::LowerCase);
     }
     Ok(Some((code, None)))
-}
-
-/// What stands before and behind the word *exit*, where the text has it as a word.
-fn exit(lower: &str) -> Option<(&str, &str)> {
-    if let Some(rest) = lower.strip_prefix("exit") {
-        return Some(("", rest));
-    }
-    let (before, rest) = lower.split_once(" exit").or_else(|| lower.split_once("(exit"))?;
-    // "exited with 1" and other running text is left to the reader of hex codes.
-    (!before.contains("0x")).then_some((before, rest))
 }
 
 /// The code of a symbol of Win32 or the kernel: `ERROR_PATH_NOT_FOUND`, `STATUS_DISK_FULL`.
@@ -143,114 +136,6 @@ fn latin(text: &str) -> String {
             _ => c,
         })
         .collect()
-}
-
-/// Picks the one token that is the code, and setup's stage where one follows.
-fn pick(text: &str, changes: &mut BTreeSet<Change>) -> Result<(String, Option<u32>), Unreadable> {
-    let spaced = apart(&text.to_lowercase());
-    let mut words = 0;
-    let mut tokens = Vec::new();
-    for token in spaced.split(is_mark).filter(|t| !t.is_empty()) {
-        if token == "-" {
-            continue;
-        }
-        if is_label(token) {
-            words += 1;
-        } else {
-            tokens.push(token);
-        }
-    }
-    if words > 0 {
-        changes.insert(Change::Words);
-    }
-    // Alone or with labels only: every form. In running text: what says itself that it is a code.
-    let alone = tokens.len() == 1 || (tokens.len() == 2 && bare_stage(tokens[1]).is_some());
-    let mut codes: Vec<&str> = Vec::new();
-    let mut stage = None;
-    for token in &tokens {
-        if !codes.is_empty() && stage.is_none() && (alone || token.starts_with("0x")) {
-            stage = bare_stage(token);
-            if stage.is_some() {
-                continue;
-            }
-        }
-        if (alone && codes.is_empty()) || says_code(token) {
-            if !codes.contains(token) {
-                codes.push(token);
-            }
-        } else {
-            changes.insert(Change::Words);
-        }
-    }
-    // `0xC1900101 - 0x20017` may also be written with eight digits of stage.
-    if stage.is_none() && codes.len() == 2 && codes[1].starts_with("0x000") {
-        stage = u32::from_str_radix(&codes[1][2..], 16).ok();
-        codes.truncate(1);
-    }
-    match codes.as_slice() {
-        [] => Err(Unreadable::NoCode(shown(text))),
-        [one] => Ok(((*one).to_owned(), stage)),
-        several => Err(Unreadable::Several(several.iter().map(|c| shown(c)).collect())),
-    }
-}
-
-/// Puts a space where two numbers are joined: `0xC1900101-0x20017`, `0x80070003/0xA001B`.
-fn apart(text: &str) -> String {
-    let mut before = ' ';
-    let join = |c: char, before: char| match c {
-        '/' | '+' | '&' | '\\' => true,
-        '-' => before.is_ascii_alphanumeric(),
-        _ => false,
-    };
-    let split = text.chars().map(|c| {
-        let joined = join(c, before);
-        before = c;
-        if joined { ' ' } else { c }
-    });
-    split.collect()
-}
-
-/// Words that people write before a code, with the letters that they have once look-alikes were
-/// replaced; after them bare digits are taken.
-fn is_label(token: &str) -> bool {
-    matches!(
-        token,
-        "hr" | "hresult"
-            | "error"
-            | "err"
-            | "errorcode"
-            | "code"
-            | "status"
-            | "result"
-            | "stop"
-            | "failed"
-            | "with"
-            | "к0д"
-            | "0шибкa"
-            | "0шибки"
-            | "0шибк"
-    )
-}
-
-/// Five hex digits (a phase digit and an operation): setup's stage.
-fn bare_stage(token: &str) -> Option<u32> {
-    let digits = token.strip_prefix("0x").unwrap_or(token);
-    let five = digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    five.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
-}
-
-/// Whether a token says by its own form that it is a code.
-fn says_code(token: &str) -> bool {
-    let hex = token.strip_prefix("0x").is_some_and(|d| !d.is_empty() && is_hexish(d));
-    let message = token.strip_prefix("%%").is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()));
-    let signed = token
-        .strip_prefix('-')
-        .is_some_and(|d| d.len() == 10 && d.bytes().all(|b| b.is_ascii_digit()));
-    hex || message || signed
-}
-
-fn is_hexish(digits: &str) -> bool {
-    digits.bytes().all(|b| b.is_ascii_hexdigit() || b == b'o')
 }
 
 /// Reads one token, lower-case and Latin.
@@ -299,13 +184,17 @@ fn from_win32(value: u32, changes: &mut BTreeSet<Change>) -> u32 {
     }
 }
 
-/// Digits only, and not eight of them: a decimal code, else hex with a zero too few or too many.
+/// Digits only, and not eight of them: a decimal code, a Win32 error, else hex with a zero too few
+/// or too many.
 fn decimal(
     token: &str,
     known: &dyn Fn(u32) -> bool,
     changes: &mut BTreeSet<Change>,
 ) -> Result<u32, Unreadable> {
     let value = token.parse::<u32>().ok();
+    if let Some(value) = value.filter(|value| (1..=LAST_WIN32).contains(value)) {
+        return Ok(from_win32(value, changes));
+    }
     if let Some(value) = value
         && (FailureCode::is_failing(value) || (value > 0xFFFF && known(value)))
     {
@@ -342,6 +231,14 @@ fn hex(
     let parse = |d: &str| u32::from_str_radix(d, 16).ok();
     match digits.len() {
         8 => parse(&digits).ok_or_else(|| Unreadable::NoCode(shown(&digits))),
+        // A Win32 error as programs print it: 0x57.
+        1..=4 if prefixed && parse(&digits).is_some_and(|v| (1..=LAST_WIN32).contains(&v)) => {
+            Ok(from_win32(parse(&digits).unwrap_or_default(), changes))
+        }
+        1 if prefixed && digits == "0" => {
+            changes.insert(Change::Padded);
+            Ok(0)
+        }
         5 => Err(Unreadable::StageAlone(Stage(parse(&digits).unwrap_or(0)))),
         // Success codes of the update agent are printed without their leading zeros.
         6 if prefixed => {
@@ -389,10 +286,5 @@ fn only(
     }
 }
 
-fn shown(text: &str) -> String {
-    text.chars().take(80).collect()
-}
-
 #[cfg(test)]
-#[path = "read_tests.rs"]
 mod tests;

@@ -38,6 +38,10 @@ pub enum Change {
     Padded,
     /// The code of a symbol, such as `WU_E_NO_SERVICE`.
     Symbol,
+    /// The code of a sentence that a program says.
+    Sentence,
+    /// The exit code of a program, which means this to it alone.
+    ExitOf(Product, i32),
     /// One zero was missing.
     ZeroAdded,
     /// One zero was too many.
@@ -88,6 +92,15 @@ impl Change {
             Self::Symbol => {
                 ("the code of this symbol was looked up", "код найден по символьному имени")
             }
+            Self::Sentence => {
+                ("the code of this sentence was looked up", "код найден по тексту сообщения")
+            }
+            Self::ExitOf(product, status) => {
+                return match lang {
+                    Lang::En => format!("what exit code {status} means to {product}"),
+                    Lang::Ru => format!("что код завершения {status} значит у {product}"),
+                };
+            }
             Self::ZeroAdded => ("a missing zero was added", "добавлен пропущенный ноль"),
             Self::ZeroRemoved => ("a zero too many was removed", "убран лишний ноль"),
         };
@@ -120,12 +133,15 @@ pub struct CodeReading {
     pub original: String,
     /// What was changed, in the order of the list in [`Change`]; empty for an exact code.
     pub changes: Vec<Change>,
-    /// Whether the code is a guess to be confirmed ("did you mean"): a zero was added or removed.
+    /// Whether the code is a guess to be confirmed ("did you mean"): a zero was added or removed, or
+    /// a small number was taken for a Win32 error.
     pub suggested: bool,
     /// The stage that setup prints after its code, such as `0xA001B`.
     pub stage: Option<Stage>,
     /// The product that was named beside an exit code, such as restic in "restic exit 11".
     pub product: Option<Product>,
+    /// The second code of a pair, which tells why: Windows' backup programs print one.
+    pub detail: Option<FailureCode>,
 }
 
 /// Why a text could not be read as a code. Each message says what is accepted.
@@ -155,6 +171,8 @@ pub enum Unreadable {
     StageAlone(Stage),
     /// Several codes.
     Several(Vec<String>),
+    /// The number of an update.
+    Update(String),
 }
 
 const ACCEPTED: &str = "write it as 0x80070003, 80070003, -2147024893, 2147942403, exit:11 or a name such as apt.lock_held";
@@ -179,7 +197,8 @@ impl Unreadable {
             | Self::NoCode(_)
             | Self::Number(_)
             | Self::Exit(_)
-            | Self::StageAlone(_) => &[],
+            | Self::StageAlone(_)
+            | Self::Update(_) => &[],
         }
     }
 
@@ -213,6 +232,9 @@ impl Unreadable {
             Self::Several(codes) => {
                 format!("the text holds several codes ({}): give one", codes.join(", "))
             }
+            Self::Update(kb) => format!(
+                "{kb} is the number of an update, no code: give the code that it failed with; where it fails: fleetmend incidents list --kb {kb}"
+            ),
         }
     }
 
@@ -244,6 +266,9 @@ impl Unreadable {
             Self::Several(codes) => {
                 format!("в тексте несколько кодов ({}): укажите один", codes.join(", "))
             }
+            Self::Update(kb) => format!(
+                "{kb} — номер обновления, а не код: укажите код, с которым оно не установилось; где оно не ставится: fleetmend incidents list --kb {kb}"
+            ),
         }
     }
 }

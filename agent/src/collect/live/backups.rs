@@ -4,6 +4,7 @@
 //! The words come before the exit status: restic before 0.17, and Borg as it is set by default, end
 //! with one status whatever failed.
 
+use fleetmend_catalog::builtin;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::report::{Operation, Product};
 
@@ -159,28 +160,26 @@ pub(crate) fn judge(
     status: Option<i32>,
     log: &str,
 ) -> (Option<FailureCode>, Option<&str>) {
-    let texts = match product {
-        Product::Restic => RESTIC,
-        Product::Borg => BORG,
-        Product::Rsync => RSYNC,
-        _ => TAR,
-    };
     let lower: Vec<(String, &str)> = log.lines().map(|l| (l.to_ascii_lowercase(), l)).collect();
-    let told = texts.iter().find_map(|(part, name)| {
-        let line = lower.iter().rev().find(|(lower, _)| lower.contains(part))?;
-        Some((*name, line.1))
+    let told = builtin().said_by(Some(product)).find_map(|(text, name)| {
+        let line = lower.iter().rev().find(|(lower, _)| lower.contains(text))?;
+        Some((name, line.1))
     });
+    let warning = slug("borg.warning");
     let by_status = match status.and_then(|s| of_status(product, s)) {
         // Borg's one status for every warning: that a file changed meanwhile is normal, and damage
         // that a check found is no warning.
-        Some("borg.warning") if only_changes(log) => Some("borg.file_changed"),
-        Some("borg.warning") if told.is_some_and(|(name, _)| name == "borg.repo_damaged") => None,
+        found if found.is_some() && found == warning => match told {
+            _ if only_changes(log) => slug("borg.file_changed"),
+            Some((name, _)) if name.as_str() == "borg.repo_damaged" => None,
+            _ => found,
+        },
         found => found,
     };
     match (by_status, told) {
         // A status that says more than "it failed" is the program's own verdict.
-        (Some(name), told) => (slug(name), told.map(|(_, line)| line).or_else(|| last_line(log))),
-        (None, Some((name, line))) => (slug(name), Some(line)),
+        (Some(code), told) => (Some(code), told.map(|(_, line)| line).or_else(|| last_line(log))),
+        (None, Some((name, line))) => (Some(FailureCode::Slug(name.clone())), Some(line)),
         (None, None) => (status.map(FailureCode::Exit), last_line(log)),
     }
 }
@@ -194,97 +193,13 @@ fn last_line(log: &str) -> Option<&str> {
     log.lines().rev().find(|l| !l.trim().is_empty())
 }
 
-/// Texts of restic, most telling first.
-const RESTIC: &[(&str, &str)] = &[
-    ("no space left on device", "fs.disk_full"),
-    ("disk quota exceeded", "fs.disk_full"),
-    ("repository is already locked", "restic.locked"),
-    ("wrong password or no key found", "restic.wrong_password"),
-    ("connection refused", "restic.net"),
-    ("no such host", "restic.net"),
-    ("i/o timeout", "restic.net"),
-    ("network is unreachable", "restic.net"),
-    ("no route to host", "restic.net"),
-    ("unable to start the sftp session", "restic.net"),
-    ("repository contains errors", "restic.repo_damaged"),
-    ("ciphertext verification failed", "restic.repo_damaged"),
-    ("is there a repository at the following location", "restic.no_repository"),
-    ("unable to open config file", "restic.no_repository"),
-    ("all target directories/files do not exist", "restic.source_missing"),
-    ("all source directories/files do not exist", "restic.source_missing"),
-    ("at least one source file could not be read", "restic.incomplete"),
-];
-
-/// Texts of Borg.
-const BORG: &[(&str, &str)] = &[
-    ("no space left on device", "fs.disk_full"),
-    ("insufficient free space", "fs.disk_full"),
-    ("failed to create/acquire the lock", "borg.locked"),
-    ("passphrase supplied in", "borg.wrong_passphrase"),
-    ("connection closed by remote host", "borg.net"),
-    ("connection refused", "borg.net"),
-    ("could not resolve hostname", "borg.net"),
-    ("data integrity error", "borg.repo_damaged"),
-    ("check needed", "borg.repo_damaged"),
-    ("inconsistency detected", "borg.repo_damaged"),
-    ("is not a valid repository", "borg.no_repository"),
-    ("does not exist.", "borg.no_repository"),
-    ("already exists", "borg.archive_exists"),
-];
-
-/// Texts of rsync, whose statuses say nearly all.
-const RSYNC: &[(&str, &str)] = &[
-    ("no space left on device", "fs.disk_full"),
-    ("read-only file system", "fs.readonly"),
-    ("permission denied (publickey", "rsync.connection"),
-    ("could not resolve hostname", "rsync.connection"),
-];
-
-const TAR: &[(&str, &str)] =
-    &[("no space left on device", "fs.disk_full"), ("file changed as we read it", "tar.changed")];
-
 /// What a status means that is the program's alone.
-fn of_status(product: Product, status: i32) -> Option<&'static str> {
-    match product {
-        Product::Restic => match status {
-            3 => Some("restic.incomplete"),
-            10 => Some("restic.no_repository"),
-            11 => Some("restic.locked"),
-            12 => Some("restic.wrong_password"),
-            130 => Some("restic.interrupted"),
-            _ => None,
-        },
-        Product::Borg => borg_status(status),
-        Product::Rsync => match status {
-            5 | 10 | 12 | 30 | 35 | 255 => Some("rsync.connection"),
-            20 => Some("rsync.interrupted"),
-            23 => Some("rsync.partial"),
-            24 => Some("rsync.vanished"),
-            25 => Some("rsync.max_delete"),
-            _ => None,
-        },
-        _ => match status {
-            1 => Some("tar.changed"),
-            _ => None,
-        },
+fn of_status(product: Product, status: i32) -> Option<FailureCode> {
+    // GNU tar's; the product stands for other programs too.
+    if (product, status) == (Product::Other, 1) {
+        return slug("tar.changed");
     }
-}
-
-/// Borg's own statuses: warnings in either form, errors in the form of `BORG_EXIT_CODES=modern`.
-fn borg_status(status: i32) -> Option<&'static str> {
-    match status {
-        100 => Some("borg.file_changed"),
-        1 | 101..=127 => Some("borg.warning"),
-        3 | 130 | 143 => Some("borg.interrupted"),
-        13 | 15 => Some("borg.no_repository"),
-        14 | 20 => Some("fs.disk_full"),
-        30 => Some("borg.archive_exists"),
-        50..=53 => Some("borg.wrong_passphrase"),
-        70..=73 => Some("borg.locked"),
-        80 | 81 | 87 => Some("borg.net"),
-        12 | 17 | 26 | 90..=92 => Some("borg.repo_damaged"),
-        _ => None,
-    }
+    builtin().exits.get(&(product, status)).cloned()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use fleetmend_core::report::Operation;
+use fleetmend_catalog::builtin;
+use fleetmend_core::code::FailureCode;
+use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::time::SourceTime;
 
 use super::dnf_logs::{Ended, Why};
@@ -134,19 +136,14 @@ fn end(run: Run, exit: Option<i32>, at: SourceTime) -> Option<Ended> {
 fn why(exit: i32, hints: &str) -> Option<Why> {
     let told = kernel_words(hints).map(Why::Slug);
     Some(match exit {
-        // A wrong call, missing rights, a name that nobody has: a person's slip.
-        2 | 3 | 5 | 104 => return None,
         4 => told.unwrap_or_else(|| of_libzypp(hints)),
-        6 => Why::Slug("zypper.no_repos"),
-        7 => Why::Slug("zypper.lock"),
-        8 => told.unwrap_or(Why::Slug("zypper.commit")),
-        100 | 101 => Why::Slug("zypper.updates_available"),
-        102 => Why::Slug("sys.reboot_required"),
-        103 => Why::Slug("zypper.restart_needed"),
-        105 => Why::Slug("zypper.interrupted"),
-        106 => Why::Slug("zypper.repos_skipped"),
-        107 => Why::Slug("zypper.script_failed"),
-        other => Why::Exit(other),
+        8 if told.is_some() => return told,
+        other => match builtin().exits.get(&(Product::Zypper, other)) {
+            // A wrong call, missing rights, a name that nobody has: a person's slip.
+            Some(FailureCode::Slug(slug)) if slug.as_str() == "zypper.misused" => return None,
+            Some(FailureCode::Slug(slug)) => Why::Slug(slug.as_str()),
+            _ => Why::Exit(other),
+        },
     })
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::tokens::is_label;
 use super::*;
 use crate::knowledge::Lang;
 
@@ -116,6 +117,98 @@ fn what_stands_around_an_exit_code_is_understood() {
 }
 
 #[test]
+fn a_program_of_windows_ends_with_a_code_of_windows() {
+    for (text, code, change) in [
+        ("wusa.exe returned 3010", "0x80070BC2", Change::Win32(3010)),
+        ("msiexec 1603", "0x80070643", Change::Win32(1603)),
+        ("dism exit 87", "0x80070057", Change::Win32(87)),
+        ("DISM exit code -2146498529", "0x800F081F", Change::Signed),
+        ("exit code 2149842967", "0x80240017", Change::Unsigned),
+        ("wusa 2359302", "0x00240006", Change::Unsigned),
+    ] {
+        let reading = ok(text);
+        assert_eq!(reading.code.to_string(), code, "{text}");
+        assert!(reading.changes.contains(&change) && !reading.suggested, "{text}: {reading:?}");
+    }
+    for (text, code, product) in [
+        ("rsync 23", "exit:23", Product::Rsync),
+        ("borg 2", "exit:2", Product::Borg),
+        ("zypper returned 106", "exit:106", Product::Zypper),
+        (
+            "rsync error: some files could not be transferred (code 23) at main.c(1338) [sender=3.2.7]",
+            "exit:23",
+            Product::Rsync,
+        ),
+    ] {
+        let reading = ok(text);
+        assert_eq!((reading.code.to_string().as_str(), reading.product), (code, Some(product)));
+    }
+    for text in ["restic 0.17 is here", "apt is held by process 7 (apt)", "borg 1 2", "dism"] {
+        assert!(refused(text).contains("holds no code"), "{text}");
+    }
+    assert_eq!(of_windows(3010).map(|(code, _)| code.to_string()).as_deref(), Some("0x80070BC2"));
+    assert_eq!(of_windows(23), None);
+}
+
+#[test]
+fn a_small_number_is_taken_for_a_win32_error_and_asked_about() {
+    for (text, code) in [
+        ("3010", "0x80070BC2"),
+        ("exited with code 1618", "0x80070652"),
+        ("(5)", "0x80070005"),
+        ("Error: 87", "0x80070057"),
+        ("ошибка 5 отказано в доступе", "0x80070005"),
+        ("0x643", "0x80070643"),
+        ("0x57", "0x80070057"),
+    ] {
+        let reading = ok(text);
+        assert_eq!((reading.code.to_string().as_str(), reading.suggested), (code, true), "{text}");
+    }
+    assert_eq!(ok("0x0").code, FailureCode::Hresult(0));
+    assert!(refused("0x8007").contains("hex digits"));
+}
+
+#[test]
+fn what_programs_and_languages_write_around_a_code_is_taken_off() {
+    for text in [
+        "80070003h",
+        "0x80070003L",
+        "0x80070003UL",
+        "&H80070003",
+        "WindowsUpdate_80070003",
+        "0x8007 0003",
+        "ООх80070003",
+        "ERROR_PATH_NOT_FOUND 80070003",
+    ] {
+        let reading = ok(text);
+        assert_eq!(reading.code.to_string(), "0x80070003", "{text}");
+        assert!(!reading.changes.is_empty() && !reading.suggested, "{text}");
+    }
+}
+
+#[test]
+fn the_pair_of_a_backup_program_is_its_code_and_why() {
+    for text in ["0x8078011E (0x80070005)", "HRESULT = 0x8078011E, detailed 0x80070005"] {
+        let reading = ok(text);
+        assert_eq!(reading.code.to_string(), "0x8078011E");
+        assert_eq!(reading.detail, Some(FailureCode::Hresult(0x8007_0005)));
+    }
+    assert!(refused("0x8024200b 0x80070005").contains("0x8024200B, 0x80070005"));
+}
+
+#[test]
+fn letters_are_said_to_be_replaced_only_where_one_of_the_code_was() {
+    for (text, replaced) in [
+        ("Ошибка 0x8024402f", false),
+        ("0x80070003 – ошибка установки", false),
+        ("Ошибка 0х8024402f", true),
+        ("−2147024893", true),
+    ] {
+        assert_eq!(ok(text).changes.contains(&Change::Letters), replaced, "{text}");
+    }
+}
+
+#[test]
 fn symbols_of_windows_are_looked_up() {
     for (text, code) in [
         ("ERROR_ACCESS_DENIED", "0x80070005"),
@@ -179,9 +272,16 @@ fn every_change_and_refusal_is_said_in_both_languages() {
             );
         }
     }
-    for text in
-        ["", "wuauserv", "3010", "0x8007002", "exit:x", "0xA001B", "0x80070003 and 0x80070005"]
-    {
+    for text in [
+        "",
+        "wuauserv",
+        "70000",
+        "0x8007002",
+        "exit:x",
+        "0xA001B",
+        "0x80070003 and 0x80070005",
+        "КВ 5034441",
+    ] {
         let why = read(text, &known).expect_err(text);
         assert!(cyrillic(&why.words(Lang::Ru)) && !cyrillic(&why.words(Lang::En)), "{why:?}");
     }
@@ -230,7 +330,9 @@ fn refusals_say_what_was_wrong_and_what_is_accepted() {
     assert!(refused("").contains("0x80070003, 80070003, -2147024893"));
     assert!(refused("\u{200B} ()").contains("no code was given"));
     assert!(refused("wuauserv").contains("holds no code"));
-    assert!(refused("3010").contains("exit:3010"));
+    assert!(refused("70000").contains("exit:70000"));
+    assert!(refused("KB5034441").contains("--kb KB5034441"));
+    assert!(refused("ошибка без кода").contains("\"ошибка без кода\" holds no code"));
     assert!(refused("0x12345678901").contains("has 11 hex digits where a code has 8"));
     assert!(refused("0x8008888").contains("has 7 hex digits"));
     assert!(refused("exit:eleven").contains("exit:11"));
