@@ -86,8 +86,23 @@ fn a_table_names_code_and_cause() {
     let (code, out, _) = scan(&[&root.path().join("b").display().to_string()]);
     assert_eq!(code, Some(0));
     assert!(out.contains("0x800F081F CBS_E_SOURCE_MISSING"), "{out}");
-    assert!(out.contains("servicing install: 0x800F081F"), "{out}");
-    assert!(out.contains("the host would be asked: "), "{out}");
+    assert!(out.contains("Servicing: install · 0x800F081F"), "{out}");
+    assert!(out.contains("Source files for the repair or feature were not found."), "{out}");
+    assert!(out.contains("an agent on that machine would ask: "), "{out}");
+    assert!(out.contains("[dism_with_source]"), "the first help: {out}");
+    let (_, out, _) = scan(&[&root.path().join("b").display().to_string(), "--lang", "ru"]);
+    for english in ["none of these", "would ask", "likely", "failure", "times", "Source"] {
+        assert!(!out.contains(english), "{english}: {out}");
+    }
+}
+
+#[test]
+fn nothing_read_is_not_nothing_found() {
+    let root = tempfile::tempdir().expect("a folder");
+    write(root.path(), "holiday.txt", "nothing of interest\n");
+    let (code, out, err) = scan(&[&root.path().display().to_string()]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("Nothing was read") && err.contains("no log that is known"), "{out}{err}");
 }
 
 #[test]

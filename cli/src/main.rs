@@ -37,7 +37,7 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
     match &cli.command {
         Command::Explain(_)
         | Command::Login(_)
-        | Command::Catalog { command: CatalogCommand::Lint }
+        | Command::Catalog { command: CatalogCommand::Lint(_) }
         | Command::Completion { .. } => {}
         _ => {
             let ctx = connect()?;
@@ -50,8 +50,8 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
     }
     match cli.command {
         Command::Explain(explain) => commands::explain::run(&explain, output)?,
-        Command::Catalog { command: CatalogCommand::Lint } => {
-            return commands::catalog::lint(output);
+        Command::Catalog { command: CatalogCommand::Lint(lint) } => {
+            return commands::catalog::lint(lint.catalog.as_deref(), output);
         }
         Command::Completion { shell } => {
             let mut script = Vec::new();
@@ -88,7 +88,7 @@ fn online(ctx: &Context, command: Command) -> anyhow::Result<bool> {
         Command::Users { list, command } => commands::users::run(ctx, list, command)?,
         Command::Explain(_)
         | Command::Login(_)
-        | Command::Catalog { command: CatalogCommand::Lint }
+        | Command::Catalog { command: CatalogCommand::Lint(_) }
         | Command::Completion { .. } => {}
     }
     Ok(true)

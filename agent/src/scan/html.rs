@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use fleetmend_catalog::words::{Texts, texts, word};
+use fleetmend_catalog::words::{Texts, word};
 use fleetmend_catalog::{ExplainedRemediation, explain_cause};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::host::OsFamily;
@@ -13,10 +13,8 @@ use fleetmend_core::report::FailureReport;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::triage::{Certainty, RankedCause};
 
-use super::{IncidentVerdict, ScanResult};
+use super::{IncidentVerdict, ScanResult, meaning, said};
 
-const EN: &str = include_str!("../../locales/en.toml");
-const RU: &str = include_str!("../../locales/ru.toml");
 const STYLE: &str = include_str!("report.css");
 
 /// Failures listed one by one; the rest is counted.
@@ -44,7 +42,7 @@ pub(super) struct Head<'a> {
 
 /// The whole report.
 pub(super) fn report(result: &ScanResult, catalogue: &Catalogue, head: Head<'_>) -> String {
-    let said = texts(if head.lang == Lang::En { EN } else { RU });
+    let said = said(head.lang);
     let mut page = Page { out: String::new(), said, catalogue, lang: head.lang };
     page.begin(result, head);
     page.codes(result);
@@ -138,7 +136,9 @@ impl Page<'_> {
             self.f("of_files", &[&paths.join(", ")])
         };
         let counted: u64 = result.by_code.values().sum();
-        let found = if counted == 0 {
+        let found = if result.read_nothing() {
+            self.s("nothing_read")
+        } else if counted == 0 {
             self.s("healthy")
         } else {
             self.f("summary", &[&counted.to_string(), &result.verdicts.len().to_string()])
@@ -157,8 +157,8 @@ impl Page<'_> {
         codes.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         for (code, count) in codes.iter().take(CODES) {
             let known = code.parse::<FailureCode>().ok();
-            let entry = known.as_ref().and_then(|c| self.catalogue.codes.get(c));
-            let meaning = entry.map(|e| esc(e.meaning.get(self.lang))).unwrap_or_default();
+            let meaning = meaning(self.catalogue, known.as_ref(), self.lang);
+            let meaning = meaning.map(|words| esc(&words)).unwrap_or_default();
             let name = match &known {
                 Some(code) => format!("<code>{}</code>", esc(&code.to_string())),
                 None => self.s("no_code"),
@@ -200,9 +200,8 @@ impl Page<'_> {
             let message = esc(&latest.message);
             self.put(&format!("<p class=\"soft\">{times}</p>\n<p class=\"mono\">{message}</p>"));
         }
-        let entry = key.code.as_ref().and_then(|c| self.catalogue.codes.get(c));
-        if let Some(meaning) = entry.map(|e| esc(e.meaning.get(self.lang))) {
-            self.put(&format!("<p>{meaning}</p>"));
+        if let Some(meaning) = meaning(self.catalogue, key.code.as_ref(), self.lang) {
+            self.put(&format!("<p>{}</p>", esc(&meaning)));
         }
         let why = self.s("why");
         self.put(&format!("<h3>{why}</h3>"));

@@ -9,8 +9,8 @@ use crate::collect::draft::Draft;
 
 #[test]
 fn both_languages_say_the_same_things() {
-    let keys = |file| texts(file).into_keys().collect::<Vec<_>>();
-    assert_eq!(keys(EN), keys(RU));
+    let keys = |lang| said(lang).into_keys().collect::<Vec<_>>();
+    assert_eq!(keys(Lang::En), keys(Lang::Ru));
 }
 
 /// A scan that found so many of everything.
@@ -35,9 +35,11 @@ fn scanned(reports: usize, incidents: usize, codes: usize, notes: usize) -> Scan
         key: IncidentKey { subject: Some(format!("[incident {n}]")), ..report(n).incident_key() },
         reports: 1,
         verdict: Verdict { causes: Vec::new(), catalogue: String::new() },
+        help: Vec::new(),
         would_ask: Vec::new(),
     };
     ScanResult {
+        sources: 1,
         reports: (0..reports).map(report).collect(),
         by_code: (0..codes).map(|n| (format!("0x{:08X}", 0x8000_0000 + n), 1)).collect(),
         verdicts: (0..incidents).map(incident).collect(),

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use fleetmend_catalog::words::{Texts, texts};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::{Catalogue, Lang};
 use fleetmend_core::report::{FailureReport, Kind};
@@ -27,7 +28,8 @@ use output::Form;
 /// What to scan and how to say it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ScanArgs {
-    /// Log files, event files, and folders of them; this machine where none is given.
+    /// Log files, event files, and folders of them, each of one machine; this machine where none is
+    /// given.
     pub paths: Vec<PathBuf>,
     /// How to print what was found.
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
@@ -58,6 +60,16 @@ pub struct ScanResult {
     /// Whether a path that was asked for could not be read.
     #[serde(skip)]
     pub failed: bool,
+    /// Sources that were read: logs that are known here, or the machine.
+    #[serde(skip)]
+    pub sources: u64,
+}
+
+impl ScanResult {
+    /// Whether there was nothing that could tell of a failure: not the same as none found.
+    pub const fn read_nothing(&self) -> bool {
+        self.sources == 0
+    }
 }
 
 /// The ranked causes of one incident.
@@ -71,6 +83,8 @@ pub struct IncidentVerdict {
     /// Its causes.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// What helps against the likeliest cause that is named, best first.
+    pub help: Vec<Slug>,
     /// Probes that could tell more and had no answer: what an agent on that machine would ask. Told
     /// to people only.
     #[serde(skip)]
@@ -89,8 +103,9 @@ pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanRe
             match collect::file(&file, catalogue) {
                 Ok(read) => {
                     let name = file.display();
-                    if read.source.is_none() {
-                        result.notes.push(format!("{name}: no log that is known here"));
+                    match read.source {
+                        Some(_) => result.sources += 1,
+                        None => result.notes.push(format!("{name}: no log that is known here")),
                     }
                     if read.damaged > 0 {
                         let words = format!("{name}: {} damaged parts passed over", read.damaged);
@@ -112,8 +127,27 @@ pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanRe
         let judged = verdicts::offline(&result.reports[before..], catalogue, now);
         result.verdicts.extend(judged);
     }
+    result.failed |= result.read_nothing();
     result.by_code = by_code(&result.reports);
     result
+}
+
+/// What a code means: the catalogue's words, else what its bits say for certain.
+fn meaning(cat: &Catalogue, code: Option<&FailureCode>, lang: Lang) -> Option<String> {
+    let code = code?;
+    let known = cat.codes.get(code).map(|entry| entry.meaning.get(lang).to_owned());
+    known.or_else(|| match code {
+        FailureCode::Hresult(value) => Some(fleetmend_core::code::decode(*value, lang).words),
+        FailureCode::Exit(_) | FailureCode::Slug(_) => None,
+    })
+}
+
+/// What a scan says in a language.
+fn said(lang: Lang) -> Texts {
+    texts(match lang {
+        Lang::En => include_str!("../../locales/en.toml"),
+        Lang::Ru => include_str!("../../locales/ru.toml"),
+    })
 }
 
 /// Scans the machine itself; leaves no trace.
@@ -127,6 +161,7 @@ pub async fn machine(
         by_code: by_code(&observed.failures),
         reports: observed.failures,
         notes: observed.notes,
+        sources: 1,
         ..ScanResult::default()
     };
     result.verdicts = verdicts::live(&result.reports, platform, catalogue, now).await;
@@ -143,8 +178,8 @@ pub fn by_code(reports: &[FailureReport]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Runs the command: 0 where all was read, 1 where a path could not be read or the report not be
-/// written, whatever was found; wrong use ends with 2.
+/// Runs the command: 0 where all was read, 1 where a path could not be read, nothing at all was a
+/// log that is known, or the report could not be written, whatever was found; wrong use ends with 2.
 pub async fn command(
     args: ScanArgs,
     platform: &dyn Platform,

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use fleetmend_catalog::words::word;
+use fleetmend_catalog::words::{Texts, word};
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::{Catalogue, Lang};
-use fleetmend_core::report::IncidentKey;
+use fleetmend_core::triage::RankedCause;
 use fleetmend_core::words::{Slug, cut};
 
 use super::html::{self, Head};
-use super::{IncidentVerdict, ScanResult};
+use super::{IncidentVerdict, ScanResult, meaning, said};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -70,86 +70,118 @@ fn table(
     lang: Lang,
     to: &mut dyn Write,
 ) -> io::Result<()> {
+    let page = Page { said: said(lang), catalogue, lang };
     if result.reports.is_empty() {
-        return writeln!(to, "No failure found.");
+        let key = if result.read_nothing() { "nothing_read" } else { "healthy" };
+        return writeln!(to, "{}", page.s(key));
     }
-    let mut rows = new(&["time", "what", "code", "kind", "subject", "source"]);
-    for report in result.reports.iter().take(ROWS) {
-        let code = code_words(report.code.as_ref(), report.symbol.as_deref());
-        let count = report.count.map(|n| format!(" ({n})")).unwrap_or_default();
-        let place = match (report.line, report.record_id) {
-            (Some(line), _) => format!("{}:{line}", report.source),
-            (None, Some(record)) => format!("{}#{record}", report.source),
-            (None, None) => report.source.to_string(),
-        };
-        rows.add_row([
-            report.time.to_string(),
-            format!("{} {}", report.product, report.operation),
-            format!("{code}{count}"),
-            report.kind.to_string(),
-            cut(report.subject.as_deref().unwrap_or("-"), 60).to_owned(),
-            place,
-        ]);
-    }
-    writeln!(to, "{rows}")?;
-    let more = result.reports.len().saturating_sub(ROWS);
-    if more > 0 {
-        writeln!(to, "and {more} more")?;
-    }
-    writeln!(to)?;
+    page.reports(result, to)?;
     for incident in &result.verdicts {
-        let times = if incident.reports == 1 { "time" } else { "times" };
-        writeln!(to, "{} — {} {times}", incident_words(&incident.key), incident.reports)?;
-        causes(incident, catalogue, lang, to)?;
+        page.incident(incident, to)?;
     }
     Ok(())
 }
 
-/// The likeliest causes, what speaks for or against each, and what is left to ask.
-fn causes(
-    incident: &IncidentVerdict,
-    catalogue: &Catalogue,
+struct Page<'a> {
+    said: Texts,
+    catalogue: &'a Catalogue,
     lang: Lang,
-    to: &mut dyn Write,
-) -> io::Result<()> {
-    for ranked in incident.verdict.causes.iter().take(4) {
+}
+
+impl Page<'_> {
+    fn s(&self, key: &str) -> String {
+        self.said.get(key).cloned().unwrap_or_else(|| key.to_owned())
+    }
+
+    fn f(&self, key: &str, value: impl std::fmt::Display) -> String {
+        self.s(key).replace("{0}", &value.to_string())
+    }
+
+    fn word(&self, set: &str, of: impl std::fmt::Display) -> String {
+        word(self.lang, set, of)
+    }
+
+    /// What was reported, one by one.
+    fn reports(&self, result: &ScanResult, to: &mut dyn Write) -> io::Result<()> {
+        let heads = ["time", "what", "code", "kind", "subject", "source"].map(|key| self.s(key));
+        let mut rows = Table::new();
+        rows.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        rows.set_header(heads);
+        for report in result.reports.iter().take(ROWS) {
+            let code = match (&report.code, &report.symbol) {
+                (Some(code), Some(symbol)) => format!("{code} {symbol}"),
+                (Some(code), None) => code.to_string(),
+                (None, _) => "-".to_owned(),
+            };
+            let count = report.count.map(|n| format!(" ({n})")).unwrap_or_default();
+            let place = match (report.line, report.record_id) {
+                (Some(line), _) => format!("{}:{line}", report.source),
+                (None, Some(record)) => format!("{}#{record}", report.source),
+                (None, None) => report.source.to_string(),
+            };
+            rows.add_row([
+                report.time.to_string(),
+                format!("{} {}", report.product, report.operation),
+                format!("{code}{count}"),
+                self.word("kind", report.kind),
+                cut(report.subject.as_deref().unwrap_or("-"), 60).to_owned(),
+                place,
+            ]);
+        }
+        writeln!(to, "{rows}")?;
+        let more = result.reports.len().saturating_sub(ROWS);
+        if more > 0 {
+            writeln!(to, "{}", self.f("more", more))?;
+        }
+        writeln!(to)
+    }
+
+    /// What it means, the likeliest causes, what speaks for or against each, what is left to ask,
+    /// and the first help.
+    fn incident(&self, incident: &IncidentVerdict, to: &mut dyn Write) -> io::Result<()> {
+        let key = &incident.key;
+        let product = self.word("product", key.product);
+        let operation = self.word("operation", key.operation);
+        let code = key.code.as_ref().map_or_else(|| self.s("no_code"), FailureCode::to_string);
+        let subject = key.subject.as_deref().map(|s| format!(" · {}", cut(s, 80)));
+        let subject = subject.unwrap_or_default();
+        let reports = self.f("count_of", incident.reports);
+        writeln!(to, "{product}: {operation} · {code}{subject} ({reports})")?;
+        if let Some(meaning) = meaning(self.catalogue, key.code.as_ref(), self.lang) {
+            writeln!(to, "  {meaning}")?;
+        }
+        for ranked in incident.verdict.causes.iter().take(4) {
+            self.cause(ranked, to)?;
+        }
+        for id in &incident.help {
+            if let Some(r) = self.catalogue.remediations.get(id) {
+                let (risk, name) = (self.word("risk", r.risk), r.name.get(self.lang));
+                writeln!(to, "  → {name} ({risk})  [{id}]")?;
+            }
+        }
+        if !incident.would_ask.is_empty() {
+            let ids: Vec<&str> = incident.would_ask.iter().map(Slug::as_str).collect();
+            writeln!(to, "  {} {}", self.s("would_ask"), ids.join(", "))?;
+        }
+        Ok(())
+    }
+
+    fn cause(&self, ranked: &RankedCause, to: &mut dyn Write) -> io::Result<()> {
         let name = match &ranked.cause {
-            Some(id) => catalogue.causes.get(id).map_or(id.as_str(), |c| c.name.get(lang)),
-            None => "none of these",
+            Some(id) => {
+                let entry = self.catalogue.causes.get(id);
+                entry.map_or_else(|| id.to_string(), |c| c.name.get(self.lang).to_owned())
+            }
+            None => self.s("none_of_these"),
         };
-        let certainty = word(lang, "certainty", ranked.certainty);
+        let certainty = self.word("certainty", ranked.certainty);
         writeln!(to, "  {:>3.0} %  {certainty}: {name}", ranked.share * 100.0)?;
         for seen in &ranked.evidence {
-            let probe = catalogue.probes.get(&seen.probe);
-            let asked = probe.map_or(seen.probe.as_str(), |p| p.name.get(lang));
-            let (answer, proof) = (word(lang, "answer", seen.answer), cut(&seen.proof, 160));
+            let probe = self.catalogue.probes.get(&seen.probe);
+            let asked = probe.map_or(seen.probe.as_str(), |p| p.name.get(self.lang));
+            let (answer, proof) = (self.word("answer", seen.answer), cut(&seen.proof, 160));
             writeln!(to, "         {asked} – {answer}: {proof}")?;
         }
+        Ok(())
     }
-    if !incident.would_ask.is_empty() {
-        let ids: Vec<&str> = incident.would_ask.iter().map(Slug::as_str).collect();
-        writeln!(to, "  not told by what was read; the host would be asked: {}", ids.join(", "))?;
-    }
-    Ok(())
-}
-
-fn incident_words(key: &IncidentKey) -> String {
-    let code = key.code.as_ref().map_or("no code".to_owned(), FailureCode::to_string);
-    let subject = key.subject.as_deref().map(|s| format!(" of {}", cut(s, 80))).unwrap_or_default();
-    format!("{} {}{subject}: {code}", key.product, key.operation)
-}
-
-fn code_words(code: Option<&FailureCode>, symbol: Option<&str>) -> String {
-    match (code, symbol) {
-        (Some(code), Some(symbol)) => format!("{code} {symbol}"),
-        (Some(code), None) => code.to_string(),
-        (None, _) => "-".to_owned(),
-    }
-}
-
-fn new(columns: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(columns);
-    table
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::host::OsFamily;
-use fleetmend_core::knowledge::Catalogue;
+use fleetmend_core::knowledge::{Catalogue, Risk};
 use fleetmend_core::limits;
 use fleetmend_core::report::{FailureReport, IncidentKey, Kind, Product};
 use fleetmend_core::time::Timestamp;
-use fleetmend_core::triage::{probes_for, triage};
+use fleetmend_core::triage::{Certainty, Verdict, probes_for, triage};
 use fleetmend_core::words::Slug;
 
 use super::IncidentVerdict;
@@ -49,9 +49,26 @@ pub(super) fn offline(
             .collect();
         let verdict = triage(catalogue, &key, latest.update_class, &evidence);
         let would_ask = unanswered(&evidence);
-        IncidentVerdict { key, reports: count, verdict, would_ask }
+        let help = help(catalogue, &key, &verdict);
+        IncidentVerdict { key, reports: count, verdict, help, would_ask }
     });
     judged.collect()
+}
+
+/// Remedies named at an incident.
+const HELP: usize = 3;
+
+/// What helps against the first cause that has a name and is not ruled out, on the product's system.
+fn help(cat: &Catalogue, key: &IncidentKey, verdict: &Verdict) -> Vec<Slug> {
+    let named = verdict.causes.iter().filter(|c| c.certainty != Certainty::RuledOut);
+    let first = named.filter_map(|c| cat.causes.get(c.cause.as_ref()?)).next();
+    let system = key.product.system();
+    let known = first.into_iter().flat_map(|cause| &cause.remediations);
+    let fits = |id: &&Slug| {
+        let entry = cat.remediations.get(*id);
+        entry.is_some_and(|r| r.risk != Risk::Refused && system.is_none_or(|os| os == r.os))
+    };
+    known.filter(fits).take(HELP).cloned().collect()
 }
 
 /// The system whose logs tell of a product.
@@ -93,7 +110,8 @@ pub(super) async fn live(
         }
         let verdict = triage(catalogue, &key, latest.update_class, &evidence);
         let would_ask = unanswered(&evidence);
-        judged.push(IncidentVerdict { key, reports: count, verdict, would_ask });
+        let help = help(catalogue, &key, &verdict);
+        judged.push(IncidentVerdict { key, reports: count, verdict, help, would_ask });
     }
     judged
 }

@@ -21,6 +21,8 @@ pub(super) struct Index {
     symbols: HashMap<String, Vec<FailureCode>>,
     /// The ids of all that has a name, with that name in both languages, in small letters.
     names: Vec<(String, String)>,
+    /// The same of causes and remediations with all that is told of them.
+    told: Vec<(String, String)>,
 }
 
 impl Index {
@@ -39,7 +41,8 @@ impl Index {
         self.symbols.get(&symbol.to_ascii_uppercase()).map_or(&[], Vec::as_slice)
     }
 
-    /// Names of entries in whose name every word of the text stands, in either language.
+    /// Names of entries in whose name every word of the text stands, in either language; where there
+    /// is none, of causes and remediations that tell of all of them.
     pub(super) fn near(&self, asked: &str) -> Vec<String> {
         let asked = asked.to_lowercase();
         let split = |c: char| !(c.is_alphanumeric());
@@ -47,11 +50,11 @@ impl Index {
         if words.is_empty() {
             return Vec::new();
         }
-        // Each word is looked for in hundreds of names: it is made ready once.
-        let words: Vec<Finder<'_>> = words.into_iter().map(Finder::new).collect();
-        let fits = |name: &str| words.iter().all(|word| word.find(name.as_bytes()).is_some());
-        let found = self.names.iter().filter(|(_, name)| fits(name));
-        found.map(|(id, _)| id.clone()).take(NEAR).collect()
+        let named = fitting(&self.names, &words);
+        if !named.is_empty() {
+            return named;
+        }
+        fitting(&self.told, &words.into_iter().map(stem).collect::<Vec<_>>())
     }
 
     fn make(cat: &Catalogue) -> Self {
@@ -71,12 +74,35 @@ impl Index {
         let probes = probes.map(|p| (&p.id, &p.name));
         let named = slugs.chain(causes).chain(remediations).chain(probes);
         let names = named.map(|(id, name)| (id.to_string(), words_of(id.as_str(), name))).collect();
-        Self { symbols, names }
+        let causes = cat.causes.values().map(|c| (&c.id, words_of(c.id.as_str(), &c.explanation)));
+        let remediations = cat.remediations.values().map(|r| {
+            let told = std::iter::once(&r.name).chain([&r.explanation]).chain(&r.guide);
+            (&r.id, told.map(|text| words_of(r.id.as_str(), text)).collect::<String>())
+        });
+        let told = causes.chain(remediations).map(|(id, text)| (id.to_string(), text)).collect();
+        Self { symbols, names, told }
     }
 }
 
+/// The ids of the entries that have every word.
+fn fitting(entries: &[(String, String)], words: &[&str]) -> Vec<String> {
+    // Each word is looked for in hundreds of texts: it is made ready once.
+    let words: Vec<Finder<'_>> = words.iter().map(|word| Finder::new(*word)).collect();
+    let fits = |text: &str| words.iter().all(|word| word.find(text.as_bytes()).is_some());
+    let found = entries.iter().filter(|(_, text)| fits(text));
+    found.map(|(id, _)| id.clone()).take(NEAR).collect()
+}
+
+/// A Russian word without its ending, by which its forms differ.
+fn stem(word: &str) -> &str {
+    let letters = word.chars().count();
+    let russian = word.chars().all(|c| ('а'..='я').contains(&c) || c == 'ё');
+    let kept = if russian && letters > 5 { letters - 2 } else { letters };
+    word.char_indices().nth(kept).map_or(word, |(at, _)| &word[..at])
+}
+
 fn words_of(id: &str, name: &Text) -> String {
-    format!("{id} {} {}", name.en, name.ru).to_lowercase()
+    format!("{id} {} {} ", name.en, name.ru).to_lowercase()
 }
 
 #[cfg(test)]
@@ -94,6 +120,24 @@ mod tests {
             }
         }
         assert!(index.by_symbol("").is_empty());
+    }
+
+    #[test]
+    fn the_words_of_the_seeds_find_their_rows() {
+        let index = Index::of(builtin());
+        for (asked, wanted) in [
+            ("netsh advfirewall", "turn_firewall_off"),
+            ("точка восстановления", "system_restore_or_inplace"),
+            ("AllowOSUpgrade", "allow_os_upgrade"),
+            ("sppsvc.exe", "move_sppsvc"),
+        ] {
+            let near = index.near(asked);
+            assert!(near.iter().any(|id| id == wanted), "{asked}: {near:?}");
+        }
+        assert_eq!(
+            (stem("восстановления"), stem("место"), stem("server")),
+            ("восстановлен", "место", "server")
+        );
     }
 
     #[test]

@@ -30,11 +30,19 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogCommand {
-    /// Checks the catalogue compiled into this program. Needs no server.
-    Lint,
+    /// Checks a catalogue: the one compiled into this program, or that of a folder. Needs no server.
+    Lint(Lint),
     /// What another catalogue would make of the incidents that stand: other first causes, verdicts
     /// confirmed or not any more, other plans. Changes nothing.
     Backtest(Backtest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The folder of the catalogue to check, as `catalog/data`; the one compiled into this program
+    /// unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) catalog: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]

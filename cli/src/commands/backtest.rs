@@ -1,9 +1,7 @@
 //! `fleetmend catalog backtest`: what another catalogue would make of the incidents that stand. The
 //! server sends what is known, page by page; the judging is done here.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use fleetmend_core::backtest::{Backtest, Case, Judged};
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::host::OsFamily;
@@ -17,14 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::catalog::load;
 use crate::args::{Backtest as Args, Output};
 use crate::client::ClientError;
 use crate::output::{self, Column};
-
-/// Files of a catalogue that are read.
-const FILES: usize = 1_000;
-/// The largest of them, in bytes.
-const FILE_BYTES: u64 = 4 << 20;
 
 const COLUMNS: &[Column] = &[
     ("CHANGE", "/kind"),
@@ -167,46 +161,6 @@ fn print(
             "({} of {total} were looked at; --limit {total} takes all)",
             test.incidents
         ))?;
-    }
-    Ok(())
-}
-
-/// Reads and checks a catalogue: the TOML files of a folder and of the folders in it.
-fn load(folder: &Path) -> Result<Catalogue> {
-    let mut files = Vec::new();
-    collect(folder, folder, &mut files, 2)?;
-    files.sort();
-    if files.is_empty() {
-        let shown = folder.display();
-        return Err(ClientError::Usage(format!("--catalog {shown}: no .toml file is there")).into());
-    }
-    let texts: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
-    fleetmend_catalog::load(&texts).map_err(|problems| {
-        let shown: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
-        anyhow::anyhow!(
-            "the catalogue is not in order, {} problems: {}",
-            problems.len(),
-            shown.join(" / ")
-        )
-    })
-}
-
-fn collect(top: &Path, folder: &Path, files: &mut Vec<(String, String)>, depth: u32) -> Result<()> {
-    let shown = |path: &PathBuf| format!("--catalog {}", path.display());
-    let entries = std::fs::read_dir(folder).with_context(|| shown(&folder.to_owned()))?;
-    for entry in entries {
-        let path = entry.with_context(|| shown(&folder.to_owned()))?.path();
-        if path.is_dir() && depth > 1 {
-            collect(top, &path, files, depth - 1)?;
-        } else if path.extension().is_some_and(|ext| ext == "toml") {
-            let size = std::fs::metadata(&path).with_context(|| shown(&path))?.len();
-            if size > FILE_BYTES || files.len() >= FILES {
-                bail!("{}: at most {FILES} files of {FILE_BYTES} bytes are read", shown(&path));
-            }
-            let text = std::fs::read_to_string(&path).with_context(|| shown(&path))?;
-            let name = path.strip_prefix(top).unwrap_or(&path).display().to_string();
-            files.push((name, text));
-        }
     }
     Ok(())
 }

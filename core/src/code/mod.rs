@@ -11,7 +11,7 @@ mod stage;
 mod win32;
 
 pub use decode::{Decoded, decode};
-pub use read::{of_windows, read};
+pub use read::{of_windows, read, update_number};
 pub use reading::{Change, CodeReading, Unreadable};
 pub use stage::Stage;
 

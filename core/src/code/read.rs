@@ -63,8 +63,8 @@ pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unr
 
 /// The number of an update, where nothing else stands there: KB5034441. Look-alike Cyrillic letters
 /// are taken for the Latin ones.
-fn update_number(text: &str) -> Option<String> {
-    let mut letters = text.chars();
+pub fn update_number(text: &str) -> Option<String> {
+    let mut letters = text.trim().chars();
     let k = letters.next().is_some_and(|c| matches!(c, 'K' | 'k' | 'К' | 'к'));
     let b = letters.next().is_some_and(|c| matches!(c, 'B' | 'b' | 'В' | 'в'));
     let digits = letters.as_str().trim();

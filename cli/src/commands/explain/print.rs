@@ -79,7 +79,8 @@ impl Page {
     fn code(&mut self, told: &CodeTopic, wish: Wish) {
         let known = &told.explanation;
         let symbol = known.symbol.as_deref().map(|s| format!("  {s}")).unwrap_or_default();
-        let kind = self.word("kind", known.kind);
+        // Of a code that nobody knows nothing is said, not even that it is a failure.
+        let kind = if known.known { self.word("kind", known.kind) } else { self.s("kind_unknown") };
         self.put(0, &format!("{}{symbol}  ({kind})", known.code));
         if !told.changes.is_empty() {
             let changes = told.changes.join("; ");
@@ -93,7 +94,11 @@ impl Page {
                 self.put(0, &self.s("unknown"));
                 self.put(0, &decoded.words);
             }
-            (None, None) => self.put(0, &self.s("unknown")),
+            (None, None) => self.put(0, &self.s("unknown_name")),
+        }
+        if let Some(detail) = &told.detail {
+            let line = format!("{} {}: {}", self.s("detail"), detail.code, detail.meaning);
+            self.put(0, &line);
         }
         if known.out_of_scope {
             self.put(0, &self.s("out_of_scope"));

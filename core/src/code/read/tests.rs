@@ -350,6 +350,16 @@ fn bare_digits_in_running_text_are_no_code() {
     }
 }
 
+#[test]
+fn updates_are_known_by_their_number() {
+    for text in ["KB5034441", "kb5034441", " Kb 5034441 ", "КВ5034441"] {
+        assert_eq!(update_number(text).as_deref(), Some("KB5034441"), "{text}");
+    }
+    for text in ["KB", "KBx", "0x80070003", "kb-server-1", "5034441"] {
+        assert_eq!(update_number(text), None, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_typed_panics(text in "\\PC{0,60}") {

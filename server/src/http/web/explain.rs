@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use fleetmend_catalog::{ExplainedCause, Topic, Wish, ask};
+use fleetmend_core::code::update_number;
 use fleetmend_core::knowledge::Catalogue;
 
 use super::hosts::{Found, search};
@@ -77,7 +78,7 @@ pub(crate) async fn page(call: Call) -> Answer {
         return html(&ExplainPage::empty(p, catalogue));
     };
     p.search.clone_from(&text);
-    if let Some(kb) = kb(&text) {
+    if let Some(kb) = update_number(&text) {
         return Ok(see(&format!("/incidents?kb={kb}")));
     }
     // The name of a host may look like a code of our own, with its dots: the host comes first.
@@ -172,20 +173,9 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// The number of an update, as KB5034441; Cyrillic letters that look so are taken for them.
-fn kb(text: &str) -> Option<String> {
-    let text = text.trim();
-    let mut letters = text.chars();
-    let k = letters.next().filter(|c| matches!(c, 'K' | 'k' | 'К' | 'к'));
-    let b = letters.next().filter(|c| matches!(c, 'B' | 'b' | 'В' | 'в'));
-    let digits = letters.as_str().trim();
-    let number = (4..=9).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
-    (k.is_some() && b.is_some() && number).then(|| format!("KB{digits}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{kb, quoted};
+    use super::quoted;
 
     #[test]
     fn words_for_a_shell_stay_one_word() {
@@ -197,16 +187,6 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(quoted(text), wanted);
-        }
-    }
-
-    #[test]
-    fn updates_are_found_by_their_number() {
-        for text in ["KB5034441", "kb5034441", " Kb 5034441 ", "КВ5034441"] {
-            assert_eq!(kb(text).as_deref(), Some("KB5034441"), "{text}");
-        }
-        for text in ["KB", "KBx", "0x80070003", "kb-server-1", "5034441"] {
-            assert_eq!(kb(text), None, "{text}");
         }
     }
 }
