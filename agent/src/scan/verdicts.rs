@@ -60,8 +60,8 @@ const HELP: usize = 3;
 
 /// What helps against the first cause that has a name and is not ruled out, on the product's system.
 fn help(cat: &Catalogue, key: &IncidentKey, verdict: &Verdict) -> Vec<Slug> {
-    let named = verdict.causes.iter().filter(|c| c.certainty != Certainty::RuledOut);
-    let first = named.filter_map(|c| cat.causes.get(c.cause.as_ref()?)).next();
+    let mut named = verdict.causes.iter().filter(|c| c.certainty != Certainty::RuledOut);
+    let first = named.find_map(|c| cat.causes.get(c.cause.as_ref()?));
     let system = key.product.system();
     let known = first.into_iter().flat_map(|cause| &cause.remediations);
     let fits = |id: &&Slug| {

@@ -137,7 +137,15 @@ fn class_told(
     reading: &CodeReading,
     product: Option<Product>,
 ) -> Option<UpdateClass> {
-    let class = UpdateClass::of_title(&reading.original)?;
+    let lower = reading.original.to_lowercase();
+    let mut words = lower.split_whitespace();
+    let short = words.find_map(|word| match word.trim_matches(['(', ')', ',', ':']) {
+        ".net" | "net" => Some(UpdateClass::Dotnet),
+        "defender" => Some(UpdateClass::Definition),
+        "cumulative" | "накопительное" => Some(UpdateClass::Cumulative),
+        word => word.parse().ok(),
+    });
+    let class = UpdateClass::of_title(&reading.original).or(short)?;
     let matters = |b: &Binding| {
         b.code.as_ref() == Some(&reading.code)
             && b.update_class == Some(class)

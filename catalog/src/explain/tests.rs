@@ -1,4 +1,5 @@
 use fleetmend_core::code;
+use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::Risk;
 use fleetmend_core::step::Undo;
 
@@ -148,4 +149,105 @@ fn what_is_never_done_stands_last() {
             told.remediations.iter().map(|r| r.risk == Risk::Refused).collect();
         assert!(refused.is_sorted(), "{}", cause.id);
     }
+}
+
+fn told(asked: &str) -> CodeTopic {
+    match ask(builtin(), asked, Wish::all(Lang::En)) {
+        Ok(Topic::Code(told)) => *told,
+        other => panic!("{asked}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_sentence_is_read_as_its_code() {
+    for (asked, code) in [
+        (
+            "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'",
+            "apt.dpkg_interrupted",
+        ),
+        (
+            "Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)",
+            "apt.lock_held",
+        ),
+        ("The system cannot find the path specified.", "0x80070003"),
+        ("Status_wait_3", "0x80070003"),
+        ("Cannot read configuration file", "0x80070003"),
+        ("Ошибка 5: Отказано в доступе.", "0x80070005"),
+        ("Windows Backup failed while trying to read from the shadow copy", "0x81000037"),
+        ("Fatal: wrong password or no key found", "restic.wrong_password"),
+    ] {
+        let told = told(asked);
+        assert_eq!(told.explanation.code.to_string(), code, "{asked}");
+        assert!(!told.suggested && told.explanation.known, "{asked}");
+    }
+    // A code that stands in it tells more.
+    let both = told("The system cannot find the path specified (0x80070002)");
+    assert_eq!(both.explanation.code.to_string(), "0x80070002");
+}
+
+#[test]
+fn an_exit_code_is_its_programs_own() {
+    for (asked, code) in [
+        ("zypper exit 5", "zypper.misused"),
+        ("dnf exit 100", "dnf.updates_available"),
+        ("borg exit 12", "borg.repo_damaged"),
+        ("restic exit 12", "restic.wrong_password"),
+        ("rsync 23", "rsync.partial"),
+        ("exit:3010", "0x80070BC2"),
+        ("DISM exit code -2146498529", "0x800F081F"),
+        ("wusa 2359302", "0x00240006"),
+    ] {
+        let told = told(asked);
+        assert_eq!(told.explanation.code.to_string(), code, "{asked}");
+        assert!(told.explanation.known && !told.changes.is_empty(), "{asked}");
+    }
+    let wish = Wish { product: Some(Product::Borg), ..Wish::all(Lang::En) };
+    let reading = read_code(builtin(), "exit:70").expect("an exit code");
+    assert_eq!(
+        explain_reading(builtin(), reading, wish).explanation.code.to_string(),
+        "borg.locked"
+    );
+    // Without a program, what it means to each, and no cause for a program that nobody named.
+    let every = told("exit:12").explanation;
+    let products: Vec<_> = every.contexts.iter().filter_map(|c| c.product).collect();
+    assert!(
+        products.contains(&Product::Restic) && products.contains(&Product::Borg),
+        "{products:?}"
+    );
+    assert!(every.contexts.iter().all(|c| c.product.is_some()) && every.retry.is_some());
+}
+
+#[test]
+fn one_context_is_told_where_one_is_asked_for() {
+    let one = of("0x80070003", Some(Product::WindowsUpdate), Some(Operation::Download));
+    assert_eq!(one.contexts.len(), 1, "{:?}", one.contexts);
+    let class = told("0x80070643 .net").explanation;
+    assert!(!class.contexts.is_empty());
+    for context in class.contexts.iter().filter(|c| c.product == Some(Product::WindowsUpdate)) {
+        assert_eq!(context.update_class, Some(UpdateClass::Dotnet), "{context:?}");
+    }
+    let setup = told("0x80070003 0xA001B").explanation;
+    assert!(setup.contexts.iter().all(|c| c.product.is_none_or(|p| p == Product::Upgrade)));
+}
+
+#[test]
+fn what_is_no_failure_of_ours_gets_no_advice() {
+    for code in ["0x8004DE40", "0x80240017", "0x00240006", "0x00000000"] {
+        assert_eq!(of(code, None, None).retry, None, "{code}");
+    }
+    let foreign = of("0x8004DE40", None, None);
+    assert!(foreign.out_of_scope && foreign.contexts.is_empty());
+    // A code of Windows names no help for Linux.
+    let clock = of("0x80072F8F", None, None);
+    let help = clock.contexts.iter().flat_map(|c| &c.causes).flat_map(|c| &c.remediations);
+    assert!(help.clone().count() > 0 && help.clone().all(|r| r.os == OsFamily::Windows));
+}
+
+#[test]
+fn the_second_code_of_a_pair_tells_why() {
+    let told = told("0x8078011E (0x80070005)");
+    assert_eq!(told.explanation.code.to_string(), "0x8078011E");
+    let detail = told.detail.expect("the second code");
+    assert_eq!(detail.code.to_string(), "0x80070005");
+    assert!(!detail.meaning.is_empty());
 }
