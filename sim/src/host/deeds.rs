@@ -29,9 +29,19 @@ impl SimHost {
     ) -> io::Result<u32> {
         let before = self.life().boots;
         let mut failed = false;
+        let mut idle: Vec<&str> = Vec::new();
         for step in &remediation.steps {
             if failed && !step.always {
                 continue;
+            }
+            // As the agent: what did not run is not stopped, and not started again.
+            match &step.action {
+                Action::ServiceStop { service } if self.is_idle(service) => {
+                    idle.push(service);
+                    continue;
+                }
+                Action::ServiceStart { service } if idle.contains(&service.as_str()) => continue,
+                _ => {}
             }
             failed |= self.step(catalogue, &step.action, unit).is_err();
         }
@@ -63,6 +73,17 @@ impl SimHost {
                 && (fault.standing != Standing::Waits || d == "boot")
         };
         deeds.iter().any(helps)
+    }
+
+    /// Whether a service of Windows does not run, or is not there.
+    fn is_idle(&self, service: &str) -> bool {
+        if self.persona.os == OsFamily::Linux {
+            return false;
+        }
+        match self.windows_service(service, ServiceCall::Look, self.clock.now()) {
+            Ok(seen) => seen.state == RunState::Stopped,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 
     fn step(&self, catalogue: &Catalogue, action: &Action, unit: Option<&str>) -> io::Result<()> {

@@ -209,6 +209,13 @@ impl SimHost {
         {
             *seen = ServiceSeen::new(RunState::Stopped, StartType::Disabled);
         }
+        // What a start cures hangs on its way down.
+        let hangs = fault.model.cure.iter().filter_map(|cure| cure.by.strip_prefix("started:"));
+        for name in hangs {
+            if let Some((_, seen)) = life.services.iter_mut().find(|(n, _)| **n == name) {
+                seen.state = RunState::StopPending;
+            }
+        }
         (life.unit_reset, life.unit_changed) = (false, fault.since);
         layout::take_hold(&self.root, fault)
     }

@@ -103,7 +103,7 @@ impl SimHost {
                 return Err(io::Error::other(DISABLED));
             }
             ServiceCall::Start => {
-                begun = seen.state == RunState::Stopped;
+                begun = !seen.runs();
                 seen.state = RunState::Running;
             }
             ServiceCall::SetStart(start) => seen.start = start,

@@ -5,10 +5,12 @@ use fleetmend_core::host::OsFamily;
 use fleetmend_core::step::{Action, StartType, is_build};
 
 use super::{Applied, Bench, Checked, StepError, UndoRecord, plain_name, run};
-use crate::platform::ServiceCall;
+use crate::platform::{RunState, ServiceCall};
 use crate::probe::windows::service_start_by_policy;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
+/// On its way down, in systemd's word.
+const DEACTIVATING: &str = "deactivating";
 const SHUTDOWN: &str = "/Windows/System32/shutdown.exe";
 
 /// What the service manager says of a service: in systemd's words, or `auto`, `manual`, `disabled`.
@@ -31,7 +33,8 @@ pub(super) async fn check(action: &Action, bench: &Bench<'_>) -> Result<Checked,
         Action::ServiceStart { .. } if unit.runs() => {
             Ok(Checked::AlreadySo(format!("{service} runs")))
         }
-        Action::ServiceStop { .. } if !unit.runs() => {
+        // One on its way down may hang there: it is stopped, and started again.
+        Action::ServiceStop { .. } if !unit.runs() && unit.active != DEACTIVATING => {
             Ok(Checked::AlreadySo(format!("{service} does not run")))
         }
         Action::ServiceSetStart { .. } if is_windows(bench)? => {
@@ -215,7 +218,11 @@ async fn on_windows(
 ) -> Result<Unit, StepError> {
     match bench.platform.service(service, call).await {
         Ok(seen) => {
-            let active = if seen.runs() { "active" } else { "inactive" };
+            let active = match seen.state {
+                RunState::StopPending => DEACTIVATING,
+                _ if seen.runs() => "active",
+                _ => "inactive",
+            };
             Ok(Unit { active: active.to_owned(), start: seen.start.to_string() })
         }
         Err(error) if matches!(call, ServiceCall::Look) => Err(StepError::Impossible(format!(
