@@ -10,9 +10,11 @@ use crate::collect::live::backups::{self, Command};
 use crate::collect::stamp;
 use crate::platform::Platform;
 
-/// What is asked of every service that systemd has loaded: those of timers are.
-const ASKED: [&str; 5] = [
+/// What is asked of every service that systemd has loaded: those of timers are. Without `--all` it
+/// would tell of those only that run.
+const ASKED: [&str; 6] = [
     "show",
+    "--all",
     "--no-pager",
     "-p",
     "Id,Result,ExecMainCode,ExecMainStatus,ExecMainExitTimestamp,ExecStart",
