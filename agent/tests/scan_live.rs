@@ -242,7 +242,7 @@ async fn files_and_words_are_looked_for() {
 
     host.package("unpacked");
     let mut failure = host.live().poll(&host, now()).await.failures.remove(0);
-    failure.message = "cannot open /srv/gone".to_owned();
+    failure.message = "cannot open /var/lib/gone".to_owned();
     let path = host.ask(Question::FailurePathMissing, Some(&failure)).await;
     assert_eq!(path.0, Answer::Yes);
     failure.time = "2026-01-02T09:05:00.000+00:00".parse().expect("a time");

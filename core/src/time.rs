@@ -186,6 +186,11 @@ impl SourceTime {
         self.wall_ms
     }
 
+    /// Whether the source writes UTC, whatever the zone of its machine.
+    pub const fn is_utc(self) -> bool {
+        self.zulu
+    }
+
     /// The moment meant; a time without offset is read with `local_offset` (minutes east of UTC).
     pub fn to_timestamp(self, local_offset: i16) -> Timestamp {
         let minutes = i64::from(self.offset.unwrap_or(local_offset));

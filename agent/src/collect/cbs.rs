@@ -15,6 +15,7 @@ use fleetmend_core::update_class::UpdateClass;
 use super::draft::{Draft, Recovered, Sink, slug};
 use super::lines::{self, Done, Line, Needles, Spot, Text};
 use super::stamp;
+use super::store::{self, StoreWatch};
 use super::text::{after, body, failing, holds, hresult, lossy, until, word};
 
 /// Sessions without an outcome that are remembered; the oldest is let go, and counted.
@@ -27,15 +28,22 @@ pub(crate) fn collect(text: Text<impl Read>, sink: &mut Sink<'_>) -> io::Result<
     let needles = Needles::new(&[
         "finalized. ",
         "Processing complete",
-        "Operation: Detect",
-        "ed Corruption:",
-        "] Cannot repair member",
-        "requests SFP repair",
-        "signaled for shutdown",
+        store::NEEDLES[0],
+        store::NEEDLES[1],
+        store::NEEDLES[2],
+        store::NEEDLES[3],
+        store::NEEDLES[4],
+        store::NEEDLES[5],
     ]);
     let mut parser = Parser::default();
+    let mut watch = StoreWatch::default();
     let growing = text.growing;
-    let read = lines::visit(text, &needles, stamp::comma, |line| parser.line(line, sink))?;
+    let read = lines::visit(text, &needles, stamp::comma, |line| {
+        let text = body(line.bytes).text;
+        watch.line(line, text, &mut |look| sink.look(look));
+        parser.line(line, text, sink);
+    })?;
+    watch.end(&mut |look| sink.look(look));
     let open = if growing { parser.leave(read.end.stamp) } else { None };
     parser.end(sink);
     Ok(Done { read, open })
@@ -93,8 +101,7 @@ struct Run {
 }
 
 impl Parser {
-    fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) {
-        let text = body(line.bytes).text;
+    fn line(&mut self, line: Line<'_>, text: &[u8], sink: &mut Sink<'_>) {
         if let Some(rest) = text.strip_prefix(b"Session: ") {
             self.finalized(rest, text, line, sink);
         } else if let Some(rest) = text.strip_prefix(b"Exec: Processing complete") {

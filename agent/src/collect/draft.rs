@@ -13,13 +13,15 @@ use fleetmend_core::time::SourceTime;
 use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::{Slug, cut};
 
-use super::Collected;
 use super::names::Names;
+use super::{Collected, StoreLook};
 
 /// Failures kept of one file.
 pub const REPORTS_PER_FILE: usize = 100_000;
 /// Kinds of recovery kept of one file.
 const RECOVERIES_PER_FILE: usize = 4_096;
+/// Looks at the component store kept of one file.
+const LOOKS_PER_FILE: usize = 4_096;
 
 /// A failure as a collector saw it, before the catalogue is asked.
 #[derive(Debug, Clone)]
@@ -101,6 +103,7 @@ pub struct Sink<'c> {
     recovered: BTreeMap<IncidentKey, Recovered>,
     /// What updates are called.
     pub(super) names: Names,
+    looks: Vec<StoreLook>,
     dropped: u64,
 }
 
@@ -112,6 +115,7 @@ impl<'c> Sink<'c> {
             reports: Vec::new(),
             recovered: BTreeMap::new(),
             names: Names::default(),
+            looks: Vec::new(),
             dropped: 0,
         }
     }
@@ -155,6 +159,15 @@ impl<'c> Sink<'c> {
         }
     }
 
+    /// Takes a look at the component store.
+    pub fn look(&mut self, look: StoreLook) {
+        if self.looks.len() < LOOKS_PER_FILE {
+            self.looks.push(look);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
     /// Counts something passed over because a bound was reached.
     pub fn dropped(&mut self) {
         self.dropped += 1;
@@ -163,11 +176,13 @@ impl<'c> Sink<'c> {
     /// What was found in a file of this kind.
     pub(super) fn collected(mut self, source: Source, bytes: u64, damaged: u64) -> Collected {
         let (names, updates) = std::mem::take(&mut self.names).finish();
+        let looks = std::mem::take(&mut self.looks);
         let (reports, recovered, dropped) = self.finish();
         Collected {
             source: Some(source),
             reports,
             recovered,
+            looks,
             names,
             updates,
             bytes,

@@ -18,7 +18,8 @@ mod recognise;
 mod reporting_events;
 mod setup;
 pub(crate) mod stamp;
-mod text;
+pub(crate) mod store;
+pub(crate) mod text;
 pub(crate) mod utf16;
 mod windows_update;
 
@@ -33,6 +34,7 @@ use fleetmend_core::report::{FailureReport, Source};
 pub use draft::Recovered;
 pub(crate) use evtx::{Mark, runs};
 pub use recognise::{HEAD, recognise};
+pub use store::{Looked, StoreLook};
 
 use draft::Sink;
 use lines::{Done, Text};
@@ -46,6 +48,8 @@ pub struct Collected {
     pub reports: Vec<FailureReport>,
     /// The latest success of each kind.
     pub recovered: Vec<Recovered>,
+    /// Looks at the component store and the protected files, in file order.
+    pub looks: Vec<StoreLook>,
     /// What identifiers of updates stand for, in the order in which it was told.
     pub(crate) names: Vec<names::Named>,
     /// The identifiers of the updates that failed events are about, by their records.
@@ -64,9 +68,10 @@ impl Collected {
         earlier.reports.append(&mut self.reports);
         earlier.recovered.append(&mut self.recovered);
         earlier.names.append(&mut self.names);
+        earlier.looks.append(&mut self.looks);
         // Text logs alone are rotated, and these are of events.
         (self.reports, self.recovered) = (earlier.reports, earlier.recovered);
-        self.names = earlier.names;
+        (self.names, self.looks) = (earlier.names, earlier.looks);
         self.bytes += earlier.bytes;
         self.damaged += earlier.damaged;
         self.dropped += earlier.dropped;

@@ -196,6 +196,23 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// When the oldest event of a log was written; `None` where it is empty. *Not found* where there is
+    /// no such log.
+    async fn oldest_event(&self, _channel: &str) -> io::Result<Option<Timestamp>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whether a path is there, on any volume or share that the agent's account can reach.
+    async fn exists(&self, _path: &str) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The security descriptor of a file or folder: owner and list of rights, self-relative. *Not
+    /// found* where there is nothing.
+    async fn security(&self, _path: &str) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// All volumes, those without a letter too.
     async fn volumes(&self) -> io::Result<Vec<Volume>> {
         Err(io::ErrorKind::Unsupported.into())

@@ -11,6 +11,7 @@ use fleetmend_core::report::FailureReport;
 use fleetmend_core::step::{Base, Place};
 use fleetmend_core::time::Timestamp;
 
+use super::named::{self, Ends};
 use super::{with_value, yes_if};
 use crate::collect::live::dpkg::modified;
 use crate::platform::Platform;
@@ -79,56 +80,40 @@ pub(super) fn stale(
 /// Whether the path that the failure's words name is missing.
 pub(super) fn failure_path(platform: &dyn Platform, failure: Option<&FailureReport>) -> Finding {
     let Some(failure) = failure else { return Finding::unknown("no failure to take a path from") };
-    let named = failure.subject.as_deref().and_then(path_in).or_else(|| path_in(&failure.message));
-    let Some(path) = named else { return Finding::unknown("the failure names no path") };
+    let subject = failure.subject.as_deref().and_then(named::subject);
+    let Some(named) = subject.or_else(|| named::in_words(&failure.message)) else {
+        return Finding::unknown("the failure names no path");
+    };
+    let path = named.path;
     match is_there(platform, &path) {
+        // Half of a path with blanks would be another one.
+        _ if named.ends == Ends::Unclear => Finding::unknown(format!(
+            "the failure's words name {path}, and do not say whether the path ends there"
+        )),
         Ok(true) => Finding::new(Answer::No, format!("{path} exists")),
+        Ok(false) if named.ends == Ends::Likely && !parent_is_there(platform, &path) => {
+            Finding::unknown(format!("neither {path} exists nor the folder that it would lie in"))
+        }
         Ok(false) => {
+            let proof = format!("{path} does not exist");
+            if named::is_of_a_file(&path) {
+                // No folder is to be made of a file's path.
+                return Finding::new(Answer::Yes, proof);
+            }
             // As steps name places: from the root of the system's drive.
             let value = match path.strip_prefix("C:").or_else(|| path.strip_prefix("c:")) {
                 Some(rest) => rest.replace('\\', "/"),
                 None => path.clone(),
             };
-            with_value(Answer::Yes, format!("{path} does not exist"), value)
+            with_value(Answer::Yes, proof, value)
         }
         Err(why) => Finding::unknown(why),
     }
 }
 
-/// The first absolute path in a text, of either system. One of Windows that stands in quotes may hold
-/// blanks.
-fn path_in(text: &str) -> Option<String> {
-    if let Some(path) = windows_path_in(text) {
-        return Some(path);
-    }
-    let words = text.split(|c: char| {
-        c.is_whitespace() || matches!(c, '\'' | '"' | '(' | ')' | '[' | ']' | ',' | ';')
-    });
-    let paths = words.map(|w| w.trim_end_matches(['.', ':']));
-    let mut absolute = paths.filter(|w| w.starts_with('/') && w.len() > 1 && !w.starts_with("//"));
-    absolute.next().map(str::to_owned)
-}
-
-/// `C:\Users\a`, after a beginning, a blank or a bracket.
-fn windows_path_in(text: &str) -> Option<String> {
-    let colons = text.match_indices(":\\").map(|(at, _)| at);
-    let starts = colons.filter(|at| {
-        let head = &text[..*at];
-        let mut letters = head.chars().rev();
-        letters.next().is_some_and(|c| c.is_ascii_alphabetic())
-            && letters.next().is_none_or(|c| !c.is_alphanumeric())
-    });
-    let start = starts.map(|at| at - 1).next()?;
-    let quote = text[..start].chars().next_back().filter(|c| matches!(c, '"' | '\''));
-    let ends = |c: char| match quote {
-        Some(quote) => c == quote,
-        None => {
-            c.is_whitespace()
-                || matches!(c, '"' | '\'' | '(' | ')' | '[' | ']' | ',' | ';' | '<' | '>' | '|')
-        }
-    };
-    let path = text[start..].split(ends).next()?.trim_end_matches(['.', ':', '\\']);
-    (path.len() > 3).then(|| path.to_owned())
+fn parent_is_there(platform: &dyn Platform, path: &str) -> bool {
+    let parent = path.rfind(['/', '\\']).map(|at| &path[..at]);
+    parent.is_some_and(|parent| is_there(platform, parent).unwrap_or(false))
 }
 
 /// A place as a path of the host, `/` between its parts.
@@ -209,21 +194,5 @@ mod tests {
             assert!(look("/var/lib/link/passwd").is_err());
             assert_eq!(look("/var/lib/link"), Ok(true));
         }
-    }
-
-    #[test]
-    fn a_path_is_found_in_words() {
-        assert_eq!(path_in("cannot open '/srv/a b'").as_deref(), Some("/srv/a"));
-        assert_eq!(path_in("E: /var/lib/x: missing").as_deref(), Some("/var/lib/x"));
-        assert_eq!(path_in("http://x/y or / alone"), None);
-        let windows = [
-            (r"not found: 'C:\Users\a b\Documents'.", r"C:\Users\a b\Documents"),
-            (r"cannot read D:\Data\x.txt, error 3", r"D:\Data\x.txt"),
-            (r"(C:\Users\a\)", r"C:\Users\a"),
-        ];
-        for (text, path) in windows {
-            assert_eq!(path_in(text).as_deref(), Some(path), "{text}");
-        }
-        assert_eq!(path_in(r"C:\ alone, or HKLM:\x"), None);
     }
 }

@@ -10,6 +10,7 @@ mod backup_lock;
 mod files;
 mod logs;
 mod machine;
+mod named;
 mod network;
 pub(crate) mod packages;
 mod processes;
@@ -208,11 +209,18 @@ async fn find(
         | Question::BackupTarget { .. }
         | Question::ShadowStorageSmall { .. }
         | Question::ShadowCopiesMany { .. }
+        | Question::SnapshotUnderWay
         | Question::VssWriterFailed
         | Question::VssProviderForeign
         | Question::ProfileFolderMissing
         | Question::MeteredNetwork
         | Question::ForeignAntivirus
+        | Question::DefenderDown
+        | Question::HostsFileRedirects
+        | Question::RepairSourceMissing
+        | Question::ComLaunchDenied
+        | Question::AclLacks { .. }
+        | Question::Tls12Off
         | Question::UpdateMissing { .. }
         | Question::LibraryReparse { .. }
         | Question::StoreDamaged

@@ -1,42 +1,53 @@
 //! Answers for a folder of copied logs: what the logs themselves say, and *unknown* for the rest.
 //! The machine that reads the logs is never asked: it is not the one that failed.
 
-use fleetmend_core::code::FailureCode;
 use fleetmend_core::evidence::{Answer, Evidence, Finding};
 use fleetmend_core::knowledge::Probe;
 use fleetmend_core::probe::Question;
-use fleetmend_core::report::{FailureReport, Kind, Source};
+use fleetmend_core::report::FailureReport;
 use fleetmend_core::time::Timestamp;
 
-use super::{About, evidence, failure_event, words};
+use super::{About, evidence, failure_event, words, yes_if};
+use crate::collect::StoreLook;
+use crate::collect::store::Last;
 
-/// How far apart damage and failure may lie to be about one machine's one trouble: 30 days.
+/// How long before a failure a look may lie to say something of it: 30 days.
 const NEAR_MS: i64 = 30 * 86_400_000;
+/// How far the clocks of two logs may be apart where one is local and one is not: 14 hours.
+const ZONES_MS: i64 = 14 * 3_600_000;
 
 /// How long after a failure an event may stand and still tell why: its cause may be logged last.
 const AFTER_MS: i64 = 3_600_000;
 
-/// Answers one probe from the logs alone: `reports` are all failures found beside this one.
+/// What the logs of one machine tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Logs<'a> {
+    /// All failures.
+    pub reports: &'a [FailureReport],
+    /// All looks at the component store, the earliest first.
+    pub looks: &'a [StoreLook],
+}
+
+/// Answers one probe from the logs alone.
 pub fn answer(
-    reports: &[FailureReport],
+    logs: Logs<'_>,
     probe: &Probe,
     failure: &FailureReport,
     now: Timestamp,
     random: [u8; 10],
 ) -> Evidence {
     let about = About::Failure(failure);
-    evidence(find(reports, &probe.question, failure), probe, about, now, random)
+    evidence(find(logs, &probe.question, failure), probe, about, now, random)
 }
 
-fn find(reports: &[FailureReport], question: &Question, failure: &FailureReport) -> Finding {
+fn find(logs: Logs<'_>, question: &Question, failure: &FailureReport) -> Finding {
     match question {
-        Question::StoreDamaged => {
-            said(reports, &["servicing.store_corrupt", "servicing.sfc_unrepairable"], failure)
-        }
-        Question::SfcUnrepairable => said(reports, &["servicing.sfc_unrepairable"], failure),
+        Question::StoreDamaged => before(logs.looks, failure, Last::damaged),
+        Question::SfcUnrepairable => before(logs.looks, failure, Last::unrepairable),
         Question::FailureEvent { providers, ids } => failure_event(providers, ids, Some(failure)),
-        Question::EventSeen { providers, ids, days, .. } => {
-            seen(reports, providers, ids, *days, failure)
+        Question::EventSeen { providers, ids, days, says, .. } => {
+            let says = says.as_deref().unwrap_or_default();
+            seen(logs.reports, (providers, ids, says), *days, failure)
         }
         // A log that does not hold the text may have been cut: only *yes* is certain here.
         Question::LogSays { contains } | Question::AptUpdateError { contains } => {
@@ -55,8 +66,7 @@ fn find(reports: &[FailureReport], question: &Question, failure: &FailureReport)
 /// hour after it. Most events are no failures and were not read, so nothing here is a *no*.
 fn seen(
     reports: &[FailureReport],
-    providers: &[String],
-    ids: &[u32],
+    (providers, ids, says): (&[String], &[u32], &str),
     days: u32,
     failure: &FailureReport,
 ) -> Finding {
@@ -67,6 +77,7 @@ fn seen(
         *r != failure
             && r.event_id.is_some_and(|id| ids.contains(&id))
             && providers.iter().any(|p| p.eq_ignore_ascii_case(provider))
+            && r.message.to_lowercase().contains(&says.to_lowercase())
             && (-AFTER_MS..=days_ms).contains(&before)
     };
     let Some(event) = reports.iter().rev().find(is_meant) else {
@@ -80,33 +91,89 @@ fn seen(
     )
 }
 
-/// Whether CBS.log tells of damage near the failure; *no* only where the failure itself is of a
-/// CBS.log, so that the log is known to reach there.
-fn said(reports: &[FailureReport], slugs: &[&str], failure: &FailureReport) -> Finding {
-    let tells = |r: &&FailureReport| {
-        r.kind == Kind::Failure
-            && matches!(&r.code, Some(FailureCode::Slug(s)) if slugs.contains(&s.as_str()))
-            && (r.time.wall_ms() - failure.time.wall_ms()).abs() <= NEAR_MS
+/// What CBS.log told last, when the failure came. A look after it says nothing of it: what was found
+/// then may have come with it, and what was repaired then was not before.
+fn before<'a>(
+    looks: &'a [StoreLook],
+    failure: &FailureReport,
+    judge: fn(Last<'a>) -> Option<(bool, &'a StoreLook)>,
+) -> Finding {
+    let at = failure.time.wall_ms();
+    // CBS.log has local times; those of event logs are in UTC.
+    let apart = if failure.time.is_utc() { ZONES_MS } else { 0 };
+    let until = |end: i64| {
+        let near = |look: &&StoreLook| look.wall_ms.is_some_and(|w| w <= end && at - w <= NEAR_MS);
+        judge(Last::of(looks.iter().filter(near)))
     };
-    if let Some(report) = reports.iter().rev().find(tells) {
-        let code = report.code.as_ref().map(FailureCode::to_string).unwrap_or_default();
-        let count = report.count.map(|n| format!(" ({n})")).unwrap_or_default();
-        let proof = format!("{code}{count} at {}: {}", report.time, words(&report.message));
-        return Finding::new(Answer::Yes, proof);
-    }
-    if failure.source == Source::Cbs {
-        Finding::new(Answer::No, "CBS.log tells of none in the 30 days around")
-    } else {
-        Finding::unknown("no CBS.log of that time tells of any, or there is none")
+    match (until(at - apart), until(at + apart)) {
+        (Some((so, look)), Some((other, _))) if so == other => {
+            Finding::new(yes_if(so), look.told())
+        }
+        (None, None) => Finding::unknown("no CBS.log tells of a look at it in the 30 days before"),
+        (_, Some((_, look))) | (Some((_, look)), None) => {
+            Finding::unknown(format!("before the failure, or after it: {}", look.told()))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use fleetmend_core::report::{Operation, Product};
+    use fleetmend_core::report::{Kind, Operation, Product, Source};
     use fleetmend_core::time::SourceTime;
 
     use super::*;
+    use crate::collect::Looked;
+    use crate::collect::draft::Draft;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn failure(time: SourceTime) -> FailureReport {
+        let draft = Draft {
+            product: Product::WindowsUpdate,
+            operation: Operation::Install,
+            code: None,
+            subject: None,
+            time,
+            source: Source::WindowsUpdate,
+            event: None,
+            line: None,
+            count: None,
+            update_class: None,
+            message: String::new(),
+        };
+        draft.finish(fleetmend_catalog::builtin())
+    }
+
+    fn look(at: i64, found: Looked) -> StoreLook {
+        StoreLook { found, wall_ms: Some(at), words: "seen".to_owned() }
+    }
+
+    #[test]
+    fn only_what_was_seen_before_the_failure_counts_and_of_that_the_last() {
+        let base = 1_000 * 24 * HOUR;
+        let at = |hour: i64| base + hour * HOUR;
+        let unrepairable = |hour| look(at(hour), Looked::Files { unrepairable: true });
+        let store = |hour, damaged| look(at(hour), Looked::Store { damaged });
+        let ask = |looks: &[StoreLook], time| {
+            let logs = Logs { reports: &[], looks };
+            find(logs, &Question::StoreDamaged, &failure(time)).answer
+        };
+        let local = |hour| SourceTime::local(at(hour));
+        assert_eq!(ask(&[], local(0)), Answer::Unknown);
+        assert_eq!(ask(&[unrepairable(-1)], local(0)), Answer::Yes);
+        assert_eq!(ask(&[unrepairable(0)], local(0)), Answer::Yes, "the failure itself");
+        assert_eq!(ask(&[unrepairable(-2), store(-1, false)], local(0)), Answer::No, "repaired");
+        assert_eq!(ask(&[unrepairable(24)], local(0)), Answer::Unknown, "the day after");
+        assert_eq!(ask(&[store(-1, true), store(24, false)], local(0)), Answer::Yes);
+        assert_eq!(ask(&[store(-31 * 24, true)], local(0)), Answer::Unknown, "long before");
+        // The clock of an event log may be hours apart.
+        let utc = SourceTime::utc(Timestamp::from_millis(at(0)));
+        assert_eq!(ask(&[store(-24, true)], utc), Answer::Yes);
+        assert_eq!(ask(&[store(-3, true)], utc), Answer::Unknown);
+        assert_eq!(ask(&[store(-24, true), store(-3, true)], utc), Answer::Yes);
+        let with_offset = SourceTime::with_offset(at(0), 180);
+        assert_eq!(ask(&[store(-3, true)], with_offset), Answer::Yes);
+    }
 
     fn event(provider: &str, id: u32, hour: i64) -> FailureReport {
         FailureReport {
@@ -132,7 +199,7 @@ mod tests {
     fn an_event_of_the_days_before_is_seen_in_copied_logs() {
         let (lost, failed) = (event("Volsnap", 36, 10), event("VSS", 8193, 30));
         let ask = |reports: &[FailureReport], failure: &FailureReport, days| {
-            seen(reports, &["volsnap".to_owned()], &[25, 36], days, failure).answer
+            seen(reports, (&["volsnap".to_owned()], &[25, 36], ""), days, failure).answer
         };
         let both = [lost.clone(), failed.clone()];
         assert_eq!(ask(&both, &failed, 1), Answer::Yes);

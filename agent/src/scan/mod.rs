@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use crate::collect::{self, live::Live};
 use crate::platform::Platform;
+use crate::probe::offline::Logs;
 use output::Form;
 
 /// What to scan and how to say it.
@@ -97,6 +98,7 @@ pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanRe
     for path in paths {
         let found = walk::files(path);
         let before = result.reports.len();
+        let mut looks = Vec::new();
         result.failed |= found.missing;
         result.notes.extend(found.notes);
         for file in found.files {
@@ -115,6 +117,7 @@ pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanRe
                         result.notes.push(format!("{name}: {} findings dropped", read.dropped));
                     }
                     result.reports.extend(read.reports);
+                    looks.extend(read.looks);
                 }
                 Err(e) => {
                     result.failed |= file == *path;
@@ -124,7 +127,9 @@ pub fn files(paths: &[PathBuf], catalogue: &Catalogue, now: Timestamp) -> ScanRe
         }
         // One run may stand in two logs of the machine.
         collect::runs::once(&mut result.reports, before);
-        let judged = verdicts::offline(&result.reports[before..], catalogue, now);
+        looks.sort_by_key(|look| look.wall_ms);
+        let logs = Logs { reports: &result.reports[before..], looks: &looks };
+        let judged = verdicts::offline(logs, catalogue, now);
         result.verdicts.extend(judged);
     }
     result.failed |= result.read_nothing();

@@ -13,7 +13,8 @@ use fleetmend_core::words::Slug;
 
 use super::IncidentVerdict;
 use crate::platform::Platform;
-use crate::probe::{self, About, offline};
+use crate::probe::offline::{self, Logs};
+use crate::probe::{self, About};
 
 /// Incidents that are judged; a log with more is told of by its codes.
 const INCIDENTS: usize = 500;
@@ -37,15 +38,15 @@ fn incidents(reports: &[FailureReport]) -> Vec<(IncidentKey, &FailureReport, u64
 
 /// By the logs alone: those given as one path, which are taken to be of one machine.
 pub(super) fn offline(
-    reports: &[FailureReport],
+    logs: Logs<'_>,
     catalogue: &Catalogue,
     now: Timestamp,
 ) -> Vec<IncidentVerdict> {
-    let judged = incidents(reports).into_iter().map(|(key, latest, count)| {
+    let judged = incidents(logs.reports).into_iter().map(|(key, latest, count)| {
         let evidence: Vec<Evidence> = probes_for(catalogue, &key, system_of(key.product))
             .into_iter()
             .take(limits::EVIDENCE_PER_REPORT)
-            .map(|probe| offline::answer(reports, probe, latest, now, crate::random::ten()))
+            .map(|probe| offline::answer(logs, probe, latest, now, crate::random::ten()))
             .collect();
         let verdict = triage(catalogue, &key, latest.update_class, &evidence);
         let would_ask = unanswered(&evidence);

@@ -268,9 +268,18 @@ impl Lint<'_> {
                     self.say(&place, "key and name must be given");
                 }
             }
-            Question::EventSeen { channel, providers, ids, days } => {
+            Question::EventSeen { channel, providers, ids, days, says } => {
                 if channel.is_empty() || providers.is_empty() || ids.is_empty() || *days == 0 {
                     self.say(&place, "channel, providers, ids and days must be given");
+                }
+                if says.as_ref().is_some_and(|text| text.trim().len() < 3) {
+                    self.say(&place, "says must have at least 3 characters");
+                }
+            }
+            Question::AclLacks { place: at, sids } => {
+                self.place(&place, at);
+                if sids.is_empty() || !sids.iter().all(|sid| sid.starts_with("S-1-")) {
+                    self.say(&place, "sids must be SIDs: S-1-5-20");
                 }
             }
             Question::FailureEvent { providers, ids } => {
@@ -292,6 +301,12 @@ impl Lint<'_> {
             | Question::BackupTarget { .. }
             | Question::ShadowStorageSmall { .. }
             | Question::ShadowCopiesMany { .. }
+            | Question::SnapshotUnderWay
+            | Question::DefenderDown
+            | Question::HostsFileRedirects
+            | Question::RepairSourceMissing
+            | Question::ComLaunchDenied
+            | Question::Tls12Off
             | Question::VssWriterFailed
             | Question::VssProviderForeign
             | Question::ProfileFolderMissing

@@ -134,6 +134,7 @@ pub enum Question {
         name: String,
     },
     /// Does an event log hold such an event of the last days? Value: the newest one's id and time.
+    /// *Unknown* where it holds none and does not reach back so far.
     EventSeen {
         /// The log's name, such as `System`.
         channel: String,
@@ -143,6 +144,10 @@ pub enum Question {
         ids: Vec<u32>,
         /// Days.
         days: u32,
+        /// Text that one of its fields holds, compared without case, such as a service's name; any
+        /// event where none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        says: Option<String>,
     },
     /// Is the failure itself one of these events? Where it has no code, the event's number is what
     /// says why it failed.
@@ -189,6 +194,9 @@ pub enum Question {
         /// The number.
         count: u32,
     },
+    /// Is a snapshot being made, or a backup being read from one? (The service runs, and a writer is
+    /// between its freeze and the backup's end.)
+    SnapshotUnderWay,
     /// Is a shadow copy writer in a failed state? Value: its id.
     VssWriterFailed,
     /// Is a shadow copy provider of another vendor registered? Value: its name.
@@ -206,6 +214,28 @@ pub enum Question {
     },
     /// Is a virus scanner of another vendor at work? Value: its name.
     ForeignAntivirus,
+    /// Does Windows' own virus scanner not run, although no other one is at work and no policy keeps it
+    /// off?
+    DefenderDown,
+    /// Does the hosts file name a host that updates come from, so that it is looked for in the wrong
+    /// place? Value: the name.
+    HostsFileRedirects,
+    /// Does policy name a place for the files that repair Windows, and there is none of them? Value:
+    /// the place.
+    RepairSourceMissing,
+    /// Do the machine's COM permissions keep the system itself from starting a COM server?
+    ComLaunchDenied,
+    /// Do the permissions of a folder keep an account from reading and writing in it? Value: its path.
+    /// *Unknown* where there is no such folder.
+    AclLacks {
+        /// The folder.
+        place: Place,
+        /// The account, and groups that it is in beside those of everybody: SIDs, `S-1-5-20`.
+        sids: Vec<String>,
+    },
+    /// Is TLS 1.2 off for clients, by what is set or by what this version of Windows does where nothing
+    /// is set?
+    Tls12Off,
     /// Is none of these updates installed? Asked of systems that need one of them.
     UpdateMissing {
         /// KB numbers; a later one may stand for an earlier.
@@ -213,7 +243,8 @@ pub enum Question {
         /// The builds (`6.1`, `10.0.19045`) on which it is asked, by their beginning.
         builds: Vec<String>,
     },
-    /// Is a library location itself (not something below it) such a reparse point? Value: its path.
+    /// Is a library location, or a folder that it lies below, such a reparse point? Not something below
+    /// the location. Value: the reparse point's path.
     LibraryReparse {
         /// What it leads to.
         target: ReparseTarget,
@@ -224,10 +255,11 @@ pub enum Question {
         /// The place.
         place: Place,
     },
-    /// Does CBS.log say that files could not be repaired, or the store is damaged? Where it tells of
-    /// no scan, DISM's own mark of damage is asked for.
+    /// Does the last look that CBS.log tells of say that the store is damaged: a scan of it, or a run
+    /// of sfc that could not repair a file? Where there was none, or long ago, DISM's own mark of damage
+    /// is asked for.
     StoreDamaged,
-    /// Do sfc's last lines say that files could not be repaired?
+    /// Could the last run of sfc not repair some file?
     SfcUnrepairable,
     /// Does the path that the failure's message names not exist? Value: the path.
     FailurePathMissing,
@@ -268,11 +300,18 @@ impl Question {
             | Self::BackupTarget { .. }
             | Self::ShadowStorageSmall { .. }
             | Self::ShadowCopiesMany { .. }
+            | Self::SnapshotUnderWay
             | Self::VssWriterFailed
             | Self::VssProviderForeign
             | Self::ProfileFolderMissing
             | Self::MeteredNetwork
             | Self::ForeignAntivirus
+            | Self::DefenderDown
+            | Self::HostsFileRedirects
+            | Self::RepairSourceMissing
+            | Self::ComLaunchDenied
+            | Self::AclLacks { .. }
+            | Self::Tls12Off
             | Self::UpdateMissing { .. }
             | Self::LibraryReparse { .. }
             | Self::StoreDamaged

@@ -7,7 +7,7 @@ words! {
     pub enum ReparseTarget ("reparse target") {
         /// A target on FAT, FAT32 or exFAT.
         Fat = "fat",
-        /// A mounted volume that holds compressed files.
+        /// A mounted volume that holds compressed files, archives and media among them.
         CompressedVolume = "compressed_volume",
         /// The root of another volume.
         VolumeRoot = "volume_root",

@@ -25,7 +25,7 @@ use crate::probe;
 use crate::prober;
 
 /// Probes whose *yes* means that a restart would break off somebody's work.
-const AT_WORK: [&str; 10] = [
+const AT_WORK: [&str; 11] = [
     "apt_lock_held",
     "rpm_lock_held",
     "restic_runs",
@@ -34,6 +34,7 @@ const AT_WORK: [&str; 10] = [
     "installer_running",
     "setup_running",
     "backup_running",
+    "file_backup_running",
     "snapshot_running",
     "foreign_backup_running",
 ];

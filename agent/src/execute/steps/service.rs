@@ -187,10 +187,18 @@ fn set_start_on_windows(
             unit.start
         )));
     }
-    if let Some((start, file)) = service_start_by_policy(bench.platform.root(), service) {
-        return Err(StepError::Impossible(format!(
-            "policy sets {service} to {start} ({file}): change it there"
-        )));
+    match service_start_by_policy(bench.platform.root(), service) {
+        Ok(None) => {}
+        Ok(Some((start, file))) => {
+            return Err(StepError::Impossible(format!(
+                "policy sets {service} to {start} ({file}): change it there"
+            )));
+        }
+        Err(why) => {
+            return Err(StepError::Impossible(format!(
+                "whether policy disabled {service} is not known: {why}"
+            )));
+        }
     }
     let (service, was) = (service.to_owned(), unit.start.clone());
     Ok(Checked::Todo(UndoRecord::ServiceStart { service, was }))

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use fleetmend_core::host::HostFacts;
 use fleetmend_core::step::{Hive, StartType};
+use fleetmend_core::time::Timestamp;
 
+use super::names::{from_root, full, get, name_of, under, unrecorded};
 use super::record::Call;
-use super::{Now, Recorded, files};
+use super::{Now, Recorded, files, security};
 use crate::platform::{
     Antivirus, BackupTarget, Event, EventQuery, Exit, FirewallState, InstalledUpdate,
     LibraryLocation, Memory, Outcome, Platform, Power, Process, Program, Proxy, RegistryKey,
@@ -204,6 +206,28 @@ impl Platform for Recorded {
         found.sort_by_key(|event| std::cmp::Reverse(event.at));
         found.truncate(query.most);
         Ok(found)
+    }
+
+    async fn oldest_event(&self, channel: &str) -> io::Result<Option<Timestamp>> {
+        let mut now = self.now();
+        self.answered(&mut now, &format!("oldest_event {channel}"))?;
+        let events = get(&now.record.event, channel).ok_or(io::ErrorKind::NotFound)?;
+        Ok(events.values().map(|event| event.at).min())
+    }
+
+    async fn exists(&self, path: &str) -> io::Result<bool> {
+        self.answered(&mut self.now(), &format!("exists {path}"))?;
+        Ok(std::fs::symlink_metadata(files::find(&self.root, &from_root(path))).is_ok())
+    }
+
+    async fn security(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut now = self.now();
+        let words = format!("security {path}");
+        self.answered(&mut now, &words)?;
+        let path = from_root(path);
+        std::fs::symlink_metadata(files::find(&self.root, &path))?;
+        let bytes = get(&now.record.security, &path).and_then(|list| security::bytes(list));
+        bytes.ok_or_else(|| unrecorded(io::ErrorKind::Unsupported, &words))
     }
 
     async fn volumes(&self) -> io::Result<Vec<Volume>> {
@@ -466,36 +490,4 @@ impl super::Record {
         let fails = self.find(words).and_then(|call| call.fails.clone());
         fails.map_or(Ok(()), |fails| Err(io::Error::other(fails)))
     }
-}
-
-fn unrecorded(kind: io::ErrorKind, words: &str) -> io::Error {
-    io::Error::new(kind, format!("the record of this host has no answer to \"{words}\""))
-}
-
-/// Windows compares names without case.
-fn get<'a, T>(map: &'a BTreeMap<String, T>, name: &str) -> Option<&'a T> {
-    map.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-}
-
-/// The name as it is recorded already, or as it is given.
-fn name_of<T>(map: &BTreeMap<String, T>, name: &str) -> String {
-    map.keys().find(|n| n.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned())
-}
-
-fn full(hive: Hive, key: &str) -> String {
-    format!(r"{}\{key}", hive.as_str().to_ascii_uppercase())
-}
-
-/// What of a key's path lies below another.
-fn under<'a>(path: &'a str, key: &str) -> Option<&'a str> {
-    let head = path.get(..key.len())?;
-    head.eq_ignore_ascii_case(key).then_some(())?;
-    path[key.len()..].strip_prefix('\\')
-}
-
-/// A path as it stands from the record's root: `C:\Users` is `Users`, `D:\Data` is `D:/Data`.
-fn from_root(path: &str) -> String {
-    let path = path.replace('\\', "/");
-    let path = path.strip_prefix("C:").or_else(|| path.strip_prefix("c:")).unwrap_or(&path);
-    path.trim_matches('/').to_owned()
 }

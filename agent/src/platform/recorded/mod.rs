@@ -8,7 +8,9 @@
 mod calls;
 mod files;
 pub mod hosts;
+mod names;
 mod record;
+mod security;
 
 use std::collections::BTreeMap;
 use std::io;

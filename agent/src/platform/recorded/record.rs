@@ -73,6 +73,9 @@ pub struct Record {
     /// Folders that are there although no recorded file lies in them, or of a recorded age.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub folder: BTreeMap<String, FolderRecord>,
+    /// Who may do what with a file or folder, by its path: `allow 0x1F01FF S-1-5-18`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub security: BTreeMap<String, Vec<String>>,
     /// Events by log and then by any name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub event: BTreeMap<String, BTreeMap<String, Event>>,

@@ -101,7 +101,9 @@ async fn source_of_quality(platform: &dyn Platform) -> Result<Option<u32>, Strin
 }
 
 /// The update server that policy names, and the value that names it.
-async fn update_server(platform: &dyn Platform) -> Result<Option<(String, String)>, String> {
+pub(super) async fn update_server(
+    platform: &dyn Platform,
+) -> Result<Option<(String, String)>, String> {
     if !is_on(platform, POLICY_AU, "UseWUServer").await? {
         return Ok(None);
     }

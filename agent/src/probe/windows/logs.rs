@@ -1,19 +1,17 @@
-//! Questions to the event logs and to the text logs of updates and servicing.
+//! Questions to the text logs of updates and servicing.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
-use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Finding};
 use fleetmend_core::report::FailureReport;
-use fleetmend_core::time::Timestamp;
 
+use super::Found;
 use super::registry::value;
-use super::{Found, told};
 use crate::collect::stamp;
 use crate::collect::utf16::Utf8;
-use crate::platform::{EventQuery, Platform, RegistryValue};
-use crate::probe::{with_value, words};
+use crate::platform::{Platform, RegistryValue};
+use crate::probe::words;
 
 /// How far from a failure a line may stand to be about it.
 const NEAR_MS: i64 = 600_000;
@@ -31,31 +29,6 @@ const LOGS: [&str; 6] = [
     "Windows/Logs/MoSetup/BlueBox.log",
 ];
 const TIME_ZONE: &str = r"SYSTEM\CurrentControlSet\Control\TimeZoneInformation";
-
-pub(super) async fn event_seen(
-    platform: &dyn Platform,
-    channel: &str,
-    providers: &[String],
-    ids: &[u32],
-    days: u32,
-    now: Timestamp,
-) -> Found {
-    let providers: Vec<&str> = providers.iter().map(String::as_str).collect();
-    let since = now.before(Duration::from_hours(u64::from(days) * 24));
-    let query = EventQuery { channel, providers: &providers, ids, since, most: 1 };
-    let events = platform.events(query).await.map_err(told)?;
-    Ok(match events.first() {
-        Some(event) => {
-            let value = format!("{} at {}", event.id, event.at);
-            let proof = format!("{channel}: {} {value}", event.provider);
-            with_value(Answer::Yes, proof, value)
-        }
-        None => Finding::new(
-            Answer::No,
-            format!("{channel}: none of {} in {days} days", providers.join(", ")),
-        ),
-    })
-}
 
 /// Whether a log says something within ten minutes of a failure.
 pub(super) async fn says(
@@ -146,7 +119,7 @@ fn wall_clock(line: &[u8]) -> Option<i64> {
 }
 
 /// How far local time is ahead of UTC, by what Windows itself uses now.
-async fn minutes_east(platform: &dyn Platform) -> Result<i16, String> {
+pub(super) async fn minutes_east(platform: &dyn Platform) -> Result<i16, String> {
     match value(platform, TIME_ZONE, "ActiveTimeBias").await? {
         Some(RegistryValue::Dword(bias)) => {
             let west = i16::try_from(bias.cast_signed()).ok().filter(|west| west.abs() <= 1_080);

@@ -3,17 +3,24 @@
 //! *unknown* with that reason; an answer of *no* always stands on something that was seen.
 
 mod authority;
+mod defender;
 mod disks;
+mod events;
+mod hosts_file;
 mod libraries;
 mod logs;
 mod machine;
+mod permissions;
 mod policy;
 mod registry;
 mod roles;
+mod security;
 mod services;
 mod servicing;
 mod snapshots;
+mod sources;
 mod state;
+mod tls;
 
 #[cfg(all(test, debug_assertions))]
 mod tests;
@@ -63,8 +70,9 @@ pub(super) async fn find(
         Question::RegistrySet { hive, key, name } => {
             registry::is_set(platform, (*hive, key, name)).await
         }
-        Question::EventSeen { channel, providers, ids, days } => {
-            logs::event_seen(platform, channel, providers, ids, *days, now).await
+        Question::EventSeen { channel, providers, ids, days, says } => {
+            let asked = events::Asked { channel, providers, ids, says: says.as_deref() };
+            events::seen(platform, asked, *days, now).await
         }
         Question::FailureEvent { providers, ids } => Ok(failure_event(providers, ids, failure)),
         Question::LogSays { contains } => logs::says(platform, contains, failure).await,
@@ -79,6 +87,7 @@ pub(super) async fn find(
             snapshots::storage_small(platform, *min_mib).await
         }
         Question::ShadowCopiesMany { count } => snapshots::copies_many(platform, *count).await,
+        Question::SnapshotUnderWay => snapshots::under_way(platform, now).await,
         Question::VssWriterFailed => snapshots::writer_failed(platform).await,
         Question::VssProviderForeign => snapshots::provider_foreign(platform).await,
         Question::RebootPending => machine::reboot_pending(platform).await,
@@ -88,12 +97,18 @@ pub(super) async fn find(
         Question::MeteredNetwork => machine::metered(platform).await,
         Question::MemoryLow { min_free_mib } => machine::memory_low(platform, *min_free_mib).await,
         Question::ForeignAntivirus => machine::foreign_antivirus(platform).await,
+        Question::DefenderDown => defender::down(platform).await,
+        Question::HostsFileRedirects => hosts_file::redirects(platform).await,
+        Question::RepairSourceMissing => sources::missing(platform).await,
+        Question::ComLaunchDenied => permissions::com_launch(platform).await,
+        Question::AclLacks { place, sids } => permissions::acl_lacks(platform, place, sids).await,
+        Question::Tls12Off => tls::off(platform).await,
         Question::UpdateMissing { any_of, builds } => {
             machine::update_missing(platform, any_of, builds).await
         }
         Question::ProcessRuns { programs } => machine::process_runs(platform, programs).await,
         Question::FileUnsigned { place } => machine::unsigned(platform, place).await,
-        Question::StoreDamaged => servicing::store_damaged(platform).await,
+        Question::StoreDamaged => servicing::store_damaged(platform, now).await,
         Question::SfcUnrepairable => servicing::sfc_unrepairable(platform),
         Question::Missing { place } => Ok(files::exists(platform, place, Answer::No)),
         Question::Exists { place } => Ok(files::exists(platform, place, Answer::Yes)),

@@ -31,6 +31,8 @@ pub(super) async fn ask(
             let words = format!("there is no service {service}");
             return match question {
                 ServiceQuestion::Missing => Ok(with_value(Answer::Yes, words, service)),
+                // What is not there is not at work: nobody has to wait for it.
+                ServiceQuestion::Running => Ok(with_value(Answer::No, words, service)),
                 _ => Err(words),
             };
         }
@@ -40,8 +42,12 @@ pub(super) async fn ask(
     let so = match question {
         ServiceQuestion::Missing => false,
         ServiceQuestion::Disabled => {
-            if let Some((start, file)) = service_start_by_policy(platform.root(), service) {
-                proof = format!("{proof}; policy sets it to {start} ({file})");
+            match service_start_by_policy(platform.root(), service) {
+                Ok(None) => {}
+                Ok(Some((start, file))) => {
+                    proof = format!("{proof}; policy sets it to {start} ({file})");
+                }
+                Err(why) => proof = format!("{proof}; what policy says is not known: {why}"),
             }
             seen.start == StartType::Disabled
         }

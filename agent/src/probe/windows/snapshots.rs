@@ -1,15 +1,27 @@
 //! Questions to the volume shadow copy service.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use fleetmend_core::evidence::{Answer, Finding};
+use fleetmend_core::time::Timestamp;
 
 use super::disks::volume_of;
 use super::{Found, told};
-use crate::platform::{Platform, VolumeRole};
+use crate::platform::{Platform, ServiceCall, VolumeRole, VssWriter};
 use crate::probe::{with_value, yes_if};
 
 const MIB: u64 = 1024 * 1024;
+const SERVICE: &str = "VSS";
+/// Writer states while a snapshot is made: waiting for freeze, for thaw, for what comes after it
+/// (`VSS_WS_WAITING_FOR_FREEZE` to `VSS_WS_WAITING_FOR_POST_SNAPSHOT`; Microsoft Learn,
+/// VSS_WRITER_STATE).
+const FREEZING: RangeInclusive<u32> = 2..=4;
+/// The writer state while a backup reads from one (`VSS_WS_WAITING_FOR_BACKUP_COMPLETE`).
+const READING: RangeInclusive<u32> = 5..=5;
+/// No backup is taken to read from a snapshot for longer: a day.
+const LONGEST_BACKUP: Duration = Duration::from_hours(24);
 /// The first of the writer states that tell of a failure (`VSS_WS_FAILED_AT_IDENTIFY`).
 const FAILED: u32 = 6;
 /// `VSS_PROV_SYSTEM`.
@@ -56,6 +68,45 @@ pub(super) async fn copies_many(platform: &dyn Platform, count: u32) -> Found {
             with_value(yes_if(n >= count), format!("{volume} has {n} shadow copies"), volume)
         }
         None => Finding::new(Answer::No, "there are no shadow copies"),
+    })
+}
+
+/// Whether a snapshot is being made, or a backup still reads from one. That the service runs alone
+/// says nothing: it stays for minutes after its work, and for ever where it hangs.
+pub(super) async fn under_way(platform: &dyn Platform, now: Timestamp) -> Found {
+    match platform.service(SERVICE, ServiceCall::Look).await {
+        Ok(seen) if !seen.runs() => {
+            return Ok(Finding::new(Answer::No, format!("{SERVICE} is {}", seen.state)));
+        }
+        Ok(_) => {}
+        Err(e) => return Err(told(e)),
+    }
+    let writers = platform.vss_writers().await.map_err(told)?;
+    let busy = |states: RangeInclusive<u32>| {
+        writers.iter().find(move |writer| states.contains(&writer.state))
+    };
+    let words = |writer: &VssWriter| {
+        format!("{SERVICE} runs, and {} is in state {}", writer.name, writer.state)
+    };
+    if let Some(writer) = busy(FREEZING) {
+        return Ok(with_value(Answer::Yes, words(writer), &writer.id));
+    }
+    let Some(writer) = busy(READING) else {
+        let proof = format!("{SERVICE} runs, none of {} writers is at work", writers.len());
+        return Ok(Finding::new(Answer::No, proof));
+    };
+    // A backup that died leaves its writers so: then there is no snapshot of the last day either.
+    let copies = platform.shadow_copies().await.map_err(told)?;
+    let newest = copies.iter().map(|copy| copy.at).max();
+    let young = newest.is_some_and(|at| now.since(at) <= LONGEST_BACKUP);
+    let proof = match newest {
+        Some(at) => format!("{}; the newest snapshot is of {at}", words(writer)),
+        None => format!("{}; there is no snapshot", words(writer)),
+    };
+    Ok(if young {
+        with_value(Answer::Yes, proof, &writer.id)
+    } else {
+        Finding::new(Answer::No, proof)
     })
 }
 

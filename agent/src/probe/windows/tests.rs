@@ -236,6 +236,17 @@ async fn what_the_system_does_not_tell_is_unknown() {
             calls.extend([fails(format!(r"registry HKLM\{key}\{name}"))]);
         }
     }
+    calls.extend(
+        [
+            r"registry HKLM\SOFTWARE\Microsoft\Ole\DefaultLaunchPermission",
+            r"registry HKLM\SOFTWARE\Microsoft\Ole\MachineLaunchRestriction",
+            r"registry HKLM\SOFTWARE\Policies\Microsoft\Windows Defender\DisableAntiSpyware",
+            r"registry HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\Servicing\LocalSourcePath",
+            r"registry HKLM\SYSTEM\CurrentControlSet\Control\SecurityProviders\SCHANNEL\Protocols\TLS 1.2\Client\Enabled",
+            r"security C:\Windows\System32\spp\store\2.0",
+        ]
+        .map(|words| fails(words.to_owned())),
+    );
     assert!(!registry.is_empty());
     record.file.clear();
     let mut patch = Patch::default();
@@ -376,4 +387,25 @@ then.event.'Veeam Agent'.wednesday = { provider = 'Veeam Agent', id = 190, level
     let (_root, host) = lay_out(base.with(&patch).expect("reads"));
     let known = host_state(&host, NOW).await.last_backup;
     assert_eq!(known, "2026-03-01T21:00:00Z".parse().ok(), "a warning and an error are no success");
+}
+
+/// A log that was cleared, or is overwritten by now, says *no* only of the days that it holds.
+#[tokio::test]
+async fn a_log_says_no_only_as_far_back_as_it_reaches() {
+    let base = healthy().expect("recorded").remove("windows10").expect("there");
+    let probes = &fleetmend_catalog::builtin().probes;
+    let probe = probes.values().find(|p| p.id.as_str() == "disk_errors_lately").expect("there");
+    let ask = async |change: &str| {
+        let patch: Patch = toml::from_str(change).expect("reads");
+        let (_root, host) = lay_out(base.with(&patch).expect("reads"));
+        answer(&host, probe, About::Host, NOW, &mut || [7; 10]).await
+    };
+    assert_eq!(ask("").await.answer, Answer::No);
+    let short = ask("remove = [['event', 'System', 'disk'], ['event', 'System', 'installed'], ['event', 'System', 'boot']]").await;
+    assert_eq!(short.answer, Answer::Unknown, "{}", short.proof);
+    assert!(short.proof.contains("reaches back to 2026-03-02"), "{}", short.proof);
+    let seen = "remove = [['event', 'System', 'installed']]\nthen.event.System.disk.at = '2026-03-01T00:00:00Z'";
+    assert_eq!(ask(seen).await.answer, Answer::Yes, "what it holds it says");
+    let empty = "remove = [['event', 'System']]\nthen.event.System = {}";
+    assert_eq!(ask(empty).await.answer, Answer::Unknown);
 }

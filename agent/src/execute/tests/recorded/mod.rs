@@ -224,6 +224,8 @@ async fn what_did_not_run_is_not_started() {
 async fn what_does_not_fit_is_refused_untouched() {
     let refused = [
         ("restore_service_start_types.wuauserv", "by_policy", "policy sets wuauserv"),
+        ("restore_service_start_types.wuauserv", "by_preference", "policy sets wuauserv"),
+        ("restore_service_start_types.wuauserv", "policy_unreadable", "is not known"),
         ("detach_mounted_volume.fat", "symbolic_link", "neither a mounted volume nor a junction"),
         ("exclude_update_folders_briefly", "another_scanner", "Example Antivirus is at work"),
         ("exclude_update_folders_briefly", "configmgr", "Configuration Manager decides"),
