@@ -18,19 +18,16 @@ const FILE_BYTES: u64 = 4 << 20;
 
 /// Checks the catalogue of a folder, or the compiled-in one; false where something is wrong.
 pub(crate) fn lint(folder: Option<&Path>, form: Output) -> Result<bool> {
-    let (read, found): (Catalogue, Vec<LintProblem>);
-    let catalogue = match folder {
-        Some(folder) => {
-            let files = files(folder)?;
-            let (parsed, mut problems) = fleetmend_catalog::parse(&as_files(&files));
-            problems.extend(fleetmend_catalog::lint(&parsed));
-            (read, found) = (parsed, problems);
-            &read
-        }
-        None => {
-            found = fleetmend_catalog::lint(fleetmend_catalog::builtin());
-            fleetmend_catalog::builtin()
-        }
+    let read;
+    let (catalogue, found): (&Catalogue, Vec<LintProblem>) = if let Some(folder) = folder {
+        let files = files(folder)?;
+        let (parsed, mut problems) = fleetmend_catalog::parse(&as_files(&files));
+        problems.extend(fleetmend_catalog::lint(&parsed));
+        read = parsed;
+        (&read, problems)
+    } else {
+        let builtin = fleetmend_catalog::builtin();
+        (builtin, fleetmend_catalog::lint(builtin))
     };
     let problems: Vec<Value> =
         found.into_iter().map(|p| json!({ "place": p.place, "problem": p.message })).collect();

@@ -41,6 +41,14 @@ fn codes_are_explained_without_a_server() {
     let lost = text(&server.run(&["explain", "update cache"]).stderr).clone();
     assert!(lost.contains("Did you mean: ") && lost.contains("clear_update_cache"), "{lost}");
     assert_eq!(server.run(&["catalog", "lint"]).status.code(), Some(0));
+    // A folder's catalogue is checked too: all that is wrong with it is told.
+    let folder = tempfile::tempdir().expect("a folder");
+    let broken = "[[message]]\ntext = \"no such disk\"\ncode = \"nobody.knows\"\n";
+    std::fs::write(folder.path().join("broken.toml"), broken).expect("written");
+    let lint = server.run(&["catalog", "lint", "--catalog", &folder.path().display().to_string()]);
+    assert_eq!(lint.status.code(), Some(1));
+    let told = text(&lint.stdout);
+    assert!(told.contains("the code nobody.knows does not exist"), "{told}");
     for shell in ["bash", "zsh", "fish", "powershell"] {
         assert!(server.run(&["completion", shell]).stdout.len() > 1_000, "{shell}");
     }

@@ -468,7 +468,9 @@ fn a_canary_that_is_tried_again_holds_the_gate_anew() {
     let come = vec![Event::Join(2), Event::Retry];
     for (at, batch) in [vec![Event::Clock(1)], come, failed, vec![Event::Retry]].iter().enumerate()
     {
-        batch.iter().for_each(|event| run.happen(event));
+        for event in batch {
+            run.happen(event);
+        }
         run.look().expect("the rules hold");
         let held = run.world.s.waves[0].gate_held.is_some();
         assert_eq!(held, at == 2, "look {at}");
