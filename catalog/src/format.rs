@@ -87,6 +87,8 @@ pub(crate) struct CauseForm {
     #[serde(default)]
     retries: Vec<Slug>,
     #[serde(default)]
+    products: Vec<Product>,
+    #[serde(default)]
     seeds: Vec<String>,
 }
 
@@ -199,6 +201,7 @@ impl From<CauseForm> for Cause {
             own_probe: form.own_probe,
             remediations: form.remediations,
             retries: form.retries,
+            products: form.products,
             seeds: form.seeds,
         }
     }

@@ -4,15 +4,18 @@
 use std::path::Path;
 
 use fleetmend_catalog::builtin;
+use fleetmend_core::backtest::{self, Judged};
 use fleetmend_core::code::FailureCode;
+use fleetmend_core::efficacy::Efficacy;
 use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::ids::EvidenceId;
 use fleetmend_core::knowledge::Risk;
-use fleetmend_core::plan::plan;
+use fleetmend_core::known::Known;
+use fleetmend_core::plan::{Ask, Tried, plan_for};
 use fleetmend_core::report::{IncidentKey, Operation, Product};
 use fleetmend_core::time::Timestamp;
-use fleetmend_core::triage::{Certainty, probes_for, triage};
+use fleetmend_core::triage::{Certainty, Verdict, probes_for, triage};
 use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
 use serde::Deserialize;
@@ -44,20 +47,35 @@ struct Case {
     /// The highest risk allowed.
     #[serde(default = "disruptive")]
     allowed: Risk,
-    /// Remediations tried in their present version.
+    /// Whether the host may be restarted.
+    #[serde(default = "yes")]
+    restarts: bool,
+    /// Remediations tried in their present version, on this evidence.
     #[serde(default)]
     tried: Vec<Slug>,
     /// What an agent would do next; absent for nothing.
     next: Option<Slug>,
+    /// What a person is asked for; absent for nothing.
+    person: Option<Slug>,
     /// Remediations that are listed and not allowed.
     #[serde(default)]
     listed: Vec<Slug>,
+    /// Remediations that would wait for something.
+    #[serde(default)]
+    waits: Vec<Slug>,
+    /// Remediations that are not in the plan.
+    #[serde(default)]
+    absent: Vec<Slug>,
     /// The probe that weighs most here.
     asks_first: Option<Slug>,
 }
 
 fn disruptive() -> Risk {
     Risk::Disruptive
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn check(case: &Case) -> Result<(), String> {
@@ -71,7 +89,8 @@ fn check(case: &Case) -> Result<(), String> {
     let asked = probes_for(cat, &key, case.os);
     let mut evidence = Vec::new();
     for (n, (probe, answer)) in case.evidence.iter().enumerate() {
-        if !asked.iter().any(|p| p.id == *probe) {
+        let blocks = || cat.remediations.values().any(|r| r.blockers.contains(probe));
+        if !asked.iter().any(|p| p.id == *probe) && !blocks() {
             return Err(format!("the agent would not ask {probe} here"));
         }
         let at = Timestamp::from_millis(1_700_000_000_000);
@@ -108,9 +127,31 @@ fn check(case: &Case) -> Result<(), String> {
             return Err(format!("{cause} is not ruled out: {shown:#?}"));
         }
     }
-    let tried: Vec<(Slug, u32)> =
-        case.tried.iter().map(|id| (id.clone(), cat.remediations[id].version)).collect();
-    let plan = plan(cat, &verdict, case.os, case.allowed, &tried);
+    let tried: Vec<Tried> = case.tried.iter().map(|id| in_vain(id, &verdict, &evidence)).collect();
+    let ask = Ask {
+        os: case.os,
+        build: "",
+        allowed: case.allowed,
+        restarts: case.restarts,
+        subject: None,
+        evidence: &evidence,
+        tried: &tried,
+        efficacy: &Efficacy::default(),
+    };
+    let plan = plan_for(cat, &verdict, &ask);
+    // A backtest plans as the product does.
+    let same = backtest::Case {
+        key: key.clone(),
+        update_class: case.update_class,
+        os: case.os,
+        build: String::new(),
+        evidence: evidence.clone(),
+        tried: tried.clone(),
+    };
+    let told = Judged::new(cat, &same, case.allowed).next;
+    if case.restarts && told != case.next {
+        return Err(format!("a backtest says {told:?}"));
+    }
     let steps: Vec<String> = plan
         .steps
         .iter()
@@ -119,12 +160,42 @@ fn check(case: &Case) -> Result<(), String> {
     if plan.next().map(|s| &s.remediation) != case.next.as_ref() {
         return Err(format!("the plan is {steps:#?}"));
     }
+    if plan.for_people().map(|s| &s.remediation) != case.person.as_ref() {
+        let asked = plan.for_people().map(|s| s.remediation.as_str());
+        return Err(format!("a person is asked for {asked:?}: {steps:#?}"));
+    }
+    let step = |id: &Slug| plan.steps.iter().find(|s| s.remediation == *id);
     for id in &case.listed {
-        if !plan.steps.iter().any(|s| s.remediation == *id && !s.allowed) {
+        if step(id).is_none_or(|s| s.allowed) {
             return Err(format!("{id} is not listed as not allowed: {steps:#?}"));
         }
     }
+    for id in &case.waits {
+        if !step(id).is_some_and(|s| s.reason.contains("it would wait: ")) {
+            return Err(format!("{id} would not wait: {steps:#?}"));
+        }
+    }
+    for id in &case.absent {
+        if step(id).is_some() {
+            return Err(format!("{id} is in the plan: {steps:#?}"));
+        }
+    }
     Ok(())
+}
+
+/// A remediation tried against the likeliest of its causes, after which the same is known as before.
+fn in_vain(id: &Slug, verdict: &Verdict, evidence: &[Evidence]) -> Tried {
+    let cat = builtin();
+    let ranked = verdict.causes.iter().filter_map(|c| cat.causes.get(c.cause.as_ref()?));
+    let against = ranked.clone().find(|cause| cause.remediations.contains(id));
+    let cause = against.unwrap_or_else(|| panic!("no cause of the case names {id}"));
+    let known = Known::of(cause, None, evidence);
+    Tried {
+        remediation: id.clone(),
+        version: cat.remediations[id].version,
+        cause: cause.id.clone(),
+        known: vec![known.clone(), known],
+    }
 }
 
 #[test]

@@ -16,23 +16,6 @@ const NEVER_SAFE: &[&str] = &[
     "delete_oldest_shadow",
 ];
 
-/// What has another name here, or became a probe: what stands for it.
-const STANDS_FOR: &[(&str, &[&str])] = &[
-    ("av_exclusion_check", &["foreign_antivirus"]),
-    ("check_clock", &["clock_wrong"]),
-    ("check_com_permissions", &["com_launch_denied", "com_server_late_lately"]),
-    ("check_defender_service", &["defender_down"]),
-    ("check_hosts_file", &["hosts_file_redirects"]),
-    ("check_libraries", &["profile_folder_missing", "library_reparse_any"]),
-    ("check_repair_source", &["repair_source_gone"]),
-    ("check_restore_location", &["failure_path_missing"]),
-    ("check_spp_acl", &["spp_store_denied"]),
-    ("exclude_reparse_from_library", &["remove_reparse_from_library"]),
-    ("list_reparse_points", &["library_reparse_any"]),
-    ("redownload_update", &["clear_update_cache"]),
-    ("schedule_reboot", &["restart.windows", "retry_after_reboot"]),
-];
-
 fn facts(name: &str) -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
     let Ok(bytes) = std::fs::read(&path) else {
@@ -87,25 +70,13 @@ fn no_remediation_is_laxer_than_its_class() {
 }
 
 #[test]
-fn every_cause_and_remedy_of_the_vocabulary_has_become_something() {
+fn every_cause_of_the_vocabulary_is_there() {
     let Some(vocabulary) = facts("catalogue-vocab.json") else { return };
-    let names = |set: &str| vocabulary[set].as_object().expect("a set").keys().cloned();
-    let cat = builtin();
-    let no_cause: Vec<String> =
-        names("causes").filter(|id| !cat.causes.keys().any(|own| own.as_str() == id)).collect();
-    assert!(no_cause.is_empty(), "{no_cause:?}");
-    // A variant of one kind of remediation has a dot in its name.
-    let stands = |wanted: &str| {
-        let named = |id: &str| id == wanted || id.split('.').next() == Some(wanted);
-        cat.remediations.keys().any(|id| named(id.as_str()))
-            || cat.probes.keys().any(|id| named(id.as_str()))
-    };
-    let lost: Vec<String> = names("remedies")
-        .filter(|name| {
-            let other = STANDS_FOR.iter().find(|(old, _)| old == name);
-            !other.map_or_else(|| stands(name), |(_, here)| here.iter().all(|id| stands(id)))
-        })
+    let causes = vocabulary["causes"].as_object().expect("a set");
+    let lost: Vec<&String> = causes
+        .keys()
+        .filter(|id| !builtin().causes.keys().any(|own| own.as_str() == id.as_str()))
         .collect();
     assert!(lost.is_empty(), "{lost:?}");
-    assert!(names("causes").count() >= 141 && names("remedies").count() >= 100);
+    assert!(causes.len() >= 141);
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::efficacy::Efficacy;
 use crate::evidence::Evidence;
 use crate::host::OsFamily;
 use crate::knowledge::{Catalogue, Risk};
-use crate::plan::plan;
+use crate::plan::{Ask, Tried, plan_for};
 use crate::report::IncidentKey;
 use crate::triage::{Certainty, triage};
 use crate::update_class::UpdateClass;
@@ -27,10 +28,12 @@ pub struct Case {
     pub update_class: Option<UpdateClass>,
     /// The host's system.
     pub os: OsFamily,
+    /// Its build.
+    pub build: String,
     /// What is known of the host.
     pub evidence: Vec<Evidence>,
-    /// Remediations that were tried in it, with their versions.
-    pub tried: Vec<(Slug, u32)>,
+    /// Remediations that were tried in it, with what was known then.
+    pub tried: Vec<Tried>,
 }
 
 /// What a catalogue makes of a case.
@@ -45,10 +48,22 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Judges a case by a catalogue, and plans within a risk.
+    /// Judges a case by a catalogue, and plans within a risk as the product does: on the evidence and
+    /// after what was tried. What the fleet has counted of remediations is left out, so that only the
+    /// catalogues differ; restarts are allowed.
     pub fn new(catalogue: &Catalogue, case: &Case, allowed: Risk) -> Self {
         let verdict = triage(catalogue, &case.key, case.update_class, &case.evidence);
-        let plan = plan(catalogue, &verdict, case.os, allowed, &case.tried);
+        let ask = Ask {
+            os: case.os,
+            build: &case.build,
+            allowed,
+            restarts: true,
+            subject: case.key.subject.as_deref(),
+            evidence: &case.evidence,
+            tried: &case.tried,
+            efficacy: &Efficacy::default(),
+        };
+        let plan = plan_for(catalogue, &verdict, &ask);
         let first = verdict.causes.first();
         Self {
             cause: first.and_then(|cause| cause.cause.clone()),

@@ -79,6 +79,7 @@ fn catalogue_where(no: Strength) -> Catalogue {
             own_probe: Some(probe),
             remediations: names.iter().map(|name| slug(name)).collect(),
             retries: Vec::new(),
+            products: Vec::new(),
             seeds: Vec::new(),
         };
         cat.causes.insert(cause.id.clone(), cause);

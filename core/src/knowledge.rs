@@ -208,11 +208,20 @@ pub struct Cause {
     /// Those among them that only ask again what failed: while the cause is *confirmed* they meet the
     /// same failure, so a plan holds them back until a person has put it right.
     pub retries: Vec<Slug>,
+    /// The products whose failures it explains; empty for any. Where no binding names the context,
+    /// a code leads only to causes that fit its product: a restore point does not fail for the
+    /// cache of Windows Update.
+    pub products: Vec<Product>,
     /// The seed rows (S1…S50) it carries.
     pub seeds: Vec<String>,
 }
 
 impl Cause {
+    /// Whether it can be why something of this product fails.
+    pub fn fits(&self, product: Product) -> bool {
+        self.products.is_empty() || self.products.contains(&product)
+    }
+
     /// The own probe, where its *no* tells that the cause is gone: it speaks at least strongly against
     /// it. A weaker *no* (of one service among many, of one folder of two, of a log that may not reach
     /// back) makes the cause less likely and settles nothing: no job ends by it, nothing is proved by it.

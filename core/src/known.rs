@@ -40,6 +40,11 @@ impl Known {
         now.0.iter().any(|(probe, answer)| self.0.get(probe) != Some(answer))
     }
 
+    /// The answers by probe, as they are kept.
+    pub const fn answers(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
     fn answer_of(&self, probe: &Slug) -> Option<Answer> {
         self.0.get(probe.as_str())?.split(' ').next()?.parse().ok()
     }
@@ -94,6 +99,7 @@ mod tests {
             own_probe: Some("disk.low".parse().expect("a slug")),
             remediations: Vec::new(),
             retries: Vec::new(),
+            products: Vec::new(),
             seeds: Vec::new(),
         }
     }

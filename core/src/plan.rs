@@ -21,6 +21,13 @@ const CURES_UNPROVEN: f64 = 0.5;
 const AGAIN: usize = 2;
 /// Causes with a smaller share are not planned for.
 const SHARE_AT_LEAST: f64 = 0.02;
+/// What interrupts work is not done by itself for a smaller chance than this, and nobody is asked.
+const CHANCE_AT_LEAST: f64 = 0.05;
+/// What is safe is not done by itself for a smaller chance than this.
+const CHANCE_IF_SAFE: f64 = 0.02;
+/// An agent does not begin while a person's remediation is worth more than this many times what the
+/// agent's is. Shares and cures are estimates: twice as much is more than they may be wrong.
+const PERSON_FIRST: f64 = 2.0;
 
 /// One remediation of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +67,8 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
 }
 
-/// A remediation that was tried in an incident, and did not cure it.
+/// A remediation that was tried in an incident, and did not cure it; of a person's, also one that was
+/// declined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     /// The remediation.
@@ -101,12 +109,15 @@ impl Plan {
     }
 
     /// The remediation that a person is asked for: the best guided one, where an agent can run none
-    /// within the allowed risk.
+    /// within the allowed risk, or none that is worth it before the person's. One that a person has not
+    /// done or declined yet goes before one that was.
     pub fn for_people(&self) -> Option<&PlannedStep> {
         if self.next().is_some() {
             return None;
         }
-        self.steps.iter().find(|s| s.risk == Risk::Guided && s.chance > 0.0)
+        let worth_it = |s: &&PlannedStep| s.risk == Risk::Guided && s.chance >= CHANCE_AT_LEAST;
+        let guided = || self.steps.iter().filter(worth_it);
+        guided().find(|s| !s.tried).or_else(|| guided().next())
     }
 }
 
@@ -147,7 +158,9 @@ pub fn plan(
 
 /// Orders the remediations of a verdict's causes by chance ÷ cost. Those that go over the allowed
 /// risk, that were tried in this version on the same evidence, that a person does, that only ask
-/// again what is known to fail, and that nobody should do, follow with the reason.
+/// again what is known to fail, that are too unlikely to help, and that nobody should do, follow with
+/// the reason. Where a person's remediation is worth far more than what an agent can do, the agent's
+/// waits for it.
 pub fn plan_for(cat: &Catalogue, verdict: &Verdict, ask: &Ask<'_>) -> Plan {
     let futile = futile(cat, verdict);
     let verdict = doubted(cat, verdict, ask);
@@ -189,17 +202,42 @@ pub fn plan_for(cat: &Catalogue, verdict: &Verdict, ask: &Ask<'_>) -> Plan {
             waiting.push(step.remediation.clone());
         }
     }
+    let behind = person_first(&mut steps);
     // Stable: what weighs the same stays in the order of its cause.
     steps.sort_by(|a, b| {
         let class = |s: &PlannedStep| {
             let waits = waiting.contains(&s.remediation);
-            let last = (s.risk == Risk::Refused, s.chance <= 0.0, s.risk == Risk::Guided);
+            let behind = behind.contains(&s.remediation);
+            let last = (s.risk == Risk::Refused, s.chance <= 0.0, behind, s.risk == Risk::Guided);
             (!s.allowed, waits, last)
         };
-        let worth = |s: &PlannedStep| s.chance / s.cost;
         class(a).cmp(&class(b)).then_with(|| worth(b).total_cmp(&worth(a)))
     });
     Plan { steps }
+}
+
+fn worth(step: &PlannedStep) -> f64 {
+    step.chance / step.cost
+}
+
+/// Holds back what an agent could do where something that a person does is worth far more, until
+/// the person did or declined it; gives what is held back.
+fn person_first(steps: &mut [PlannedStep]) -> Vec<Slug> {
+    let better = |a: &&PlannedStep, b: &&PlannedStep| worth(a).total_cmp(&worth(b));
+    let Some(best) = steps.iter().filter(|s| s.allowed).max_by(better) else { return Vec::new() };
+    let open = |s: &&PlannedStep| s.risk == Risk::Guided && !s.tried;
+    let Some(guided) = steps.iter().filter(open).max_by(better) else { return Vec::new() };
+    if worth(guided) <= PERSON_FIRST * worth(best) {
+        return Vec::new();
+    }
+    let (first, much) = (guided.remediation.clone(), guided.chance * 100.0);
+    let mut behind = Vec::new();
+    for step in steps.iter_mut().filter(|s| s.allowed) {
+        step.allowed = false;
+        step.reason = format!("a person does {first} first ({much:.0} % chance): {}", step.reason);
+        behind.push(step.remediation.clone());
+    }
+    behind
 }
 
 /// The verdict after what was tried in vain: each try that stands takes from the share of the causes
@@ -340,6 +378,13 @@ fn judge(r: &Remediation, step: &PlannedStep, ask: &Ask<'_>) -> (bool, String) {
     if r.reboot != RebootNeed::Never && !ask.restarts {
         let restarts = if r.reboot == RebootNeed::Always { "restarts" } else { "may restart" };
         return (false, format!("it {restarts} the host, and no restart is allowed here"));
+    }
+    let least = if r.risk == Risk::Safe { CHANCE_IF_SAFE } else { CHANCE_AT_LEAST };
+    if step.chance < least {
+        return (
+            false,
+            format!("a chance of {chance:.0} % against {cause} is too small to try it"),
+        );
     }
     let unproven =
         if r.unproven { "; it has not yet run on a real system of its kind" } else { "" };

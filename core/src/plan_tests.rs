@@ -48,6 +48,7 @@ fn catalogue(causes: &[(&str, &[&str])], remediations: Vec<Remediation>) -> Cata
             own_probe: None,
             remediations: names.iter().map(|n| slug(n)).collect(),
             retries: Vec::new(),
+            products: Vec::new(),
             seeds: Vec::new(),
         };
         cat.causes.insert(cause.id.clone(), cause);
@@ -174,6 +175,63 @@ fn what_is_over_the_allowed_risk_is_listed_and_not_allowed() {
     assert_eq!(plan.steps[2].reason, "its risk is disruptive; only up to safe is allowed here");
 }
 
+/// Heckerman's service call: an agent that could hardly help does not keep a person from being asked.
+#[test]
+fn what_a_person_does_goes_first_where_it_is_worth_far_more() {
+    let cat = catalogue(
+        &[("driver", &["renew_driver"]), ("disk", &["look_at_disk"])],
+        vec![
+            remediation("renew_driver", Risk::Guided, 30, RebootNeed::Never),
+            remediation("look_at_disk", Risk::Disruptive, 45, RebootNeed::Never),
+        ],
+    );
+    let of = |driver: f64, disk: f64, tried: &[(Slug, u32)]| {
+        let verdict = verdict(&[
+            (Some("driver"), driver, Certainty::Likely),
+            (Some("disk"), disk, Certainty::Possible),
+            (None, 1.0 - driver - disk, Certainty::Possible),
+        ]);
+        let plan = plan(&cat, &verdict, OsFamily::Linux, Risk::Disruptive, tried);
+        let id = |step: Option<&PlannedStep>| step.map(|s| s.remediation.to_string());
+        (id(plan.next()), id(plan.for_people()), plan)
+    };
+    let (person, agent) = (Some("renew_driver".to_owned()), Some("look_at_disk".to_owned()));
+    let (next, asked, plan) = of(0.6, 0.1, &[]);
+    assert_eq!((next, asked), (None, person.clone()));
+    assert_eq!(names(&plan), ["renew_driver", "look_at_disk"]);
+    let held = &plan.steps[1];
+    assert!(!held.allowed && held.reason.starts_with("a person does renew_driver first (42 %"));
+    // Worth about as much: the agent costs nobody's time.
+    let (next, asked, _) = of(0.5, 0.3, &[]);
+    assert_eq!((next, asked), (agent.clone(), None));
+    // The person did it, or would not: the agent does what is left, as its chance has grown.
+    let (next, asked, _) = of(0.6, 0.1, &[(slug("renew_driver"), 1)]);
+    assert_eq!((next, asked), (agent, None));
+}
+
+#[test]
+fn what_hardly_helps_is_not_tried_and_nobody_is_asked_for_it() {
+    let cat = catalogue(
+        &[("a", &["disrupts", "safe", "by_hand"])],
+        vec![
+            remediation("disrupts", Risk::Disruptive, 5, RebootNeed::Never),
+            remediation("safe", Risk::Safe, 5, RebootNeed::Never),
+            remediation("by_hand", Risk::Guided, 5, RebootNeed::Never),
+        ],
+    );
+    let of = |share: f64| {
+        let causes =
+            [(Some("a"), share, Certainty::Possible), (None, 1.0 - share, Certainty::Likely)];
+        let plan = plan(&cat, &verdict(&causes), OsFamily::Linux, Risk::Disruptive, &[]);
+        let allowed: Vec<_> = plan.steps.iter().filter(|s| s.allowed).collect();
+        let allowed: Vec<_> = allowed.iter().map(|s| s.remediation.to_string()).collect();
+        (allowed, plan.for_people().is_some())
+    };
+    assert_eq!(of(0.1), (vec!["safe".to_owned(), "disrupts".to_owned()], false));
+    assert_eq!(of(0.05), (vec!["safe".to_owned()], false));
+    assert_eq!(of(0.021), (Vec::new(), false), "nothing, and nobody is asked either");
+}
+
 #[test]
 fn a_tried_version_is_not_tried_again_and_a_new_one_is() {
     let (mut cat, verdict) = sample();
@@ -221,6 +279,7 @@ proptest! {
         prop_assert!(may.windows(2).all(|w| w[0].chance / w[0].cost >= w[1].chance / w[1].cost));
         prop_assert!(plan.steps.iter().all(|s| (0.0..=1.0).contains(&s.chance) && s.cost >= 1.0));
         prop_assert!(may.iter().all(|s| s.risk <= allowed));
+        prop_assert!(plan.next().is_none() || plan.for_people().is_none());
         prop_assert!(plan.steps.iter().skip(may.len()).all(|s| !s.allowed), "allowed ones come first");
     }
 }

@@ -89,7 +89,8 @@ impl Verdict {
 }
 
 /// The causes a failure may have, with their shares before any evidence, likeliest first: of the
-/// binding that fits its context best, else what the code itself names.
+/// binding that fits its context best, else what the code itself names, as far as it fits the
+/// product.
 pub fn priors(
     cat: &Catalogue,
     key: &IncidentKey,
@@ -103,7 +104,7 @@ pub fn priors(
         .max_by_key(|b| (b.update_class.is_some(), b.operation.is_some()));
     let mut shares = match best {
         Some(binding) => binding.causes.clone(),
-        None => unbound(cat, key.code.as_ref()),
+        None => unbound(cat, key),
     };
     let sum: f64 = shares.iter().map(|(_, share)| share).sum();
     if sum > 1.0 - OTHER_AT_LEAST {
@@ -160,7 +161,7 @@ pub fn triage_by(
     }
     causes.sort_by(|a, b| {
         let named = (a.cause.is_none(), &a.cause).cmp(&(b.cause.is_none(), &b.cause));
-        b.share.total_cmp(&a.share).then(named)
+        level(b.share).total_cmp(&level(a.share)).then(named)
     });
     for (rank, cause) in causes.iter_mut().enumerate() {
         cause.certainty = certainty(cause, rank == 0, ratio);
@@ -179,7 +180,7 @@ pub fn probes_for<'a>(cat: &'a Catalogue, key: &IncidentKey, os: OsFamily) -> Ve
             *most = most.max(*share);
         }
     }
-    let fallback = if shares.is_empty() { unbound(cat, key.code.as_ref()) } else { Vec::new() };
+    let fallback = if shares.is_empty() { unbound(cat, key) } else { Vec::new() };
     for (cause, share) in &fallback {
         shares.insert(cause, *share);
     }
@@ -206,9 +207,18 @@ fn fits(binding: &Binding, key: &IncidentKey) -> bool {
         && binding.code == key.code
 }
 
-/// The causes that the code itself names, the first twice as likely as the second, and so on.
-fn unbound(cat: &Catalogue, code: Option<&FailureCode>) -> Vec<(Slug, f64)> {
-    let causes = code.and_then(|c| cat.codes.get(c)).map_or(&[][..], |entry| &entry.causes);
+/// What the code itself names, as far as it fits the product. The share of what does not goes to
+/// *other*: that another product's cause is out of the question makes none of the rest likelier.
+fn unbound(cat: &Catalogue, key: &IncidentKey) -> Vec<(Slug, f64)> {
+    let Some(code) = &key.code else { return Vec::new() };
+    let fits = |id: &Slug| cat.causes.get(id).is_none_or(|cause| cause.fits(key.product));
+    shares_of(cat, code).into_iter().filter(|(cause, _)| fits(cause)).collect()
+}
+
+/// The causes that a code itself names, of whatever product, the first twice as likely as the
+/// second, and so on.
+pub fn shares_of(cat: &Catalogue, code: &FailureCode) -> Vec<(Slug, f64)> {
+    let causes = cat.codes.get(code).map_or(&[][..], |entry| &entry.causes);
     let weights = || std::iter::successors(Some(1.0_f64), |w| Some(w / 2.0));
     let sum: f64 = weights().take(causes.len()).sum();
     causes.iter().cloned().zip(weights().map(|w| UNBOUND_SHARE * w / sum)).collect()
@@ -228,6 +238,13 @@ fn newest_answers<'a>(
         }
     }
     newest
+}
+
+/// A share as it is compared: without the last digits of a binary fraction. Two fifths are two fifths,
+/// whichever way they were worked out, and what is equal is ranked as equal.
+fn level(share: f64) -> f64 {
+    const STEPS: f64 = 1e9;
+    (share * STEPS).round() / STEPS
 }
 
 fn weigh(cause: &Cause, newest: &BTreeMap<&Slug, &Evidence>) -> Vec<Weighed> {
@@ -263,13 +280,15 @@ fn certainty(cause: &RankedCause, leads: bool, ratio: &dyn Fn(Strength) -> f64) 
     let has = |strength| cause.evidence.iter().any(|w| w.strength == strength);
     let decisive = has(Strength::Decisive);
     let against = own_ratio(&cause.evidence, ratio) <= ratio(Strength::StrongAgainst);
-    if has(Strength::DecisiveAgainst) && !decisive || against && cause.share < RULED_OUT_BELOW {
+    if has(Strength::DecisiveAgainst) && !decisive
+        || against && level(cause.share) < RULED_OUT_BELOW
+    {
         return Certainty::RuledOut;
     }
-    if decisive && leads && cause.share >= CONFIRMED_FROM && cause.cause.is_some() {
+    if decisive && leads && level(cause.share) >= CONFIRMED_FROM && cause.cause.is_some() {
         return Certainty::Confirmed;
     }
-    if cause.share >= LIKELY_FROM { Certainty::Likely } else { Certainty::Possible }
+    if level(cause.share) >= LIKELY_FROM { Certainty::Likely } else { Certainty::Possible }
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::knowledge::{Indication, Text};
+use crate::code::FailureCode;
+use crate::knowledge::{CodeEntry, Confidence, Indication, Retry, Text};
 use crate::probe::Question;
-use crate::report::{Operation, Product};
+use crate::report::{Kind, Operation, Product};
 use crate::time::Timestamp;
 use crate::update_class::UpdateClass;
 
@@ -47,6 +48,7 @@ fn catalogue(causes: &[(f64, Vec<(Strength, Strength)>)]) -> Catalogue {
             own_probe: None,
             remediations: Vec::new(),
             retries: Vec::new(),
+            products: Vec::new(),
             seeds: Vec::new(),
         };
         cat.causes.insert(id, cause);
@@ -95,6 +97,39 @@ fn any_evidence() -> impl Strategy<Value = Vec<Evidence>> {
     prop::collection::vec(one.prop_map(|(p, a, at)| seen(p, a, at)), 0..12)
 }
 
+/// What one product's failures are caused by is no cause of another's, and its share goes to *other*.
+#[test]
+fn a_code_leads_only_to_causes_of_its_product() {
+    let mut cat = catalogue(&[(0.5, Vec::new()), (0.3, Vec::new())]);
+    cat.bindings.clear();
+    let code: FailureCode = "0x80070003".parse().expect("a code");
+    let entry = CodeEntry {
+        code: code.clone(),
+        symbol: None,
+        area: "win32".into(),
+        kind: Kind::Failure,
+        confidence: Confidence::Official,
+        retry: Retry::Permanent,
+        meaning: Text::default(),
+        source: "expert".into(),
+        causes: vec![slug("c0"), slug("c1")],
+    };
+    cat.codes.insert(code.clone(), entry);
+    cat.causes.get_mut(&slug("c0")).expect("there").products = vec![Product::WindowsUpdate];
+    let of = |product| {
+        let key = IncidentKey { product, code: Some(code.clone()), ..key() };
+        let causes = triage(&cat, &key, None, &[]).causes;
+        let told = |c: RankedCause| (c.cause.map(|c| c.to_string()), level(c.share), c.certainty);
+        causes.into_iter().map(told).collect::<Vec<_>>()
+    };
+    let (c0, c1) = (Some("c0".to_owned()), Some("c1".to_owned()));
+    let (likely, possible) = (Certainty::Likely, Certainty::Possible);
+    // Two thirds of 0.6 and the rest are 0.4 alike: what has a name stands first, and both are likely.
+    let all = [(c0, 0.4, likely), (None, 0.4, likely), (c1.clone(), 0.2, possible)];
+    assert_eq!(of(Product::WindowsUpdate), all);
+    assert_eq!(of(Product::SystemRestore), [(None, 0.8, likely), (c1, 0.2, possible)]);
+}
+
 /// Two systemd units failed. The verdict of each shows its own unit's proof, whichever was seen last.
 #[test]
 fn evidence_about_another_subject_does_not_count() {
@@ -134,7 +169,7 @@ proptest! {
         prop_assert!((sum - 1.0).abs() < 1e-9, "{}", sum);
         prop_assert_eq!(verdict.causes.len(), causes.len() + 1);
         prop_assert!(share(&verdict, None) > 0.0);
-        prop_assert!(verdict.causes.windows(2).all(|w| w[0].share >= w[1].share));
+        prop_assert!(verdict.causes.windows(2).all(|w| level(w[0].share) >= level(w[1].share)));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct ExplainedCause {
     pub explanation: String,
     /// Its share before any evidence, 0 to 1, in the context it stands in.
     pub prior: Option<f64>,
+    /// The products whose failures it explains; empty for any.
+    pub products: Vec<Product>,
     /// How it is recognised, what tells most first.
     pub recognised_by: Vec<Recognition>,
     /// What can be done; what is never done stands last, with its reason.
@@ -108,6 +110,7 @@ pub(super) fn explained(
         name: cause.name.get(lang).to_owned(),
         explanation: cause.explanation.get(lang).to_owned(),
         prior,
+        products: cause.products.clone(),
         recognised_by,
         remediations,
     }

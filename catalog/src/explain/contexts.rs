@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::knowledge::{Binding, Catalogue, Lang};
-use fleetmend_core::report::{IncidentKey, Operation, Product};
+use fleetmend_core::report::{Operation, Product};
 use fleetmend_core::triage;
 use fleetmend_core::update_class::UpdateClass;
 use fleetmend_core::words::Slug;
@@ -75,18 +75,17 @@ pub(super) fn contexts(
         (class, wish.operation.is_some() && c.operation.is_none())
     });
     if contexts.is_empty() || wish.product.is_none() {
-        // A context that no binding names: the causes of the code itself.
-        let key = IncidentKey {
-            product: Product::Agent,
-            operation: Operation::Other,
-            code: Some(code.clone()),
-            subject: None,
-        };
-        let shares = triage::priors(cat, &key, None);
+        // A context that no binding names: the causes of the code itself, those of the product where
+        // one is asked for.
+        let product = wish.product;
+        let mut shares = triage::shares_of(cat, code);
+        shares.retain(|(id, _)| {
+            product.is_none_or(|of| cat.causes.get(id).is_none_or(|cause| cause.fits(of)))
+        });
         if !shares.is_empty() {
             let (other, causes) =
                 (other(&shares), causes(cat, &shares, os(wish.product), wish.lang));
-            let (product, operation, update_class) = (None, None, None);
+            let (operation, update_class) = (None, None);
             contexts.push(Context { product, operation, update_class, causes, other });
         }
     }

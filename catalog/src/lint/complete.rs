@@ -63,6 +63,24 @@ impl Lint<'_> {
                     format!("{id} waits while the cause is there: it would never run"),
                 );
             }
+            self.named_in_guide(&place, cause, r);
+        }
+    }
+
+    /// What a guide tells a person to order must be among the remediations of the cause: an order for
+    /// an incident takes only what its plan names.
+    fn named_in_guide(&mut self, place: &str, cause: &Cause, guide: &Remediation) {
+        let cat = self.cat;
+        let words = |text: &Text| {
+            let apart = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.';
+            let words = text.en.split(apart).map(|word| word.trim_matches('.').to_owned());
+            words.collect::<Vec<_>>()
+        };
+        for word in guide.guide.iter().flat_map(words) {
+            let named = word.parse::<Slug>().ok().and_then(|id| cat.remediations.get(&id));
+            if named.is_some_and(|r| r.is_automatic() && !cause.remediations.contains(&r.id)) {
+                self.say(place, format!("the guide of {} names {word}, and it does not", guide.id));
+            }
         }
     }
 
@@ -105,6 +123,7 @@ mod tests {
             "a remediation stands twice",
         ),
         ("blockers = [\"locked\"]", "blockers = [\"pending\"]", "it would never run"),
+        ("en = \"Look.\"", "en = \"Order clear.\"", "the guide of by_hand names clear"),
         ("risk = \"guided\"", "risk = \"refused\"", "a refusal says why not, and the better way"),
         (
             "risk = \"disruptive\"\nreboot = \"maybe\"",

@@ -127,6 +127,9 @@ impl Lint<'_> {
         }
         for (cause, share) in &binding.causes {
             self.has_cause(&place, cause);
+            if self.cat.causes.get(cause).is_some_and(|c| !c.fits(binding.product)) {
+                self.say(&place, format!("{cause} is no cause of {}", binding.product));
+            }
             if !(*share > 0.0 && *share <= 1.0) {
                 self.say(
                     &place,

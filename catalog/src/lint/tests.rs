@@ -126,6 +126,12 @@ fn the_small_catalogue_is_right() {
 
 /// (what is changed, into what, what the problem must say)
 const CHANGES: &[(&str, &str, &str)] = &[
+    // the products
+    (
+        "remediations = [\"configure\", \"by_hand\"]",
+        "products = [\"dnf\"]\nremediations = [\"configure\", \"by_hand\"]",
+        "interrupted is no cause of apt",
+    ),
     // the form
     ("kind = \"failure\"", "kind = \"broken\"", "unknown kind \"broken\""),
     ("area = \"apt\"", "aera = \"apt\"", "unknown field"),

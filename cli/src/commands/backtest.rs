@@ -7,6 +7,7 @@ use fleetmend_core::evidence::{Answer, Evidence};
 use fleetmend_core::host::OsFamily;
 use fleetmend_core::ids::EvidenceId;
 use fleetmend_core::knowledge::{Catalogue, Risk};
+use fleetmend_core::plan::Tried;
 use fleetmend_core::report::IncidentKey;
 use fleetmend_core::time::Timestamp;
 use fleetmend_core::update_class::UpdateClass;
@@ -34,11 +35,12 @@ struct Sent {
     incident: String,
     host: SentHost,
     os: OsFamily,
+    build: String,
     #[serde(flatten)]
     key: IncidentKey,
     update_class: Option<UpdateClass>,
     evidence: Vec<SentAnswer>,
-    tried: Vec<SentTried>,
+    tried: Vec<Tried>,
     judged: Judged,
     catalogue: String,
 }
@@ -54,13 +56,8 @@ struct SentAnswer {
     probe: Slug,
     subject: Option<String>,
     answer: Answer,
+    value: Option<String>,
     at: Timestamp,
-}
-
-#[derive(Debug, Deserialize)]
-struct SentTried {
-    remediation: Slug,
-    version: u32,
 }
 
 /// Runs the command.
@@ -97,15 +94,16 @@ fn case(sent: Sent) -> Case {
         subject: e.subject,
         answer: e.answer,
         proof: String::new(),
-        value: None,
+        value: e.value,
         at: e.at,
     });
     Case {
         key: sent.key,
         update_class: sent.update_class,
         os: sent.os,
+        build: sent.build,
         evidence: evidence.collect(),
-        tried: sent.tried.into_iter().map(|t| (t.remediation, t.version)).collect(),
+        tried: sent.tried,
     }
 }
 

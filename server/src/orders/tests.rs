@@ -116,6 +116,38 @@ fn what_restarts_is_chosen_only_where_restarts_are_allowed() {
     }
 }
 
+/// An agent does not begin with what hardly helps while a person has the remedy; by its name it may be
+/// ordered, and it is the agent's turn when the person has done or declined his.
+#[test]
+fn a_persons_work_goes_first_where_it_is_worth_far_more() {
+    let mut case = case(|_| {});
+    case.host.facts.os = OsFamily::Windows;
+    case.detail.incident.key = IncidentKey {
+        product: Product::Upgrade,
+        operation: Operation::Upgrade,
+        code: "0x8007000D".parse().ok(),
+        subject: None,
+    };
+    let anytime =
+        |named| Bounds { reboot: RebootPolicy::Anytime, ..bounds(named, Risk::Disruptive) };
+    let refused = case.choose(&anytime(None)).expect_err("a person's").to_string();
+    assert!(refused.contains("a person does redownload_media first"), "{refused}");
+    let plan = case.plan(Risk::Disruptive, RebootPolicy::Anytime);
+    assert_eq!(plan.for_people().map(|s| s.remediation.as_str()), Some("redownload_media"));
+    let named = case.choose(&anytime(Some("dism_restorehealth"))).expect("somebody's decision");
+    assert_eq!(named.step.remediation.as_str(), "dism_restorehealth");
+    let media: Slug = "redownload_media".parse().expect("a slug");
+    let declined = fleetmend_core::plan::Tried {
+        version: case.catalogue.remediations[&media].version,
+        remediation: media,
+        cause: "media_corrupt".parse().expect("a slug"),
+        known: Vec::new(),
+    };
+    case.tried.push(declined);
+    let next = case.choose(&anytime(None)).expect("the agent's turn");
+    assert_eq!(next.step.remediation.as_str(), "dism_restorehealth");
+}
+
 #[test]
 fn bounds_and_names_are_kept_to() {
     let case = case(|_| {});

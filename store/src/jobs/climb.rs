@@ -37,6 +37,9 @@ statements! {
         WHERE j.incident_id = $1 AND a.task = 'remediate' AND a.ended_ms IS NOT NULL AND a.remediation <> '' \
         AND a.state IN ('fixed', 'unverified', 'failed', 'rolled_back', 'timed_out', 'unknown', 'not_applicable') \
         ORDER BY a.offered_ms LIMIT 200";
+    /// What people did about an incident, or declined to do: it holds nothing back any more.
+    TRIED_BY_PEOPLE = "SELECT remediation, version, cause FROM guided_task WHERE incident_id = $1 AND ended_ms IS NOT NULL \
+        ORDER BY created_ms, id LIMIT 200";
     STILL = "SELECT plan_wanted FROM job WHERE id = $1 AND attempt = $2 AND ended_ms IS NULL";
     CHOOSE = "UPDATE job SET cause = $2, remediation = $3, version = $4, digest = $5, evidence_ids = $6, known = $7, own_probe = $8, \
         steps_ms = $9, not_before_ms = $10, news_ms = $11, detail = $12, plan_wanted = FALSE, \
@@ -134,7 +137,14 @@ impl Db {
                 known,
             })
         };
-        rows.into_iter().map(one).collect()
+        let by_people: Vec<(String, i64, String)> = on_read!(self, |c| {
+            sqlx::query_as(TRIED_BY_PEOPLE).bind(incident.0).fetch_all(c).await
+        })?;
+        // Nothing is kept of what was known then: one stands for ever. Those of jobs stand last.
+        let of_people = |(remediation, version, cause): (String, i64, String)| {
+            one((remediation, version, cause, String::new(), String::new()))
+        };
+        by_people.into_iter().map(of_people).chain(rows.into_iter().map(&one)).collect()
     }
 
     /// Sets what a job tries next, where it still waits for that after try `after`; `known_after` is

@@ -64,6 +64,16 @@ contract! {
         assert_eq!(again, Some(GuidedTaskId(id(702))));
     }
 
+    async fn what_people_did_or_declined_counts_as_tried(db) {
+        let (_, incident) = broken_host(db).await;
+        let task = db.open_guided_task(&new(700, incident), false, "server", at(2)).await.expect("asks").expect("new");
+        assert_eq!(db.tried_in(incident).await.expect("reads"), [], "not yet");
+        db.drop_guided_task(task, "not worth it", "user ann", at(3)).await.expect("drops");
+        let tried = db.tried_in(incident).await.expect("reads");
+        assert_eq!((tried[0].remediation.as_str(), tried[0].version, tried.len()), ("apt.free_space", 2, 1));
+        assert_eq!((tried[0].cause.as_str(), tried[0].known.len()), ("apt.disk_full", 0), "it stands for ever");
+    }
+
     async fn work_ends_with_its_incident_and_lists_are_filtered_and_paged(db) {
         let (host, first) = broken_host(db).await;
         send(db, host, [fails(failure(101, "apt.lock_held", None, at(1)))], at(1)).await;

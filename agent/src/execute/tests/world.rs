@@ -301,6 +301,7 @@ fn catalogue(change: impl FnOnce(&mut Remediation)) -> Catalogue {
         own_probe: Some(slug("test.fault")),
         remediations: vec![remediation.id.clone()],
         retries: Vec::new(),
+        products: Vec::new(),
         seeds: Vec::new(),
     };
     let other = Cause { id: slug("test.other"), remediations: Vec::new(), ..cause.clone() };

@@ -161,7 +161,7 @@ impl Page {
             self.put(2, &format!("{share} {}  [{}]", cause.name, cause.id));
             // The likeliest cause is told whole; the others by their names, unless all is asked for.
             if rank == 0 || self.full {
-                self.cause(cause);
+                self.cause(cause, context.product.is_none());
             } else if let Some(first) = cause.remediations.first() {
                 self.put(7, &format!("→ {}: {}", first.id, first.name));
             }
@@ -173,9 +173,14 @@ impl Page {
         self.put(2, &format!("{} {}", percent(context.other), self.s("other")));
     }
 
-    fn cause(&mut self, cause: &ExplainedCause) {
+    /// A cause; which products it is of is told where none is named above it.
+    fn cause(&mut self, cause: &ExplainedCause, of: bool) {
         if !cause.explanation.is_empty() {
             self.put(7, &cause.explanation);
+        }
+        if of && !cause.products.is_empty() {
+            let names: Vec<_> = cause.products.iter().map(|p| self.word("product", *p)).collect();
+            self.put(7, &self.s("only_in").replace("{0}", &names.join(", ")));
         }
         for seen in &cause.recognised_by {
             let yes = self.word("strength", seen.yes);
@@ -220,7 +225,7 @@ impl Page {
 
     fn cause_topic(&mut self, told: &CauseTopic) {
         self.put(0, &format!("{}  [{}]", told.cause.name, told.cause.id));
-        self.cause(&told.cause);
+        self.cause(&told.cause, true);
         self.gap();
         self.put(0, &self.s("occurs"));
         let most = if self.full { usize::MAX } else { SHOWN * 2 };

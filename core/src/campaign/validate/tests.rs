@@ -53,6 +53,7 @@ fn cause(id: &str, remediations: &[&str]) -> Cause {
         own_probe: None,
         remediations: remediations.iter().map(|id| slug(id)).collect(),
         retries: Vec::new(),
+        products: Vec::new(),
         seeds: Vec::new(),
     }
 }

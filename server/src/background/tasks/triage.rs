@@ -86,7 +86,9 @@ impl Triage {
         if at_work || !case.detail.incident.state.is_open() {
             return Ok(());
         }
-        let plan = case.plan(Risk::Dangerous, RebootPolicy::Anytime);
+        // What is dangerous needs two persons: an agent never does it by itself.
+        let ceiling = case.host.ceiling.parse().unwrap_or(Risk::Disruptive);
+        let plan = case.plan(ceiling.min(Risk::Disruptive), RebootPolicy::Anytime);
         orders::ask_people(&self.db, &plan, incident, &*self.clock, "server").await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use fleetmend_core::evidence::Evidence;
 use fleetmend_core::incident::IncidentState;
 use fleetmend_core::limits;
 use fleetmend_core::words::Slug;
-use fleetmend_store::{Incident, IncidentFilter, JobFilter, Page, PageRequest};
+use fleetmend_store::{Incident, IncidentFilter, Page, PageRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -44,6 +44,8 @@ pub(crate) struct BacktestView {
     pub(crate) host: HostRef,
     /// windows or linux.
     pub(crate) os: &'static str,
+    /// Its build.
+    pub(crate) build: String,
     /// What fails.
     pub(crate) product: &'static str,
     /// While doing what.
@@ -75,6 +77,8 @@ pub(crate) struct AnswerView {
     pub(crate) subject: Option<String>,
     /// yes, no or unknown.
     pub(crate) answer: &'static str,
+    /// What it found, where remediations use it.
+    pub(crate) value: Option<String>,
     /// When it was seen.
     pub(crate) at: Time,
 }
@@ -86,6 +90,10 @@ pub(crate) struct TriedView {
     pub(crate) remediation: String,
     /// Its version.
     pub(crate) version: u32,
+    /// The cause it was tried against.
+    pub(crate) cause: String,
+    /// What was known of the cause, before and after: answers by probe. Empty where nothing was kept.
+    pub(crate) known: Vec<BTreeMap<String, String>>,
 }
 
 /// What a catalogue makes of an incident.
@@ -121,7 +129,7 @@ pub(crate) async fn list(call: Call) -> Answer {
     .await
 }
 
-type Known = (fleetmend_core::host::OsFamily, Vec<Evidence>);
+type Known = (fleetmend_core::host::OsFamily, String, Vec<Evidence>);
 
 async fn case(
     call: &Call,
@@ -130,18 +138,17 @@ async fn case(
 ) -> Result<Case, Problem> {
     if !hosts.contains_key(&incident.host) {
         let host = super::hosts::find(call, incident.host).await?;
-        hosts.insert(host.id, (host.facts.os, call.db().evidence(host.id).await?));
+        let evidence = call.db().evidence(host.id).await?;
+        hosts.insert(host.id, (host.facts.os, host.facts.os_build, evidence));
     }
     let known = hosts.get(&incident.host).ok_or_else(|| Problem::internal("the host was read"))?;
-    let jobs = JobFilter { incident: Some(incident.id), ..JobFilter::default() };
-    let jobs = call.db().jobs(&jobs, &PageRequest::first(50)).await?.items;
-    let tried = jobs.iter().filter(|job| job.state.is_final() && job.state.has_begun());
     Ok(Case {
         key: incident.key.clone(),
         update_class: incident.update_class,
         os: known.0,
-        evidence: known.1.clone(),
-        tried: tried.map(|job| (job.remediation.clone(), job.version)).collect(),
+        build: known.1.clone(),
+        evidence: known.2.clone(),
+        tried: call.db().tried_in(incident.id).await?,
     })
 }
 
@@ -155,6 +162,7 @@ fn view(call: &Call, incident: Incident, case: Case, judged: Judged) -> Backtest
             simulated: incident.simulated,
         },
         os: case.os.as_str(),
+        build: case.build,
         product: case.key.product.as_str(),
         operation: case.key.operation.as_str(),
         code: case.key.code.map(|code| code.to_string()),
@@ -168,13 +176,19 @@ fn view(call: &Call, incident: Incident, case: Case, judged: Judged) -> Backtest
                 probe: e.probe.to_string(),
                 subject: e.subject,
                 answer: e.answer.as_str(),
+                value: e.value,
                 at: time(e.at),
             })
             .collect(),
         tried: case
             .tried
             .into_iter()
-            .map(|(remediation, version)| TriedView { remediation: name(remediation), version })
+            .map(|tried| TriedView {
+                remediation: name(tried.remediation),
+                version: tried.version,
+                cause: name(tried.cause),
+                known: tried.known.iter().map(|known| known.answers().clone()).collect(),
+            })
             .collect(),
         judged: JudgedView {
             cause: judged.cause.map(name),
