@@ -92,7 +92,6 @@ const HOLDS: &[(&str, &[&str])] = &[
 /// Codes whose first remedy is not reached, and why.
 const NOT_REACHED: &[(&str, &str)] = &[
     ("0x8004DE40", "another program's: no matter of updates and backups"),
-    ("0x8007010B", "the named source is in the command: review_command, then dism_with_source"),
     ("0x800F0954", "provide_source sets that very policy"),
     ("0x8024002E", "check_group_policy looks at the same policies"),
     ("0x81000030", "rights on the place to restore to: check_acl_from_cbs_log, by a person"),

@@ -11,7 +11,7 @@ use crate::host::{OsFamily, UpdateAuthority};
 use crate::overdue::OverdueKind;
 use crate::probe::Question;
 use crate::report::{IncidentKey, Kind, Operation, Product};
-use crate::step::{Step, Undo};
+use crate::step::{Action, Step, Undo, is_build};
 use crate::update_class::UpdateClass;
 use crate::words;
 use crate::words::Slug;
@@ -403,6 +403,17 @@ impl Remediation {
     pub fn is_automatic(&self) -> bool {
         !self.steps.is_empty()
             && matches!(self.risk, Risk::Safe | Risk::Disruptive | Risk::Dangerous)
+    }
+
+    /// Whether nothing of it does anything on a build: the programs that it runs are there on others
+    /// only. Of an unknown build (an empty one) that is not said.
+    pub fn is_idle_on(&self, build: &str) -> bool {
+        let idle = |action: &Action| {
+            let Action::ToolRun { tool, .. } = action else { return false };
+            let builds = tool.builds();
+            !builds.is_empty() && !builds.iter().any(|known| is_build(build, known))
+        };
+        !build.is_empty() && !self.steps.is_empty() && self.steps.iter().all(|s| idle(&s.action))
     }
 
     /// SHA-256 over the canonical JSON of all of it, in lower-case hex: what an order binds.

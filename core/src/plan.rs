@@ -21,10 +21,10 @@ const CURES_UNPROVEN: f64 = 0.5;
 const AGAIN: usize = 2;
 /// Causes with a smaller share are not planned for.
 const SHARE_AT_LEAST: f64 = 0.02;
-/// What interrupts work is not done by itself for a smaller chance than this, and nobody is asked.
-const CHANCE_AT_LEAST: f64 = 0.05;
-/// What is safe is not done by itself for a smaller chance than this.
-const CHANCE_IF_SAFE: f64 = 0.02;
+/// Nothing is done by itself for a smaller chance than this.
+const CHANCE_AT_LEAST: f64 = 0.02;
+/// Nobody is asked for a smaller chance than this.
+const ASKED_AT_LEAST: f64 = 0.05;
 /// An agent does not begin while a person's remediation is worth more than this many times what the
 /// agent's is. Shares and cures are estimates: twice as much is more than they may be wrong.
 const PERSON_FIRST: f64 = 2.0;
@@ -86,7 +86,7 @@ pub struct Tried {
 pub struct Ask<'a> {
     /// The host's system.
     pub os: OsFamily,
-    /// Its build, by which efficacy is counted.
+    /// Its build: by it efficacy is counted, and what does nothing there is left out. Empty: unknown.
     pub build: &'a str,
     /// The highest risk allowed.
     pub allowed: Risk,
@@ -115,7 +115,7 @@ impl Plan {
         if self.next().is_some() {
             return None;
         }
-        let worth_it = |s: &&PlannedStep| s.risk == Risk::Guided && s.chance >= CHANCE_AT_LEAST;
+        let worth_it = |s: &&PlannedStep| s.risk == Risk::Guided && s.chance >= ASKED_AT_LEAST;
         let guided = || self.steps.iter().filter(worth_it);
         guided().find(|s| !s.tried).or_else(|| guided().next())
     }
@@ -379,8 +379,10 @@ fn judge(r: &Remediation, step: &PlannedStep, ask: &Ask<'_>) -> (bool, String) {
         let restarts = if r.reboot == RebootNeed::Always { "restarts" } else { "may restart" };
         return (false, format!("it {restarts} the host, and no restart is allowed here"));
     }
-    let least = if r.risk == Risk::Safe { CHANCE_IF_SAFE } else { CHANCE_AT_LEAST };
-    if step.chance < least {
+    if r.is_idle_on(ask.build) {
+        return (false, format!("it does nothing on build {}", ask.build));
+    }
+    if step.chance < CHANCE_AT_LEAST {
         return (
             false,
             format!("a chance of {chance:.0} % against {cause} is too small to try it"),

@@ -227,9 +227,41 @@ fn what_hardly_helps_is_not_tried_and_nobody_is_asked_for_it() {
         let allowed: Vec<_> = allowed.iter().map(|s| s.remediation.to_string()).collect();
         (allowed, plan.for_people().is_some())
     };
-    assert_eq!(of(0.1), (vec!["safe".to_owned(), "disrupts".to_owned()], false));
-    assert_eq!(of(0.05), (vec!["safe".to_owned()], false));
+    assert_eq!(of(0.05), (vec!["safe".to_owned(), "disrupts".to_owned()], false));
     assert_eq!(of(0.021), (Vec::new(), false), "nothing, and nobody is asked either");
+}
+
+#[test]
+fn what_does_nothing_on_a_build_is_not_ordered_there() {
+    let dism = |tool| Step {
+        action: Action::ToolRun { tool, value_from: None },
+        timeout_s: 60,
+        always: false,
+    };
+    let mut repair = remediation("repair", Risk::Disruptive, 60, RebootNeed::Never);
+    repair.steps = vec![dism(Tool::DismRestoreHealth), dism(Tool::DismScanHealth)];
+    assert!(repair.is_idle_on("6.1.7601.24546") && !repair.is_idle_on("10.0.19045.3803"));
+    assert!(!repair.is_idle_on(""), "an unknown build is no reason");
+    let cat = catalogue(&[("a", &["repair"])], vec![repair.clone()]);
+    let verdict = verdict(&[(Some("a"), 0.8, Certainty::Likely), (None, 0.2, Certainty::Possible)]);
+    let none = Efficacy::default();
+    let next = |build| {
+        let ask = Ask {
+            os: OsFamily::Linux,
+            build,
+            allowed: Risk::Disruptive,
+            restarts: true,
+            subject: None,
+            evidence: &[],
+            tried: &[],
+            efficacy: &none,
+        };
+        plan_for(&cat, &verdict, &ask).next().is_some()
+    };
+    assert!(next("10.0.19045.3803") && !next("6.1.7601.24546"));
+    // A step that does something there is enough.
+    repair.steps.push(dism(Tool::AptClean));
+    assert!(!repair.is_idle_on("6.1.7601.24546"));
 }
 
 #[test]

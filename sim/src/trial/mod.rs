@@ -399,12 +399,12 @@ fn is_curable(
     evidence: &[Evidence],
 ) -> bool {
     let os = host.persona().os;
+    let build = host.persona().build;
     let faults = host.faults();
     let may = |id: &&fleetmend_core::words::Slug| {
-        catalogue
-            .remediations
-            .get(*id)
-            .is_some_and(|r| r.os == os && r.is_automatic() && r.risk <= RISK)
+        catalogue.remediations.get(*id).is_some_and(|r| {
+            r.os == os && r.is_automatic() && r.risk <= RISK && !r.is_idle_on(build)
+        })
     };
     let of = |cause: &fleetmend_core::words::Slug| {
         let cause = catalogue.causes.get(cause);
