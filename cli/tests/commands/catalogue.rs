@@ -62,11 +62,11 @@ fn a_backtest_judges_here_what_the_server_knows() {
         json!({
             "incident": format!("01990000-0000-7000-8000-00000000000{n}"),
             "host": { "id": "h", "name": format!("web-{n}"), "simulated": false },
-            "os": "linux", "product": "apt", "operation": "install",
+            "os": "linux", "build": "12", "product": "apt", "operation": "install",
             "code": "apt.dpkg_interrupted", "subject": null, "update_class": null,
             "evidence": [{
                 "id": "01990000-0000-7000-8000-0000000000aa", "probe": "dpkg_interrupted",
-                "subject": null, "answer": answer, "at": "2026-11-22T12:00:00.000Z",
+                "subject": null, "answer": answer, "value": null, "at": "2026-11-22T12:00:00.000Z",
             }],
             "tried": [],
             "judged": { "cause": "apt_lock_held", "certainty": "likely", "next": null },

@@ -53,6 +53,7 @@ fn every_row_says_how_its_fault_is_seen() {
     }
     let known = [
         "chkdsk_scan",
+        "dism_cleanup_store.superseded",
         "exclude_update_folders_briefly",
         "rescan_updates",
         "reset_txf_log",
