@@ -122,6 +122,7 @@ fn what_restarts_is_chosen_only_where_restarts_are_allowed() {
 fn a_persons_work_goes_first_where_it_is_worth_far_more() {
     let mut case = case(|_| {});
     case.host.facts.os = OsFamily::Windows;
+    "10.0.19045.3803".clone_into(&mut case.host.facts.os_build);
     case.detail.incident.key = IncidentKey {
         product: Product::Upgrade,
         operation: Operation::Upgrade,
