@@ -113,6 +113,9 @@ impl Page {
         if let Some(retry) = known.retry {
             self.put(0, &self.word("retry", retry));
         }
+        if known.contexts.is_empty() && known.retry.is_some() {
+            self.put(0, &self.s("no_cause"));
+        }
         if !self.full && wish.product.is_none() && known.contexts.len() >= OVERVIEW_FROM {
             self.overview(known);
         } else {
