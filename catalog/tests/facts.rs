@@ -1,11 +1,11 @@
 //! The catalogue against the facts that it was made from. They stand beside the repository; where they
 //! are absent the tests say so and pass.
 
-use std::path::Path;
+mod shared;
 
 use fleetmend_catalog::builtin;
 use fleetmend_core::knowledge::Risk;
-use serde_json::Value;
+use shared::facts;
 
 /// Never *safe*, whatever the vocabulary calls them (design §7).
 const NEVER_SAFE: &[&str] = &[
@@ -15,15 +15,6 @@ const NEVER_SAFE: &[&str] = &[
     "free_disk_space",
     "delete_oldest_shadow",
 ];
-
-fn facts(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
-    let Ok(bytes) = std::fs::read(&path) else {
-        eprintln!("skipped: {} is absent", path.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&bytes).expect("JSON"))
-}
 
 #[test]
 fn every_code_of_the_facts_has_its_meaning_in_both_languages() {

@@ -2,6 +2,8 @@
 //! first remedy of each code reachable from that code. The facts stand beside the repository; where they
 //! are absent the tests say so and pass. `docs/seeds.md` tells people the same.
 
+mod shared;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -9,7 +11,7 @@ use fleetmend_catalog::builtin;
 use fleetmend_core::code::FailureCode;
 use fleetmend_core::knowledge::{Cause, Retry, Risk};
 use fleetmend_core::report::Kind;
-use serde_json::Value;
+use shared::facts;
 
 /// Looks (`read_only`) that probes ask under other names.
 const ASKED_BY_PROBES: &[(&str, &[&str])] = &[
@@ -102,15 +104,6 @@ const STAYS: &[(&str, &str)] = &[(
     "0x8078011E",
     "what holds the EFI partition is often there again after the restart: not only a restart helps",
 )];
-
-fn facts(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(name);
-    let Ok(bytes) = std::fs::read(&path) else {
-        eprintln!("skipped: {} is absent", path.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&bytes).expect("JSON"))
-}
 
 /// The kinds of remediation of a name: a variant has a dot in its id.
 fn risks(name: &str) -> Vec<Risk> {

@@ -1,6 +1,7 @@
 //! The system programs that a step may run, with their one form of arguments each.
 
 use super::Undo;
+use super::is_build;
 use crate::host::OsFamily;
 use crate::knowledge::{Lang, NetworkCost};
 use crate::words;
@@ -306,6 +307,11 @@ impl Tool {
             | Self::BorgCheck
             | Self::FsutilResetTransactions => &[],
         }
+    }
+
+    /// Whether it does anything on a build.
+    pub fn is_on(self, build: &str) -> bool {
+        self.builds().is_empty() || self.builds().iter().any(|known| is_build(build, known))
     }
 
     /// What a person does in its place on builds that have not got it; `None` where nothing is needed

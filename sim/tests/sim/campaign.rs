@@ -149,6 +149,7 @@ async fn over_a_fleet(count: usize, patience: Duration) {
             break campaign;
         }
         assert!(begun.elapsed() < patience, "not all hosts have told of their failure");
+        // Hosts tell when they like; nobody says when the last one has.
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     eprintln!("all {count} hosts have told of their failure after {:.1?}", begun.elapsed());
@@ -163,6 +164,7 @@ async fn over_a_fleet(count: usize, patience: Duration) {
         let stands = shared.db.campaign(campaign.id).await.expect("read").expect("there");
         assert!(begun.elapsed() < patience, "{seen:?} {:?}", stands.waiting_for);
         assert_eq!(snapshot.state.as_str(), "running", "{}", stands.state_reason);
+        // Between two looks: the limits are checked as often as the database can be asked.
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let mut by_name = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! `tool.run` and `backup.run`: a system program in its one fixed form, by its absolute path.
 
 use fleetmend_core::knowledge::Lang;
-use fleetmend_core::step::{Action, Step, Tool, is_build};
+use fleetmend_core::step::{Action, Step, Tool};
 use fleetmend_core::words::Slug;
 
 use super::as_unit::{AsUnit, as_unit};
@@ -89,10 +89,8 @@ fn passed_over(tool: Tool, bench: &Bench<'_>) -> Result<Option<String>, StepErro
 }
 
 fn not_there(tool: Tool, build: &str) -> Option<String> {
-    let builds = tool.builds();
-    let there = builds.is_empty() || builds.iter().any(|known| is_build(build, known));
     let instead = tool.instead(Lang::En).map(|words| format!(". {words}")).unwrap_or_default();
-    (!there).then(|| format!("{tool} does nothing on build {build}{instead}"))
+    (!tool.is_on(build)).then(|| format!("{tool} does nothing on build {build}{instead}"))
 }
 
 fn judge(call: &Call, exit: &Exit, bench: &Bench<'_>) -> Result<Applied, StepError> {
