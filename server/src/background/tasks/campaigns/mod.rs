@@ -1,30 +1,27 @@
 //! Carries campaigns on: how each stands in, what the core's `advance` decides out, applied in one
 //! transaction that is bound to what was looked at. The same after a crash: nothing is kept here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod look;
+mod work;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use fleetmend_core::campaign::{
-    CampaignState, Decisions, HostStanding, Membership, Schedule, Snapshot, Zone, advance,
-};
-use fleetmend_core::ids::{CampaignId, HostId, JobId};
-use fleetmend_core::limits;
-use fleetmend_core::order::Task;
+use fleetmend_core::campaign::{CampaignState, Decisions, Membership, Schedule, Snapshot};
+use fleetmend_core::ids::{CampaignId, HostId};
 use fleetmend_core::reason::joined;
 use fleetmend_core::time::Timestamp;
-use fleetmend_store::{
-    Applied, Campaign, CampaignLook, JobTerms, LeftOut, Member, NewJob, NextStep, NextWork,
-    Selection, StoreError, Undoable,
-};
+use fleetmend_store::{Applied, Campaign, CampaignLook, NextStep, NextWork, Selection, StoreError};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use self::look::{awaits_clocks, expected, is_idle, moved, same_look};
+use self::work::{Tasks, Untold};
 use crate::background::{BackgroundTask, Outcome, Status};
-use crate::campaigns::{self, Work};
+use crate::campaigns;
 use crate::events::Event;
-use crate::orders::{Case, steps_time};
+use crate::metrics;
 use crate::state::Shared;
-use crate::{entropy, metrics};
 
 /// Campaigns looked at in one activation.
 const PORTION: u32 = 100;
@@ -52,13 +49,6 @@ pub struct Campaigns {
     /// Whether what was chosen for a host that has not begun costs the network: the causes of its failure
     /// tell of it only what may be. Nothing is lost with it: it is chosen again.
     costs: HashMap<(CampaignId, HostId), bool>,
-}
-
-/// Since when a host has not told what is needed, and when it is looked at again.
-#[derive(Debug, Clone, Copy)]
-struct Untold {
-    since: Timestamp,
-    again: Timestamp,
 }
 
 impl Campaigns {
@@ -253,143 +243,6 @@ impl Campaigns {
         campaigns::select(&self.shared, &campaign.definition, Some(campaign.id), now).await
     }
 
-    /// What happens next, with the jobs that are made for it. Where what was chosen for a host costs the
-    /// network otherwise than its cause lets expect, it is decided again with what is known now.
-    async fn decide(
-        &mut self,
-        campaign: &Campaign,
-        snapshot: &mut Snapshot,
-        now: Timestamp,
-    ) -> Result<(Decisions, Tasks), StoreError> {
-        let (mut tasks, mut asked) = (Tasks::default(), HashSet::new());
-        loop {
-            let decisions = advance(snapshot, now);
-            let left = limits::CAMPAIGN_STEP_JOBS - asked.len();
-            let hosts = decisions.start.iter().copied().filter(|host| !asked.contains(host));
-            let hosts: Vec<HostId> = hosts.take(left).collect();
-            asked.extend(hosts.iter().copied());
-            let first = tasks.jobs.len();
-            self.work(campaign, hosts, &mut tasks, now).await?;
-            let mut differs = false;
-            for job in &tasks.jobs[first..] {
-                let what = NextWork::Remediation(job.remediation.as_str());
-                let costs = campaigns::costs_network(self.shared.catalogue, what);
-                self.costs.insert((campaign.id, job.host), costs);
-                for host in snapshot.hosts.iter_mut().filter(|host| host.host == job.host) {
-                    differs |= host.network != costs;
-                    host.network = costs;
-                }
-            }
-            if !differs {
-                let begin: HashSet<HostId> = decisions.start.iter().copied().collect();
-                tasks.jobs.retain(|job| begin.contains(&job.host));
-                return Ok((decisions, tasks));
-            }
-        }
-    }
-
-    /// A job for each host that is to be started, or why it has none, now or ever.
-    async fn work(
-        &mut self,
-        campaign: &Campaign,
-        hosts: Vec<HostId>,
-        tasks: &mut Tasks,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if hosts.is_empty() {
-            return Ok(());
-        }
-        let expires = campaign.expires.unwrap_or_else(|| now.after(limits::ORDER_LIFE));
-        let undo: BTreeMap<HostId, Undoable> = match campaign.undoes {
-            Some(undone) => {
-                let tries = self.shared.db.campaign_undo_set(undone, now).await?;
-                campaigns::undo_next(self.shared.catalogue, tries)
-            }
-            None => BTreeMap::new(),
-        };
-        let incidents = self.shared.db.campaign_incidents(campaign, &hosts).await?;
-        let allowed = campaigns::allowed(self.shared.catalogue, campaign);
-        for host in hosts {
-            let id = entropy::id(JobId::at, &*self.shared.clock);
-            let work = match (campaign.undoes, incidents.get(&host)) {
-                (Some(_), _) => self.undo(undo.get(&host), campaign, (id, expires, now)),
-                (None, Some(incident)) => {
-                    match Case::read(&self.shared.db, self.shared.catalogue, *incident).await? {
-                        Some(case) => campaigns::work_for(
-                            &case,
-                            &campaign.definition,
-                            &allowed,
-                            (id, expires, now),
-                        ),
-                        None => passed("its failure is not known any more"),
-                    }
-                }
-                // Taken out, or started by another planner, since it was looked at.
-                (None, None) => continue,
-            };
-            match work {
-                Work::Job(job) => tasks.jobs.push(*job),
-                Work::PassedOver { why } => tasks.left_out.push(LeftOut { host, reason: why }),
-                Work::Later { why } => {
-                    let again = now.after(limits::EVIDENCE_LOOK);
-                    let key = (campaign.id, host);
-                    let since = match self.untold.get(&key) {
-                        Some(untold) => untold.since,
-                        // From before a restart, or now.
-                        None => self.shared.db.untold_since(campaign, host).await?.unwrap_or(now),
-                    };
-                    let untold = self.untold.entry(key).or_insert(Untold { since, again });
-                    untold.again = again;
-                    let waits = LeftOut { host, reason: why };
-                    if now.since(untold.since) < limits::EVIDENCE_WAIT {
-                        tasks.later.push(waits);
-                    } else {
-                        self.untold.remove(&key);
-                        tasks.left_out.push(waits);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The job that takes back what another did.
-    fn undo(
-        &self,
-        undoable: Option<&Undoable>,
-        campaign: &Campaign,
-        (id, expires, now): (JobId, Timestamp, Timestamp),
-    ) -> Work {
-        let Some(undone) = undoable else {
-            return passed("nothing can be taken back on it any more");
-        };
-        let entry = self.shared.catalogue.remediations.get(&undone.remediation);
-        let entry = entry.filter(|entry| entry.version == undone.version);
-        Work::Job(Box::new(NewJob {
-            id,
-            host: undone.host,
-            incident: undone.incident,
-            cause: undone.cause.clone(),
-            remediation: undone.remediation.clone(),
-            version: undone.version,
-            digest: undone.digest.clone(),
-            evidence: Vec::new(),
-            steps_time: entry.map_or(limits::ORDER_LIFE, steps_time),
-            verify_within: limits::VERIFY_WITHIN,
-            not_before: now,
-            expires: now.after(limits::ORDER_LIFE).min(expires),
-            reason: campaign.definition.reason.clone(),
-            terms: JobTerms {
-                task: Task::Undo { job: undone.job, attempt: undone.attempt },
-                max_risk: campaign.definition.max_risk,
-                reboot: campaign.definition.reboot,
-                max_deferrals: campaign.definition.restart.deferrals,
-                notice_seconds: campaign.definition.restart.seconds(),
-                ..JobTerms::default()
-            },
-        }))
-    }
-
     fn tell(&self, campaign: &Campaign, decisions: &Decisions, applied: &Applied) {
         let shared = &self.shared;
         if let Some(transition) = &decisions.transition {
@@ -416,15 +269,6 @@ impl Campaigns {
     }
 }
 
-/// What becomes of the hosts that are to be started.
-#[derive(Debug, Default)]
-struct Tasks {
-    jobs: Vec<NewJob>,
-    left_out: Vec<LeftOut>,
-    /// Not now: looked at again later.
-    later: Vec<LeftOut>,
-}
-
 #[async_trait::async_trait]
 impl BackgroundTask for Campaigns {
     fn name(&self) -> &'static str {
@@ -439,78 +283,4 @@ impl BackgroundTask for Campaigns {
         self.last = Some(Instant::now());
         status
     }
-}
-
-/// Whether it waits for its next run, which begins where the day begins first among the hosts that it
-/// would have.
-const fn awaits_clocks(campaign: &Campaign) -> bool {
-    use CampaignState as S;
-    matches!(campaign.definition.zone, Zone::Host { .. })
-        && !matches!(campaign.definition.schedule, Schedule::ByHand)
-        && matches!(campaign.state, S::Scheduled | S::Completed | S::CompletedWithErrors)
-}
-
-/// A host that a run would have.
-fn expected(member: Member) -> HostStanding {
-    HostStanding {
-        host: member.host,
-        labels: member.labels,
-        reachable: !member.offline,
-        last_seen: member.last_seen,
-        busy: member.busy,
-        network: false,
-        wave: None,
-        job: None,
-        job_state: None,
-        between: None,
-        state_since: None,
-        begun: None,
-        ended: None,
-        recalled: false,
-        relapsed: None,
-        regressed: None,
-        untold: None,
-        excluded: false,
-    }
-}
-
-fn passed(why: &str) -> Work {
-    Work::PassedOver { why: why.to_owned() }
-}
-
-/// Whether nothing is to be done but to wait.
-fn is_idle(decisions: &Decisions) -> bool {
-    let Decisions {
-        transition,
-        open_wave,
-        gate_held,
-        gate_lost,
-        new_run,
-        start,
-        go_on,
-        recall,
-        ..
-    } = decisions;
-    transition.is_none()
-        && !(*open_wave || *gate_held || *gate_lost || *new_run)
-        && start.is_empty()
-        && go_on.is_empty()
-        && recall.is_empty()
-}
-
-/// Whether it would wait for what it waits for already.
-fn same_look(campaign: &Campaign, decisions: &Decisions) -> bool {
-    campaign.next_look == decisions.next_look && campaign.waiting_reasons == decisions.waiting_for
-}
-
-/// Whether another look at once may decide more. What is only asked of agents is awaited.
-fn moved(decisions: &Decisions, applied: &Applied) -> bool {
-    decisions.transition.is_some()
-        || decisions.open_wave
-        || decisions.gate_held
-        || decisions.gate_lost
-        || decisions.new_run
-        || !applied.started.is_empty()
-        || !applied.went_on.is_empty()
-        || !applied.left_out.is_empty()
 }
