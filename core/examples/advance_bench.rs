@@ -85,31 +85,23 @@ fn snapshot(hosts: usize, now: Timestamp, state: State) -> Snapshot {
         let (high, low) = (u8::try_from(n >> 8).unwrap_or(0), u8::try_from(n & 255).unwrap_or(0));
         let id = [0, 0, 0, 0, 0, 0, 0, 0, high, low];
         let job_state = state(n);
+        let labels = [
+            ("site".to_owned(), format!("site{}", n % 100)),
+            ("cluster".to_owned(), format!("cluster{}", n / 3)),
+            ("timezone".to_owned(), ZONES[n % ZONES.len()].to_owned()),
+            ("role".to_owned(), "server".to_owned()),
+        ];
         HostStanding {
-            host: HostId::at(now, id),
-            labels: [
-                ("site".to_owned(), format!("site{}", n % 100)),
-                ("cluster".to_owned(), format!("cluster{}", n / 3)),
-                ("timezone".to_owned(), ZONES[n % ZONES.len()].to_owned()),
-                ("role".to_owned(), "server".to_owned()),
-            ]
-            .into(),
             reachable: !n.is_multiple_of(4),
-            last_seen: now,
             busy: n.is_multiple_of(50),
             network: n.is_multiple_of(2),
             wave: job_state.map(|_| 0),
             job: job_state.map(|_| JobId::at(now, id)),
             job_state,
-            between: None,
             state_since: job_state.map(|_| since),
             begun: job_state.map(|_| since),
             ended: job_state.filter(|state| state.is_final()).map(|_| since),
-            recalled: false,
-            relapsed: None,
-            regressed: None,
-            untold: None,
-            excluded: false,
+            ..HostStanding::without_job(HostId::at(now, id), labels.into(), now)
         }
     };
     Snapshot {

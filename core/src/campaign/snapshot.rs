@@ -109,6 +109,33 @@ pub struct HostStanding {
     pub excluded: bool,
 }
 
+impl HostStanding {
+    /// A host that was taken in and has no job yet: it is there, nothing else is at work on it, and what
+    /// helps it costs no network.
+    pub fn without_job(host: HostId, labels: Labels, last_seen: Timestamp) -> Self {
+        Self {
+            host,
+            labels,
+            reachable: true,
+            last_seen,
+            busy: false,
+            network: false,
+            wave: None,
+            job: None,
+            job_state: None,
+            between: None,
+            state_since: None,
+            begun: None,
+            ended: None,
+            recalled: false,
+            relapsed: None,
+            regressed: None,
+            untold: None,
+            excluded: false,
+        }
+    }
+}
+
 /// How a job waits whose last try is over. It takes no place: nothing happens on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Between {

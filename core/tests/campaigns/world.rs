@@ -434,26 +434,8 @@ impl World {
 
 /// A host that was taken in and has no job.
 pub(crate) fn standing(id: HostId, host: &Host, now: Timestamp) -> HostStanding {
-    HostStanding {
-        host: id,
-        labels: host.labels.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
-        reachable: true,
-        last_seen: now,
-        busy: false,
-        network: host.network,
-        wave: None,
-        job: None,
-        job_state: None,
-        between: None,
-        state_since: None,
-        begun: None,
-        ended: None,
-        recalled: false,
-        relapsed: None,
-        regressed: None,
-        untold: None,
-        excluded: false,
-    }
+    let labels = host.labels.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+    HostStanding { network: host.network, ..HostStanding::without_job(id, labels, now) }
 }
 
 /// Whether decisions change anything.

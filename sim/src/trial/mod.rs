@@ -436,26 +436,12 @@ fn is_curable(
 fn standing(catalogue: &'static Catalogue, patient: &Patient) -> HostStanding {
     let (machine, incident) = (patient.machine.as_ref(), patient.incident.as_ref());
     let first = machine.zip(incident).and_then(|(m, i)| i.first(catalogue, m));
+    let host = machine.map_or_else(|| HostId::at(BEGIN, [0; 10]), |m| m.id);
+    // Its whole climb is one piece of work here: it never waits between two tries.
     HostStanding {
-        host: machine.map_or_else(|| HostId::at(BEGIN, [0; 10]), |m| m.id),
-        labels: patient.persona.labels(),
-        reachable: true,
-        last_seen: BEGIN,
-        busy: false,
         network: first.as_ref().is_some_and(|step| costs_network(catalogue, step)),
-        wave: None,
-        job: None,
-        job_state: None,
-        // Its whole climb is one piece of work here.
-        between: None,
-        state_since: None,
-        begun: None,
-        ended: None,
-        recalled: false,
-        relapsed: None,
-        regressed: None,
-        untold: None,
         // For what only a person can do there is no job.
         excluded: first.is_none(),
+        ..HostStanding::without_job(host, patient.persona.labels(), BEGIN)
     }
 }

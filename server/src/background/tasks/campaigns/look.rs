@@ -15,24 +15,9 @@ pub(super) const fn awaits_clocks(campaign: &Campaign) -> bool {
 /// A host that a run would have.
 pub(super) fn expected(member: Member) -> HostStanding {
     HostStanding {
-        host: member.host,
-        labels: member.labels,
         reachable: !member.offline,
-        last_seen: member.last_seen,
         busy: member.busy,
-        network: false,
-        wave: None,
-        job: None,
-        job_state: None,
-        between: None,
-        state_since: None,
-        begun: None,
-        ended: None,
-        recalled: false,
-        relapsed: None,
-        regressed: None,
-        untold: None,
-        excluded: false,
+        ..HostStanding::without_job(member.host, member.labels, member.last_seen)
     }
 }
 
