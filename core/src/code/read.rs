@@ -20,8 +20,9 @@ const LAST_WIN32: u32 = 0x3FFF;
 /// Reads a code from what somebody typed into a field for codes. `known` says whether the
 /// catalogue holds a 32-bit code: only then is a missing or extra zero repaired.
 ///
-/// Bare hex digits are taken only where nothing but the code (and words such as "error") stands:
-/// in running text, parts of GUIDs and addresses look the same.
+/// Bare hex digits are taken where nothing but the code (and words such as "error") stands. In running
+/// text, where parts of GUIDs and addresses look the same, only those of a known code are: behind such a
+/// word they are it, elsewhere they are suggested.
 pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unreadable> {
     if input.len() > INPUT_BYTES {
         return Err(Unreadable::TooLong);
@@ -46,7 +47,7 @@ pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unr
     if let Some((code, product)) = named(&text, &mut changes)? {
         return Ok(reading(code, changes, false, product));
     }
-    let picked = tokens::pick(&text, &latin(&text), &mut changes)?;
+    let picked = tokens::pick(&text, &latin(&text), known, &mut changes)?;
     let guess = |token: &str, changes: &mut BTreeSet<Change>| {
         number(token, known, changes).map(FailureCode::Hresult)
     };
@@ -55,8 +56,10 @@ pub fn read(input: &str, known: &dyn Fn(u32) -> bool) -> Result<CodeReading, Unr
     let detail = picked.detail.and_then(|detail| guess(&detail, &mut BTreeSet::new()).ok());
     let small =
         |c: &Change| matches!(c, Change::Win32(_)) && !changes.contains(&Change::MessageNumber);
-    let suggested =
-        changes.iter().any(|c| matches!(c, Change::ZeroAdded | Change::ZeroRemoved) || small(c));
+    let asked = |c: &Change| {
+        matches!(c, Change::ZeroAdded | Change::ZeroRemoved | Change::FromText) || small(c)
+    };
+    let suggested = changes.iter().any(asked);
     let stage = picked.stage.map(Stage);
     Ok(CodeReading { stage, detail, ..reading(code, changes, suggested, None) })
 }

@@ -42,6 +42,8 @@ pub enum Change {
     Sentence,
     /// The exit code of a program, which means this to it alone.
     ExitOf(Product, i32),
+    /// Eight digits of running text that the catalogue knows as a code.
+    FromText,
     /// One zero was missing.
     ZeroAdded,
     /// One zero was too many.
@@ -101,6 +103,9 @@ impl Change {
                     Lang::Ru => format!("что код завершения {status} значит у {product}"),
                 };
             }
+            Self::FromText => {
+                ("digits without 0x were taken out of the text", "из текста взяты цифры без 0x")
+            }
             Self::ZeroAdded => ("a missing zero was added", "добавлен пропущенный ноль"),
             Self::ZeroRemoved => ("a zero too many was removed", "убран лишний ноль"),
         };
@@ -133,8 +138,8 @@ pub struct CodeReading {
     pub original: String,
     /// What was changed, in the order of the list in [`Change`]; empty for an exact code.
     pub changes: Vec<Change>,
-    /// Whether the code is a guess to be confirmed ("did you mean"): a zero was added or removed, or
-    /// a small number was taken for a Win32 error.
+    /// Whether the code is a guess to be confirmed ("did you mean"): a zero was added or removed, a
+    /// small number was taken for a Win32 error, or digits of running text for a code.
     pub suggested: bool,
     /// The stage that setup prints after its code, such as `0xA001B`.
     pub stage: Option<Stage>,

@@ -264,6 +264,7 @@ fn every_change_and_refusal_is_said_in_both_languages() {
         "0x240006",
         "APT.x",
         "STATUS_DISK_FULL",
+        "see 80070003 there",
     ] {
         for change in ok(text).changes {
             assert!(
@@ -343,11 +344,35 @@ fn refusals_say_what_was_wrong_and_what_is_accepted() {
 
 #[test]
 fn bare_digits_in_running_text_are_no_code() {
-    for text in
-        ["update 9482f4b4-e343-43b6 failed", "the file at deadbeef is gone", "see 80070003 there"]
-    {
+    for text in [
+        "update 9482f4b4-e343-43b6 failed",
+        "the file at deadbeef is gone",
+        "error 9482f4b4 on disk",
+        "see 80071234 there",
+    ] {
         assert!(refused(text).contains("holds no code"), "{text:?}");
     }
+}
+
+#[test]
+fn digits_of_a_known_code_in_running_text_are_asked_about_and_behind_a_label_taken() {
+    for (text, asked) in [
+        ("80070003 kb5034441", true),
+        ("KB5034441 80070003", true),
+        ("see 80070003 there", true),
+        ("windows update 80070003", true),
+        ("обновление 80070003 не ставится", true),
+        ("windows update error 80070003 after reboot", false),
+        ("ошибка 80070003 при установке", false),
+        ("Error code: 80070003 (kb5034441)", false),
+    ] {
+        let reading = ok(text);
+        assert_eq!(reading.code, FailureCode::Hresult(0x8007_0003), "{text}");
+        assert_eq!(reading.suggested, asked, "{text}");
+        assert_eq!(reading.changes.contains(&Change::FromText), asked, "{text}");
+    }
+    assert!(refused("first 80070002 then 80070003").contains("80070002, 80070003"));
+    assert_eq!(ok("0x80070005 at 80070003").code, FailureCode::Hresult(0x8007_0005));
 }
 
 #[test]

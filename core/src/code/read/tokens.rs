@@ -15,10 +15,11 @@ pub(super) struct Picked {
 }
 
 /// Picks the one token that is the code, and setup's stage or a detailed code where one follows.
-/// `latin` is the text with Latin letters.
+/// `latin` is the text with Latin letters; `known` says whether the catalogue holds a code.
 pub(super) fn pick(
     text: &str,
     latin: &str,
+    known: &dyn Fn(u32) -> bool,
     changes: &mut BTreeSet<Change>,
 ) -> Result<Picked, Unreadable> {
     let spaced = apart(&latin.to_lowercase());
@@ -43,7 +44,7 @@ pub(super) fn pick(
         if token != raw {
             changes.insert(Change::Marks);
         }
-        if after_label && labelled.is_none() && is_small(&token) {
+        if after_label && labelled.is_none() && (is_small(&token) || is_bare(&token, known)) {
             labelled = Some(token.clone());
         }
         after_label = false;
@@ -75,6 +76,17 @@ pub(super) fn pick(
     if stage.is_none() && codes.len() == 2 && codes[1].starts_with("0x000") {
         stage = u32::from_str_radix(&codes[1][2..], 16).ok();
         codes.truncate(1);
+    }
+    // "80070643 kb5034441": eight digits that the catalogue knows may be meant, where no label says so.
+    if codes.is_empty() && labelled.is_none() {
+        for token in tokens.iter().filter(|token| is_bare(token, known)) {
+            if !codes.contains(&token) {
+                codes.push(token);
+            }
+        }
+        if codes.len() == 1 {
+            changes.insert(Change::FromText);
+        }
     }
     let (code, detail) = match codes.as_slice() {
         // "Error 87: …": the number that stands right behind the word.
@@ -125,6 +137,12 @@ fn tidy(token: &str) -> String {
 fn is_symbol(token: &str) -> bool {
     let symbol = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     token.contains('_') && token.bytes().all(symbol) && !token.starts_with("windowsupdate_")
+}
+
+/// Eight hex digits without `0x` that are a code of the catalogue.
+fn is_bare(token: &str, known: &dyn Fn(u32) -> bool) -> bool {
+    let digits = token.len() == 8 && token.bytes().all(|b| b.is_ascii_hexdigit());
+    digits && u32::from_str_radix(token, 16).is_ok_and(known)
 }
 
 /// A number of one to five digits.
