@@ -6,7 +6,8 @@
 
 use std::io::{self, Read};
 
-use memchr::{memchr, memchr_iter, memmem, memrchr};
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::{memchr, memchr_iter, memrchr};
 use serde::{Deserialize, Serialize};
 
 /// Bytes read at once; also the longest line that is looked at whole.
@@ -108,14 +109,17 @@ pub(crate) struct Read64 {
     pub end: Spot,
 }
 
-/// The words a log is searched for.
+/// The words a log is searched for, all of them at once.
 #[derive(Debug)]
-pub(crate) struct Needles(Vec<memmem::Finder<'static>>);
+pub(crate) struct Needles(AhoCorasick);
 
 impl Needles {
     /// Prepares the search; the words should be rare in the log.
     pub(crate) fn new(words: &[&'static str]) -> Self {
-        Self(words.iter().map(|word| memmem::Finder::new(word.as_bytes())).collect())
+        // Of this kind alone it looks for many bytes at a time.
+        let kind = MatchKind::LeftmostFirst;
+        let search = AhoCorasick::builder().match_kind(kind).build(words);
+        Self(search.expect("a few short words make no large automaton"))
     }
 }
 
@@ -204,9 +208,9 @@ impl<V: FnMut(Line<'_>)> Pass<'_, V> {
     /// Looks through whole lines (the last may lack its end) and counts them. `at` is where they
     /// begin in the log.
     fn block(&mut self, block: &[u8], at: u64) {
-        let mut next: Vec<Option<usize>> = self.needles.0.iter().map(|n| n.find(block)).collect();
         let mut done = 0;
-        while let Some(hit) = next.iter().flatten().min().copied() {
+        while let Some(hit) = self.needles.0.find(&block[done..]).map(|found| done + found.start())
+        {
             let start = memrchr(b'\n', &block[done..hit]).map_or(done, |at| done + at + 1);
             let end = memchr(b'\n', &block[hit..]).map_or(block.len(), |at| hit + at + 1);
             self.read.lines += newlines(&block[done..start]);
@@ -221,11 +225,6 @@ impl<V: FnMut(Line<'_>)> Pass<'_, V> {
             (self.visit)(line);
             self.read.lines += newlines(&block[start..end]);
             done = end;
-            for (needle, at) in self.needles.0.iter().zip(&mut next) {
-                if at.is_some_and(|at| at < done) {
-                    *at = needle.find(&block[done..]).map(|at| done + at);
-                }
-            }
         }
         self.read.lines += newlines(&block[done..]);
         self.known = self.last_stamp(&block[done..]);
